@@ -1,0 +1,262 @@
+/* ir/verify.c - the rules of the IR, all of them, checked after parsing and after every pass.
+ *
+ *  1. Symbols, functions and the results of a function have different names.
+ *  2. A node has its operator's operand count, only attributes the operator knows (`stage` and `halo` besides) and all
+ *     that it needs; a symbol of the right kind where the operator names one; a region where it holds one.
+ *  3. A value is defined once, above its uses, in the same graph.
+ *  4. A region's inputs have its operands' types, no operand stands twice, and the operator's type is that of the first
+ *     result (none without results). Composites and fused nodes do not read symbols inside; only fused ones assign.
+ *  5. A node's type is the one its operator infers; at most one dimension has the batch.
+ *  6. An assign's value has the symbol's type; a function assigns a symbol once, and nothing reads the symbol's value
+ *     on entry (or a reshape of it) after that: an assign may write in place. */
+#include "ir/ir.h"
+#include <stdio.h>
+#include <string.h>
+
+static bool knows_attribute(const char *spec, const char *name, bool *optional)
+{
+    size_t length = strlen(name);
+    for (const char *s = spec; *s;) {
+        size_t n = strcspn(s, " ?");
+        if (n == length && !strncmp(s, name, n)) {
+            *optional = s[n] == '?';
+            return true;
+        }
+        s += n;
+        s += strspn(s, " ?");
+    }
+    return false;
+}
+
+static bool verify_attrs(const ir_node *n, diag *d)
+{
+    const ir_op_info *op = &ir_ops[n->op];
+    bool optional;
+    for (const ir_attr *a = n->attrs; a; a = a->next)
+        if (strcmp(a->name, "stage") && strcmp(a->name, "halo") &&
+            !knows_attribute(op->attributes, a->name, &optional)) {
+            diag_error(d, n->loc, "%s: expected the attributes '%s', found '%s'", op->name, op->attributes, a->name);
+            return false;
+        }
+    char name[32];
+    for (const char *s = op->attributes; *s;) {
+        size_t length = strcspn(s, " ?");
+        snprintf(name, sizeof name, "%.*s", (int)length, s);
+        if (s[length] != '?' && !ir_attr_find(n->attrs, name)) {
+            diag_error(d, n->loc, "%s: expected an attribute '%s', found none", op->name, name);
+            return false;
+        }
+        s += length;
+        s += strspn(s, " ?");
+    }
+    return true;
+}
+
+static bool verify_symbol(const ir_node *n, diag *d)
+{
+    const ir_op_info *op = &ir_ops[n->op];
+    if (!(op->traits & OP_SYMBOL)) {
+        if (n->symbol)
+            diag_error(d, n->loc, "%s: expected no symbol, found @%s", op->name, n->symbol->name);
+        return !n->symbol;
+    }
+    if (!n->symbol) {
+        diag_error(d, n->loc, "%s: expected a symbol, found none", op->name);
+        return false;
+    }
+    bool wants_param = n->op == IR_PARAM || n->op == IR_PARAM_GRADIENT;
+    if (n->op != IR_ASSIGN && wants_param != (n->symbol->segment == SEG_PARAM)) {
+        diag_error(d, n->loc, "%s: expected a %s, found the %s @%s", op->name, wants_param ? "param" : "state",
+                   ir_segment_name(n->symbol->segment), n->symbol->name);
+        return false;
+    }
+    bool has_value = n->op == IR_ASSIGN || n->op == IR_PARAM_GRADIENT;
+    if (has_value && !ir_type_equal(&n->in[0]->type, &n->symbol->type)) {
+        diag_error(d, n->loc, "%s: the value's type is not that of @%s", op->name, n->symbol->name);
+        return false;
+    }
+    return true;
+}
+
+static bool verify_region(const ir_node *n, diag *d)
+{
+    const ir_op_info *op = &ir_ops[n->op];
+    if (!(op->traits & OP_REGION) != !n->region) {
+        diag_error(d, n->loc, "%s: expected %s region, found %s", op->name, n->region ? "no" : "a",
+                   n->region ? "one" : "none");
+        return false;
+    }
+    if (!n->region)
+        return true;
+    if (n->region->ninputs != n->nin)
+        ir_bug("%s has %d operands and a region of %d inputs", op->name, n->nin, n->region->ninputs);
+    for (int i = 0; i < n->nin; i++) {
+        if (!ir_type_equal(&n->region->inputs[i]->type, &n->in[i]->type))
+            ir_bug("%s: operand %d and its region input have different types", op->name, i);
+        for (int k = 0; k < i; k++)
+            if (n->in[k] == n->in[i]) {
+                diag_error(d, n->loc, "%s: expected different operands, found operand %d again as operand %d", op->name,
+                           k, i);
+                return false;
+            }
+    }
+    return true;
+}
+
+static bool verify_type(ir_node *n, diag *d)
+{
+    ir_type stated = n->type;
+    if (!ir_infer(n, d))
+        return false;
+    if (!ir_type_equal(&stated, &n->type)) {
+        text is = {0}, says = {0};
+        ir_type_print(&n->type, &is);
+        ir_type_print(&stated, &says);
+        diag_error(d, n->loc, "%s: expected the type %s, found %s", ir_ops[n->op].name, text_get(&is), text_get(&says));
+        text_free(&is);
+        text_free(&says);
+        n->type = stated;
+        return false;
+    }
+    int batched = 0;
+    for (int i = 0; i < n->type.rank; i++)
+        batched += n->type.dim[i].batch;
+    if (batched > 1)
+        diag_error(d, n->loc, "%s: expected at most one dimension with the batch, found %d", ir_ops[n->op].name,
+                   batched);
+    return batched <= 1;
+}
+
+/* Operands stand above: a node's id is its position, and an operand from elsewhere is not at its own position. */
+static bool verify_order(const ir_graph *g, diag *d)
+{
+    int32_t count = ir_number((ir_graph *)g);
+    const ir_node **at = arena_new_array(g->module->mem, const ir_node *, (size_t)count + 1);
+    for (int i = 0; i < g->ninputs; i++)
+        at[g->inputs[i]->id] = g->inputs[i];
+    for (const ir_node *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->nin; i++) {
+            const ir_node *x = n->in[i];
+            if (!x || x->id < 0 || x->id >= n->id || at[x->id] != x) {
+                diag_error(d, n->loc, "%s: operand %d is not defined above", ir_ops[n->op].name, i);
+                return false;
+            }
+            if (x->type.dtype == IR_NONE) {
+                diag_error(d, n->loc, "%s: operand %d has no value", ir_ops[n->op].name, i);
+                return false;
+            }
+        }
+        at[n->id] = n;
+    }
+    for (int i = 0; i < g->nresults; i++) {
+        const ir_node *x = g->results[i];
+        if (!x || x->id < 0 || x->id >= count || at[x->id] != x)
+            ir_bug("result %d is not a value of its graph", i);
+    }
+    return true;
+}
+
+static bool verify_node(ir_node *n, diag *d)
+{
+    const ir_op_info *op = &ir_ops[n->op];
+    if (op->inputs >= 0 && n->nin != op->inputs) {
+        diag_error(d, n->loc, "%s: expected %d operands, found %d", op->name, op->inputs, n->nin);
+        return false;
+    }
+    if (n->op == IR_INPUT)
+        ir_bug("an input stands among the nodes");
+    const ir_node *owner = n->graph->owner;
+    if (owner && (op->traits & OP_SYMBOL) && !(n->op == IR_ASSIGN && owner->op == IR_FUSED)) {
+        diag_error(d, n->loc, "%s: expected no symbol inside a %s, found @%s", op->name, ir_ops[owner->op].name,
+                   n->symbol ? n->symbol->name : "");
+        return false;
+    }
+    return verify_attrs(n, d) && verify_symbol(n, d) && verify_region(n, d);
+}
+
+static bool verify_graph(ir_graph *g, diag *d)
+{
+    if (!verify_order(g, d))
+        return false;
+    for (ir_node *n = g->first; n; n = n->next) {
+        if (!verify_node(n, d) || (n->region && !verify_graph(n->region, d)) || !verify_type(n, d))
+            return false;
+    }
+    return true;
+}
+
+/* ---- rule 6 ---- */
+
+/* The symbol whose memory a value is: a param or state read, or a reshape of one. */
+static const ir_symbol *memory_of(const ir_node *n)
+{
+    while (n->op == IR_RESHAPE)
+        n = n->in[0];
+    return n->op == IR_PARAM || n->op == IR_STATE ? n->symbol : NULL;
+}
+
+static bool verify_assign(const ir_node *assign, const ir_node *top, diag *d)
+{
+    const ir_symbol *y = assign->symbol;
+    for (const ir_node *n = top->next; n; n = n->next) {
+        for (int i = 0; i < n->nin; i++)
+            if (memory_of(n->in[i]) == y) {
+                diag_error(d, n->loc, "%s: reads the value of @%s on entry after it was assigned", ir_ops[n->op].name,
+                           y->name);
+                return false;
+            }
+        if (n->op == IR_ASSIGN && n->symbol == y) {
+            diag_error(d, n->loc, "assign: @%s is assigned twice", y->name);
+            return false;
+        }
+        for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
+            if (inner->op == IR_ASSIGN && inner->symbol == y) {
+                diag_error(d, inner->loc, "assign: @%s is assigned twice", y->name);
+                return false;
+            }
+    }
+    for (int i = 0; i < top->graph->nresults; i++)
+        if (memory_of(top->graph->results[i]) == y) {
+            diag_error(d, top->loc, "assign: the function returns the value of @%s on entry", y->name);
+            return false;
+        }
+    return true;
+}
+
+static bool verify_assigns(const ir_graph *g, diag *d)
+{
+    for (const ir_node *n = g->first; n; n = n->next) {
+        if (n->op == IR_ASSIGN && !verify_assign(n, n, d))
+            return false;
+        for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
+            if (inner->op == IR_ASSIGN && !verify_assign(inner, n, d))
+                return false;
+    }
+    return true;
+}
+
+static bool verify_names(const ir_module *m, diag *d)
+{
+    for (const ir_symbol *y = m->symbols; y; y = y->next)
+        for (const ir_symbol *z = y->next; z; z = z->next)
+            if (!strcmp(y->name, z->name))
+                ir_bug("two symbols @%s", y->name);
+    for (const ir_graph *g = m->functions; g; g = g->next)
+        for (int i = 0; i < g->nresults; i++)
+            for (int k = 0; k < i; k++)
+                if (!strcmp(g->result_names[i], g->result_names[k])) {
+                    diag_error(d, g->loc, "function @%s has two results '%s'", g->name, g->result_names[i]);
+                    return false;
+                }
+    return true;
+}
+
+bool ir_verify(const ir_module *m, diag *d)
+{
+    if (!verify_names(m, d))
+        return false;
+    for (ir_graph *g = m->functions; g; g = g->next)
+        if (!verify_graph(g, d) || !verify_assigns(g, d))
+            return false;
+    return true;
+}
