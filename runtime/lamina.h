@@ -1,0 +1,272 @@
+/* runtime/lamina.h - train, evaluate and run compiled networks from C or C++.
+ *
+ *     #include "fashion_mlp.h"                   generated beside the library
+ *     #include "lamina.h"
+ *     int main(void)
+ *     {
+ *         lamina_error e;
+ *         lamina_model *m = NULL;
+ *         lamina_dataset *d = NULL;
+ *         const lamina_net *net = fashion_mlp_query(LAMINA_ABI_MAJOR);
+ *         const lamina_fit_options options = {.epochs = 5, .batch = 128};
+ *         if (lamina_model_new(net, NULL, &m, &e) || lamina_initialize(m, 1, &e) ||
+ *             lamina_dataset_new(net, &d, &e) || lamina_dataset_add_idx(d, "image", "images.gz", &e) ||
+ *             lamina_dataset_add_idx(d, "label", "labels.gz", &e) || lamina_fit(m, d, &options, NULL, &e) ||
+ *             lamina_save_weights(m, "weights.safetensors", &e))
+ *             fprintf(stderr, "%s\n", e.text);
+ *         lamina_dataset_free(d);
+ *         lamina_model_free(m);
+ *     }
+ *
+ * Every call that can fail returns a status, LAMINA_OK being 0, and writes what went wrong to the lamina_error given
+ * last, which may be NULL. Nothing here exits, prints (the progress bar apart) or keeps global state. A `_new` gives an
+ * object to the caller, who ends it with `_free` (NULL is allowed); on failure `*out` is NULL. One thread at a time may
+ * use an object; different objects are independent. */
+#ifndef LAMINA_H
+#define LAMINA_H
+
+#include "lamina_abi.h" /* beside this file, in the tree and where it is installed */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors ---- */
+
+typedef enum lamina_status {
+    LAMINA_OK,
+    LAMINA_BAD_ARG,     /* the caller's mistake */
+    LAMINA_NO_MEMORY,   /* or no thread */
+    LAMINA_IO,          /* the operating system refused */
+    LAMINA_BAD_FILE,    /* a file that is not what it should be */
+    LAMINA_UNSUPPORTED, /* compiled for another version of Lamina or another processor */
+    LAMINA_NOT_FINITE,  /* the loss became infinite or NaN */
+    LAMINA_INTERRUPTED  /* a stop or cancel flag was raised */
+} lamina_status;
+
+typedef struct lamina_error {
+    lamina_status status;
+    char text[1024]; /* one line: the file or name, what was expected, what was found */
+} lamina_error;
+
+/* ---- compiled networks ---- */
+
+typedef struct lamina_library lamina_library; /* a compiled network loaded from a .so */
+
+/* Load a shared object that `lamina compile` made, and check it with lamina_net_check. */
+lamina_status lamina_library_open(const char *path, lamina_library **out, lamina_error *e);
+/* The network, lent: it lives as long as the library. */
+const lamina_net *lamina_library_net(const lamina_library *l);
+/* Models of the library's network must be freed before. */
+void lamina_library_free(lamina_library *l);
+
+/* UNSUPPORTED unless this runtime can drive 'net' (NULL is what NAME_query returns for another version) and this
+ * processor can run its code. lamina_model_new asks this too. */
+lamina_status lamina_net_check(const lamina_net *net, lamina_error *e);
+/* The number of the input, output or tensor (parameters, then states) of that name, or -1. */
+int32_t lamina_net_input(const lamina_net *net, const char *name);
+int32_t lamina_net_output(const lamina_net *net, const char *name);
+int32_t lamina_net_tensor(const lamina_net *net, const char *name);
+/* The schedule's learning rate at a step counted from 0. */
+float lamina_rate_at(const lamina_rate *rate, int64_t step);
+/* Bytes of one element of a LAMINA_F32 ... type, 0 for an unknown one; and its name, as "f32". */
+size_t lamina_dtype_bytes(int32_t dtype);
+const char *lamina_dtype_name(int32_t dtype);
+
+/* ---- workers ---- */
+
+typedef struct lamina_pool lamina_pool; /* threads that share the tasks of parallel loops with the caller */
+
+/* 'workers' threads in all, the caller being one of them. A dedicated pool is for a program that has the machine to
+ * itself: it pins each thread, the caller too, to a processor and lets idle threads spin for long. Others sleep after
+ * 50 us and are never pinned. */
+lamina_status lamina_pool_new(int64_t workers, bool dedicated, lamina_pool **out, lamina_error *e);
+/* Call it from the thread that called _new: it gives that thread its old processors back. */
+void lamina_pool_free(lamina_pool *p);
+/* A lamina_parallel_for whose host is a pool, or NULL for a plain loop. Tasks run with the caller's rounding and flush
+ * modes. A loop begun while another one runs in the same pool runs on its own thread alone. */
+void lamina_pool_run(void *pool, lamina_task *task, void *context, int64_t tasks);
+/* Processors that this process may use, at least 1. */
+int64_t lamina_processors(void);
+
+/* ---- models ---- */
+
+typedef struct lamina_model lamina_model; /* one network's parameters, optimizer state and buffers */
+
+/* All zero is a good default. */
+typedef struct lamina_options {
+    int64_t workers;                /* threads, 0 being one; results have the same bits with any number */
+    bool dedicated;                 /* as of lamina_pool_new */
+    bool staged;                    /* train through the stage functions of a net that has them */
+    const volatile int32_t *cancel; /* lamina_infer gives up between two kernels once this is not 0; may be NULL */
+} lamina_options;
+
+/* Make a model: every buffer that training needs, allocated now and never again. 'net' is borrowed and must outlive the
+ * model, 'options' (NULL: all zero) is copied. States begin at their initial values with seed 0; parameters are zero
+ * until lamina_initialize, lamina_load_weights or lamina_set_tensor. */
+lamina_status lamina_model_new(const lamina_net *net, const lamina_options *options, lamina_model **out,
+                               lamina_error *e);
+void lamina_model_free(lamina_model *m);
+const lamina_net *lamina_model_net(const lamina_model *m);
+/* What the model holds: all segments, in bytes. */
+size_t lamina_model_bytes(const lamina_model *m);
+
+/* Begin anew: every parameter and state as the network's initialisers say. The values depend on the seed, the tensor's
+ * name and the element only. */
+lamina_status lamina_initialize(lamina_model *m, uint64_t seed, lamina_error *e);
+/* The values lamina_initialize gives one tensor: t->bytes of them, row-major. */
+void lamina_initial_values(const lamina_tensor *t, uint64_t seed, void *dst);
+
+/* Copy a parameter or state in or out, plain row-major; BAD_ARG if 'bytes' is not the tensor's size. */
+lamina_status lamina_get_tensor(lamina_model *m, const char *name, void *dst, size_t bytes, lamina_error *e);
+lamina_status lamina_set_tensor(lamina_model *m, const char *name, const void *src, size_t bytes, lamina_error *e);
+
+/* 'inputs' has a pointer for each of the net's inputs, in the net's order, to 'count' examples one after the other, of
+ * the input's own dtype. Any count from 1: more than max_batch are fed in pieces. */
+
+/* Write each output (a pointer for each, as with inputs). Labels may be NULL here. INTERRUPTED after a cancel. */
+lamina_status lamina_infer(lamina_model *m, const void *const *inputs, int64_t count, void *const *outputs,
+                           lamina_error *e);
+/* Add these examples to the metric sums, with dropout and the like off. */
+lamina_status lamina_evaluate(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e);
+/* One step of the optimizer on the mean gradient of these examples; adds to the metric sums too. More than max_batch
+ * examples accumulate gradients piece by piece and update once. */
+lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e);
+/* The two halves of a step. Gradients of 'count' <= max_batch examples, times loss_scale, are stored by micro-batch 0
+ * and added by later ones; lamina_update then takes the step. */
+lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64_t count, int64_t micro_batch,
+                               float loss_scale, lamina_error *e);
+lamina_status lamina_update(lamina_model *m, lamina_error *e);
+
+/* Steps taken since lamina_initialize; a checkpoint restores it. */
+int64_t lamina_steps(const lamina_model *m);
+/* Use this rate in place of the network's schedule; NaN goes back to the schedule. */
+void lamina_set_learning_rate(lamina_model *m, float rate);
+/* The rate of the next step. */
+float lamina_learning_rate(const lamina_model *m);
+
+/* Metric 'index' of the net over all examples since the last reset; NaN before the first, and for a bad index. */
+double lamina_metric_value(const lamina_model *m, int32_t index);
+void lamina_reset_metrics(lamina_model *m);
+
+/* ---- files ---- */
+
+/* Parameters as a safetensors file: plain row-major tensors by name. Equal parameters give equal files. The file is
+ * replaced whole or, on an error, not at all. */
+lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_error *e);
+/* The file must have every parameter and nothing unknown; states it has are taken too. All is checked before the model
+ * changes. */
+lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e);
+
+/* Where a run stands. */
+typedef struct lamina_checkpoint {
+    int64_t epoch, step; /* whole epochs done; steps done in the next one */
+    int64_t batch;       /* examples in a step */
+    uint64_t seed;       /* of the run: shuffling */
+    uint64_t data;       /* lamina_dataset_fingerprint of the training data */
+} lamina_checkpoint;
+
+/* Parameters, all states and the place in the run, as one safetensors file; written as lamina_save_weights does. */
+lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e);
+/* Load one. BAD_FILE if it is of another graph (but any partition), or if batch, seed or data differ from those
+ * in *expected; the message names which. */
+lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const lamina_checkpoint *expected,
+                                     lamina_checkpoint *out, lamina_error *e);
+
+/* ---- data ---- */
+
+typedef struct lamina_dataset lamina_dataset; /* records for a network's inputs, in memory */
+
+/* An empty data set for the inputs of 'net', which is borrowed. */
+lamina_status lamina_dataset_new(const lamina_net *net, lamina_dataset **out, lamina_error *e);
+void lamina_dataset_free(lamina_dataset *d);
+/* Fill the input 'name' from an IDX file, plain or gzip. Its records must have the input's shape (dimensions of size 1
+ * do not matter). Integers are converted where every value fits, and to float where every value is exact; f32 and f64
+ * to each other by rounding. All inputs must have equally many records. */
+lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e);
+/* The same from memory, copied: 'count' records of the input's own dtype. */
+lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void *records, int64_t count,
+                                 lamina_error *e);
+/* BAD_FILE, naming file and record, unless all values of an integer input are in 0 .. classes - 1. */
+lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *name, int64_t classes, lamina_error *e);
+/* Move 'fraction' of the records, chosen by the seed, to a new data set; both share the memory. */
+lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t seed, lamina_dataset **out,
+                                   lamina_error *e);
+int64_t lamina_dataset_count(const lamina_dataset *d);
+/* Record 'i' of input number 'input', lent; NULL where there is none. */
+const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_t i);
+/* A number that changes with any byte or the order of the records. */
+uint64_t lamina_dataset_fingerprint(const lamina_dataset *d);
+
+/* ---- training ---- */
+
+typedef enum lamina_event { LAMINA_EVENT_STEP, LAMINA_EVENT_EPOCH } lamina_event;
+
+/* What lamina_fit tells after each step and each epoch; lent for the call. */
+typedef struct lamina_report {
+    lamina_event event;
+    int64_t epoch, epochs; /* this one, from 1, and how many */
+    int64_t step, steps;   /* in this epoch */
+    int64_t total_steps;   /* of the model */
+    int64_t records;       /* in the training data */
+    int64_t examples;      /* trained on in this epoch, by this call */
+    double seconds;        /* spent training in this epoch, by this call */
+    double total_seconds;  /* since lamina_fit began */
+    double learning_rate;  /* of the last step */
+    int32_t metric_count;
+    const lamina_metric *metrics;
+    const double *train;      /* a value for each metric, over this epoch */
+    const double *validation; /* the same over the validation data after an EPOCH, else NULL */
+} lamina_report;
+
+typedef void lamina_report_function(void *user, const lamina_report *r);
+
+/* All zero means: one epoch in batches of max_batch, shuffled with seed 0. */
+typedef struct lamina_fit_options {
+    int64_t epochs, batch;            /* 0: 1 and max_batch; a larger batch accumulates gradients */
+    int64_t max_steps;                /* of this call; 0: no limit */
+    uint64_t seed;                    /* of the shuffling */
+    bool keep_order;                  /* no shuffling */
+    int64_t first_epoch, first_step;  /* epochs done before, and steps of the next: where a checkpoint stood */
+    const lamina_dataset *validation; /* evaluated after each epoch; may be NULL */
+    lamina_report_function *report;   /* may be NULL */
+    void *user;                       /* passed to report */
+    const volatile int32_t *stop;     /* not 0: stop after the step that runs; may be NULL */
+} lamina_fit_options;
+
+/* Train over a data set that has every input. The last, smaller batch of an epoch is never dropped. If out is not NULL
+ * it is told where training stopped, ready for lamina_save_checkpoint. NOT_FINITE at the first step whose loss is not
+ * finite; INTERRUPTED if stopped by the flag: the model is then sound, between two steps. */
+lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_fit_options *o, lamina_checkpoint *out,
+                         lamina_error *e);
+/* Reset the metrics, evaluate the whole data set and write each metric's value to 'values' (NULL: ask for them with
+ * lamina_metric_value). */
+lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, double *values, lamina_error *e);
+
+/* ---- telling the user ---- */
+
+typedef struct lamina_progress lamina_progress; /* a bar on a terminal; a line an epoch elsewhere */
+
+/* 'f' is borrowed. */
+lamina_status lamina_progress_new(FILE *f, lamina_progress **out, lamina_error *e);
+void lamina_progress_free(lamina_progress *p);
+/* A lamina_report_function whose user is a lamina_progress. */
+void lamina_progress_report(void *progress, const lamina_report *r);
+
+typedef struct lamina_log lamina_log; /* a file of one JSON object a line, one line an epoch */
+
+/* Open for appending, or afresh. */
+lamina_status lamina_log_new(const char *path, bool append, lamina_log **out, lamina_error *e);
+/* A lamina_report_function whose user is a lamina_log. */
+void lamina_log_report(void *log, const lamina_report *r);
+/* Close and free; IO if any line could not be written. */
+lamina_status lamina_log_free(lamina_log *l, lamina_error *e);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

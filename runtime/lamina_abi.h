@@ -1,0 +1,155 @@
+/* runtime/lamina_abi.h - what a compiled network and its host know of each other.
+ *
+ * Plain C structs of fixed-width fields, `struct_size` first; the version rises in its major part when an old reader
+ * would misread, in its minor part when fields are added at the end. The compiler lays the descriptor out by hand,
+ * field by field, and both sides assert the offsets. Sizes and offsets are in bytes. */
+#ifndef LAMINA_ABI_H
+#define LAMINA_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LAMINA_ABI_MAJOR 1
+#define LAMINA_ABI_MINOR 0
+
+enum { LAMINA_MAX_RANK = 8 };
+
+/* Element types, as in the IR; an I1 is one byte, 0 or 1. */
+enum { LAMINA_F32 = 1, LAMINA_F64 = 2, LAMINA_I32 = 3, LAMINA_I64 = 4, LAMINA_UI32 = 5, LAMINA_UI8 = 6, LAMINA_I1 = 7 };
+
+/* ---- a call ---- */
+
+/* One task of a parallel loop. Tasks of one loop are independent: none waits for another. */
+typedef void lamina_task(void *context, int64_t task);
+/* Run task(context, 0) ... task(context, tasks - 1), in any order, on any threads, and return when all are done. */
+typedef void lamina_parallel_for(void *host, lamina_task *task, void *context, int64_t tasks);
+
+/* Everything a generated function reads and writes. The memory is the caller's; a function touches nothing outside the
+ * sizes that the descriptor states and keeps no pointer. params, state, gradients, saved and workspace are aligned to
+ * 64 bytes; inputs and outputs to their element size. A pointer whose segment the function does not use may be NULL. */
+typedef struct lamina_call {
+    uint64_t struct_size;      /* sizeof(lamina_call) of the caller */
+    int64_t batch;             /* examples in this call, 1 .. max_batch */
+    void *params;              /* params_bytes, resident layout: import_weights writes it */
+    void *state;               /* state_bytes: optimizer moments, running statistics, step, seed, metric sums */
+    void *gradients;           /* gradient_bytes; gradients() writes, update() reads */
+    const void *const *inputs; /* a pointer for each of the net's inputs, in order; B outermost, then row-major */
+    void *const *outputs;      /* a pointer for each of the net's outputs */
+    void *saved;               /* saved_bytes: lives from a stage's forward to its backward */
+    void *workspace;           /* workspace_bytes + workers * workspace_worker_bytes; undefined between calls */
+    int64_t workers;           /* threads that parallel_for may use, at least 1 */
+    lamina_parallel_for *parallel_for; /* NULL: serial */
+    void *host;                        /* passed to parallel_for */
+    int64_t micro_batch;               /* 0 stores gradients, later ones add; also a word of the random numbers */
+    float learning_rate;
+    float loss_scale;               /* the cotangent the backward pass starts from: 1 / examples of the whole batch */
+    const volatile int32_t *cancel; /* infer stops between kernels once this is not 0; may be NULL */
+} lamina_call;
+
+/* What a generated function returns. */
+enum {
+    LAMINA_CALL_OK = 0,
+    LAMINA_CALL_BAD_SIZE = 1,    /* struct_size is smaller than this function needs */
+    LAMINA_CALL_BAD_BATCH = 2,   /* batch is not in 1 .. max_batch */
+    LAMINA_CALL_BAD_POINTER = 3, /* a segment the function uses is NULL or not aligned to 64 bytes */
+    LAMINA_CALL_CANCELLED = 4
+};
+
+typedef int32_t lamina_function(const lamina_call *call);
+
+/* Between plain row-major tensors and the resident layout. tensors[i] belongs to the descriptor's tensor i (parameters,
+ * then states); NULL skips it. import_weights reads them, export_weights writes them. */
+typedef struct lamina_weights {
+    uint64_t struct_size;
+    void *params, *state;
+    void *const *tensors;
+} lamina_weights;
+
+typedef int32_t lamina_weights_function(const lamina_weights *w);
+
+/* ---- the descriptor ---- */
+
+enum { LAMINA_TENSOR_PARAM = 1, LAMINA_TENSOR_STATE = 2, LAMINA_TENSOR_INPUT = 3, LAMINA_TENSOR_OUTPUT = 4 };
+
+/* How a tensor starts; numbers a and b. The values come from (seed, stream) and the element's number only. */
+enum {
+    LAMINA_INIT_NONE = 0,
+    LAMINA_INIT_CONSTANT = 1,         /* a */
+    LAMINA_INIT_UNIFORM = 2,          /* in [a, b) */
+    LAMINA_INIT_NORMAL = 3,           /* mean a, deviation b */
+    LAMINA_INIT_TRUNCATED_NORMAL = 4, /* mean a, deviation b, redrawn beyond two deviations */
+    LAMINA_INIT_SEED = 5              /* the seed itself */
+};
+
+typedef struct lamina_tensor {
+    const char *name; /* "dense1.weight", "adam.m/dense1.weight", "image", "logits" */
+    int32_t kind;     /* LAMINA_TENSOR_* */
+    int32_t dtype;    /* LAMINA_F32 ... */
+    int32_t rank;
+    int32_t batch_dim; /* the dimension that is dim[i] * batch, or -1 */
+    int64_t dim[LAMINA_MAX_RANK];
+    uint64_t bytes;  /* plain row-major size; of one example where it has the batch */
+    uint64_t offset; /* of the resident form in its segment; of inputs and outputs their number */
+    int32_t init;    /* LAMINA_INIT_* */
+    uint32_t stream; /* names the random numbers of the initialiser */
+    double init_a, init_b;
+} lamina_tensor;
+
+/* mean: state[sum] / state[count]. Both are tensors of kind STATE, f64 scalars, named by their index. */
+enum { LAMINA_METRIC_MEAN = 1 };
+
+typedef struct lamina_metric {
+    const char *name; /* "loss", "accuracy" */
+    int32_t kind;     /* LAMINA_METRIC_* */
+    int32_t sum, count;
+    int32_t higher_is_better; /* 0 or 1 */
+} lamina_metric;
+
+enum { LAMINA_RATE_CONSTANT = 1 };
+
+/* The learning rate of step t, worked by the host. constant: a. */
+typedef struct lamina_rate {
+    int32_t kind;
+    int32_t reserved;
+    double a, b, c, d;
+} lamina_rate;
+
+typedef struct lamina_stage {
+    const char *name;
+    lamina_function *forward, *backward, *update, *backward_update;
+} lamina_stage;
+
+typedef struct lamina_net {
+    uint64_t struct_size;
+    int32_t abi_major, abi_minor;
+    const char *name;     /* "fashion_mlp" */
+    const char *hash;     /* of the graph before partition, as hexadecimal text */
+    const char *compiler; /* "lamina 0.1" */
+    const char *cpu;      /* what the code was compiled for */
+    const char *features; /* instruction sets the code needs, as names separated by commas: "avx2,fma,avx512f" */
+    int64_t max_batch;
+    uint64_t params_bytes, state_bytes, gradient_bytes, saved_bytes;
+    uint64_t workspace_bytes, workspace_worker_bytes;
+    int32_t tensor_count; /* parameters, then states: the order of import_weights */
+    int32_t param_count;  /* of which parameters */
+    int32_t input_count, output_count;
+    int32_t metric_count, stage_count;
+    const lamina_tensor *tensors, *inputs, *outputs;
+    const lamina_metric *metrics;
+    const lamina_stage *stages;
+    lamina_rate rate;
+    lamina_function *infer, *evaluate, *train_step, *gradients, *update; /* NULL where the net has none */
+    lamina_weights_function *import_weights, *export_weights;
+} lamina_net;
+
+/* Each library exports one: NAME_query. The constant descriptor, or NULL if 'abi_major' is another version. */
+typedef const lamina_net *lamina_query(int32_t abi_major);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
