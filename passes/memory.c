@@ -1,0 +1,61 @@
+/* passes/memory.c - see memory.h. */
+#include "passes/memory.h"
+
+/* What the command line takes where neither the net nor the user says a batch. */
+enum { DEFAULT_MAX_BATCH = 128 };
+
+const ir_node *mem_root(const ir_node *n)
+{
+    while (n->op == IR_RESHAPE)
+        n = n->in[0];
+    return n;
+}
+
+const ir_symbol *mem_symbol(const ir_node *n)
+{
+    n = mem_root(n);
+    return n->op == IR_PARAM || n->op == IR_STATE ? n->symbol : NULL;
+}
+
+const ir_node *mem_producer(const ir_node *n)
+{
+    n = mem_root(n);
+    return n->op == IR_RESULT ? n->in[0] : n;
+}
+
+bool mem_is_kernel(const ir_node *n)
+{
+    switch (n->op) {
+    case IR_INPUT:
+    case IR_PARAM:
+    case IR_STATE:
+    case IR_CALL_VALUE:
+    case IR_RESHAPE:
+    case IR_RESULT:
+    case IR_SCRATCH:
+        return false;
+    default:
+        return true;
+    }
+}
+
+int64_t mem_max_batch(const ir_module *m)
+{
+    const ir_attr *a = ir_attr_find(m->attrs, "max_batch");
+    return a && a->count == 1 && a->number[0] >= 1 ? (int64_t)a->number[0] : DEFAULT_MAX_BATCH;
+}
+
+int64_t mem_bytes(const ir_type *t, const ir_attr *attrs, int64_t max_batch)
+{
+    const ir_attr *halo = ir_attr_find(attrs, "halo");
+    int64_t bytes = ir_dtype_size(t->dtype);
+    for (int i = 0; i < t->rank; i++) {
+        int64_t n = ir_extent(t->dim[i], max_batch);
+        if (halo && halo->count == 2 * t->rank)
+            n += (int64_t)halo->number[2 * i] + (int64_t)halo->number[2 * i + 1];
+        if (n > 0 && bytes > MEM_LIMIT / n)
+            return MEM_LIMIT;
+        bytes *= n;
+    }
+    return bytes;
+}

@@ -1,0 +1,176 @@
+/* passes/partition.c - label nodes with their stage.
+ *     partition = staged, stages = [2]:   %1 = dot_general %x, %w {...}   =>   %1 = dot_general %x, %w {..., stage =
+ * [1]}
+ *
+ * Layers are what node labels name ("dense1.forward" is of dense1), in the order in which train_step first computes
+ * them. Stages cut that order into runs: where the YAML's `stages` say (`row stage @a {through = dense1}`), else into N
+ * runs of nearly equal parameter count, each with a parameter. Losses and metrics belong to the last stage, what stands
+ * before the first layer with a parameter (scaling an input) to the first. Nothing is cut yet: the graph stays whole,
+ * and with it every bit; passes after this one copy a node's stage to the nodes they make of it.
+ *
+ * Needs:  labels.      Keeps:  everything but `stage` attributes. */
+#include "passes/passes.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    int64_t parameters; /* elements */
+    int64_t stage;
+} layer;
+
+typedef struct {
+    arena *mem;
+    layer *layers;
+    int count, capacity;
+} layers;
+
+static const char *layer_name(arena *mem, const ir_node *n)
+{
+    const char *dot = n->label ? strrchr(n->label, '.') : NULL;
+    return dot ? arena_strndup(mem, n->label, (size_t)(dot - n->label)) : NULL;
+}
+
+static layer *find_layer(layers *l, const char *name)
+{
+    for (int i = 0; name && i < l->count; i++)
+        if (!strcmp(l->layers[i].name, name))
+            return &l->layers[i];
+    return NULL;
+}
+
+static layer *add_layer(layers *l, const char *name)
+{
+    if (l->count == l->capacity) {
+        layer *more = arena_new_array(l->mem, layer, (size_t)(l->capacity = l->capacity ? 2 * l->capacity : 16));
+        if (l->count)
+            memcpy(more, l->layers, (size_t)l->count * sizeof *more);
+        l->layers = more;
+    }
+    layer *fresh = &l->layers[l->count++];
+    *fresh = (layer){.name = name};
+    return fresh;
+}
+
+/* The layers of a function in order, with the parameters they read. */
+static void collect(layers *l, const ir_graph *g)
+{
+    for (const ir_node *n = g->first; n; n = n->next) {
+        const char *name = layer_name(l->mem, n);
+        if (!name)
+            continue;
+        layer *at = find_layer(l, name);
+        if (!at)
+            at = add_layer(l, name);
+        if (n->op == IR_PARAM)
+            at->parameters += ir_static_count(&n->symbol->type);
+    }
+}
+
+/* Stages as the YAML names them: each goes through a layer. */
+static bool cut_by_name(layers *l, const ir_module *m, int64_t *stages, diag *d)
+{
+    int at = 0;
+    *stages = 0;
+    for (const ir_row *r = m->rows; r; r = r->next) {
+        if (strcmp(r->kind, "stage"))
+            continue;
+        const ir_attr *through = ir_attr_find(r->attrs, "through");
+        const layer *last = through && through->word ? find_layer(l, through->word) : NULL;
+        if (!last) {
+            diag_error(d, r->loc, "stage '%s': expected a layer that training computes after 'through', found '%s'",
+                       r->name, through && through->word ? through->word : "nothing");
+            return false;
+        }
+        int end = (int)(last - l->layers);
+        if (end < at) {
+            diag_error(d, r->loc, "stage '%s': layer '%s' belongs to an earlier stage", r->name, last->name);
+            return false;
+        }
+        ++*stages;
+        int64_t parameters = 0;
+        for (; at <= end; at++) {
+            l->layers[at].stage = *stages;
+            parameters += l->layers[at].parameters;
+        }
+        if (!parameters) {
+            diag_error(d, r->loc, "stage '%s': expected a layer with parameters in it, found none", r->name);
+            return false;
+        }
+    }
+    for (; at < l->count; at++) {
+        if (l->layers[at].parameters) {
+            diag_error(d, (src_loc){0}, "layer '%s' is in no stage: expected the last stage to go through it",
+                       l->layers[at].name);
+            return false;
+        }
+        l->layers[at].stage = *stages;
+    }
+    return true;
+}
+
+/* N runs, each ended where the parameters so far are nearest to their share, with enough left for the others. */
+static bool cut_evenly(layers *l, int64_t stages, diag *d)
+{
+    int64_t total = 0, holders = 0, sum = 0;
+    for (int i = 0; i < l->count; i++) {
+        total += l->layers[i].parameters;
+        holders += l->layers[i].parameters > 0;
+    }
+    if (stages > holders) {
+        diag_error(d, (src_loc){0},
+                   "--stages=%" PRId64 ": expected at most %" PRId64 " stages, as many as layers with parameters",
+                   stages, holders);
+        return false;
+    }
+    int64_t stage = 1, in_stage = 0;
+    for (int i = 0; i < l->count; i++) {
+        int64_t own = l->layers[i].parameters;
+        if (own && in_stage && stage < stages) {
+            int64_t with = llabs((sum + own) * stages - total * stage), without = llabs(sum * stages - total * stage);
+            /* The stages that follow need a holder each, this layer and those after it. */
+            if (without <= with || holders <= stages - stage) {
+                stage++;
+                in_stage = 0;
+            }
+        }
+        l->layers[i].stage = stage;
+        sum += own;
+        in_stage += own > 0;
+        holders -= own > 0;
+    }
+    return true;
+}
+
+/* A node after its operands: where a label does not say, the latest operand's stage, or 1. */
+static void label_nodes(layers *l, ir_graph *g)
+{
+    for (ir_node *n = g->first; n; n = n->next) {
+        const layer *own = find_layer(l, layer_name(l->mem, n));
+        int64_t stage = own ? own->stage : 1;
+        for (int i = 0; i < n->nin; i++) {
+            int64_t before = ir_int(n->in[i], "stage", 1);
+            stage = before > stage ? before : stage;
+        }
+        ir_set_int(n, "stage", stage);
+    }
+}
+
+bool pass_partition(ir_module *m, diag *d)
+{
+    const ir_attr *how = ir_attr_find(m->attrs, "partition"), *count = ir_attr_find(m->attrs, "stages");
+    const ir_graph *train = ir_function_find(m, "train_step");
+    if (!how || !how->word || strcmp(how->word, "staged") || !train)
+        return true;
+    layers l = {.mem = arena_new()};
+    int64_t stages = count && count->count == 1 ? (int64_t)count->number[0] : 0;
+    collect(&l, train);
+    bool ok = stages ? cut_evenly(&l, stages, d) : cut_by_name(&l, m, &stages, d);
+    for (ir_graph *g = m->functions; ok && g; g = g->next)
+        label_nodes(&l, g);
+    if (ok)
+        ir_attr_set_ints(m->mem, &m->attrs, "stages", &stages, 1);
+    arena_free(l.mem);
+    return ok;
+}

@@ -1,0 +1,36 @@
+/* passes/passes.h - module to module. passes.def is the pipeline; run.c says how it runs. */
+#ifndef PASSES_PASSES_H
+#define PASSES_PASSES_H
+
+#include "ir/ir.h"
+
+/* What a user may ask of a run. Decisions that change the result (partition, max_batch ...) are attributes of the
+ * module, so that a dump says them. */
+typedef struct {
+    const char *disabled;   /* comma-separated pass names, or NULL; only optional passes may be named */
+    const char *dump_after; /* a pass name, "all", or NULL */
+    const char *dump_dir;   /* write dumps as DIR/NN-pass.lmir; NULL: append to *dump */
+    bool dump_locations;
+    text *dump;             /* where dumps go without dump_dir; may be NULL */
+    const char *stop_after; /* end the run after this pass, or NULL */
+    text *timing;           /* a table of times goes here, or NULL */
+} pass_options;
+
+#define PASS(name, function, optional, meaning) bool pass_##function(ir_module *m, diag *d);
+#include "passes/passes.def"
+
+typedef struct {
+    const char *name, *meaning;
+    bool (*run)(ir_module *m, diag *d);
+    bool optional;
+} pass_info;
+
+extern const pass_info passes[];
+extern const int passes_count;
+int pass_index(const char *name); /* or -1 */
+
+/* Run the passes that come after the module's `after` attribute (all of them if it has none), verifying after each.
+ * False after errors in d. A broken graph after a pass is our mistake and ends in ir_bug. */
+bool passes_run(ir_module *m, const pass_options *o, diag *d);
+
+#endif

@@ -1,0 +1,328 @@
+/* passes/split.c - cut a staged net into the functions of its stages.
+ *     func @train_step {S1, S2 forward; S2, S1 backward with updates}
+ *  => the same, and  func @S1.forward, @S2.forward, @S2.backward_update, @S1.backward_update    (from train_step)
+ *                    func @S2.backward, @S1.backward        (from gradients)
+ *                    func @S1.update, @S2.update            (from update)
+ *
+ * The functions hold the same kernels on the same values, so a staged step has the bits of a whole one. A kernel is of
+ * the forward or the update part if its label's role says so and it does not depend on the call's loss_scale, else of
+ * the backward part. A value that one function makes and another reads has a slot in the segment `saved`: a result of
+ * the one and an input of the other, both named saved.N. What needs no kernel (parameters, reshapes, constants) is
+ * repeated where it is read. Scalars that all stages share (Adam's step size) are computed in each function that needs
+ * them and assigned in the first stage's, whose update runs last.
+ *
+ * backward (from gradients) and backward_update (from train_step) read what one forward saved: both functions come from
+ * the same graph, so their slots agree one by one, which is checked.
+ *
+ * Needs:  stages labelled, kernels made (with fuse disabled: one node each).
+ * Keeps:  the whole functions.      Breaks: nothing. */
+#include "passes/passes.h"
+#include <inttypes.h>
+#include <string.h>
+
+typedef enum { PART_NONE, PART_FORWARD, PART_BACKWARD, PART_UPDATE } part;
+
+typedef struct {
+    ir_type type;
+    const char *name;
+    int64_t offset;
+} slot;
+
+typedef struct {
+    ir_graph *g; /* train_step, gradients or update */
+    arena *mem;
+    int32_t n;
+    ir_node **node;
+    part *part;
+    int64_t *stage;
+    int32_t *slot; /* of values that cross, else -1 */
+    int32_t slots;
+} source;
+
+/* Repeated in each function rather than passed between them. */
+static bool is_repeated(const ir_node *n)
+{
+    return n->op == IR_INPUT || n->op == IR_PARAM || n->op == IR_STATE || n->op == IR_CALL_VALUE ||
+           n->op == IR_RESHAPE || n->op == IR_CONSTANT || n->op == IR_IOTA || n->op == IR_BATCH_SIZE ||
+           n->op == IR_BROADCAST_IN_DIM;
+}
+
+static bool has_role(const ir_node *n, const char *a, const char *b)
+{
+    const char *role = n->label ? strrchr(n->label, '.') : NULL;
+    return role && (!strcmp(role, a) || !strcmp(role, b));
+}
+
+/* The kernel a value comes from. */
+static const ir_node *maker(const ir_node *x)
+{
+    return x->op == IR_RESULT ? x->in[0] : x;
+}
+
+/* What no stage has as its own is the optimizer's. */
+static part part_of(const ir_node *n, bool scaled, int64_t stage)
+{
+    if (!scaled && (!stage || has_role(n, ".update", ".step")))
+        return PART_UPDATE;
+    return !scaled && has_role(n, ".forward", ".scale") ? PART_FORWARD : PART_BACKWARD;
+}
+
+static void classify(source *s)
+{
+    bool *scaled = arena_new_array(s->mem, bool, (size_t)s->n + 1);
+    for (int32_t id = 0; id < s->n; id++) {
+        const ir_node *n = s->node[id];
+        scaled[id] = n->op == IR_CALL_VALUE && ir_word_is(n, "field", "loss_scale");
+        for (int i = 0; i < n->nin; i++)
+            scaled[id] |= scaled[n->in[i]->id];
+        s->stage[id] = ir_int(n, "stage", 0);
+        s->slot[id] = -1;
+        if (!is_repeated(n))
+            s->part[id] = part_of(n, scaled[id], s->stage[id]);
+    }
+}
+
+static void open_source(source *s, ir_graph *g, arena *mem)
+{
+    *s = (source){.g = g, .mem = mem, .n = ir_number(g)};
+    size_t count = (size_t)s->n + 1;
+    s->node = arena_new_array(mem, ir_node *, count);
+    s->part = arena_new_array(mem, part, count);
+    s->stage = arena_new_array(mem, int64_t, count);
+    s->slot = arena_new_array(mem, int32_t, count);
+    for (int i = 0; i < g->ninputs; i++)
+        s->node[g->inputs[i]->id] = g->inputs[i];
+    for (ir_node *n = g->first; n; n = n->next)
+        s->node[n->id] = n;
+    classify(s);
+}
+
+/* ---- values that cross ---- */
+
+static bool same_home(const source *s, const ir_node *a, const ir_node *b)
+{
+    a = maker(a);
+    b = maker(b);
+    return s->part[a->id] == s->part[b->id] && s->stage[a->id] == s->stage[b->id];
+}
+
+static void mark_crossing(source *s, const ir_node *x, const ir_node *user)
+{
+    if (is_repeated(x)) {
+        for (int i = 0; i < x->nin; i++)
+            mark_crossing(s, x->in[i], user);
+        return;
+    }
+    bool shared = s->part[maker(x)->id] == PART_UPDATE && s->stage[maker(x)->id] == 0;
+    if (!shared && !same_home(s, x, user))
+        s->slot[x->id] = 0;
+}
+
+/* Number the crossing values in order; the first source decides the slots, later ones must agree. */
+static bool number_slots(source *s, slot *slots, int32_t *count, bool decide)
+{
+    for (const ir_node *n = s->g->first; n; n = n->next)
+        if (!is_repeated(n) && n->op != IR_RESULT)
+            for (int i = 0; i < n->nin; i++)
+                mark_crossing(s, n->in[i], n);
+    for (int32_t id = 0; id < s->n; id++) {
+        if (s->slot[id] < 0)
+            continue;
+        if (decide)
+            slots[s->slots] = (slot){.type = s->node[id]->type};
+        else if (s->slots >= *count || !ir_type_equal(&slots[s->slots].type, &s->node[id]->type))
+            return false;
+        s->slot[id] = s->slots++;
+    }
+    if (decide)
+        *count = s->slots;
+    return s->slots == *count;
+}
+
+/* Bytes of a value's buffer at the largest batch, its halo counted in. */
+static int64_t buffer_bytes(const ir_node *n, int64_t max_batch)
+{
+    const ir_attr *halo = ir_attr_find(n->attrs, "halo");
+    int64_t count = ir_batch_dim(&n->type) >= 0 ? max_batch : 1;
+    for (int i = 0; i < n->type.rank; i++)
+        count *=
+            n->type.dim[i].n +
+            (halo && halo->count == 2 * n->type.rank ? (int64_t)(halo->number[2 * i] + halo->number[2 * i + 1]) : 0);
+    return count * ir_dtype_size(n->type.dtype);
+}
+
+static void place_slots(const source *s, slot *slots)
+{
+    ir_module *m = s->g->module;
+    const ir_attr *batch = ir_attr_find(m->attrs, "max_batch");
+    int64_t max_batch = batch && batch->count == 1 ? (int64_t)batch->number[0] : 1, at = 0;
+    for (int32_t id = 0; id < s->n; id++)
+        if (s->slot[id] >= 0) {
+            slot *y = &slots[s->slot[id]];
+            y->name = arena_printf(m->mem, "saved.%" PRId32, s->slot[id]);
+            y->offset = at;
+            at = (at + buffer_bytes(s->node[id], max_batch) + 63) & ~(int64_t)63;
+        }
+    ir_attr_set_ints(m->mem, &m->attrs, "saved_bytes", &at, 1);
+}
+
+/* ---- making a function ---- */
+
+typedef struct {
+    const source *s;
+    const slot *slots;
+    ir_graph *to;
+    ir_node **map;
+    part first, second; /* the parts it holds */
+    int64_t stage;
+} builder;
+
+static bool holds(const builder *b, const ir_node *n)
+{
+    part p = b->s->part[n->id];
+    return (p == b->first || p == b->second) && b->s->stage[n->id] == b->stage;
+}
+
+static ir_node *value_for(builder *b, ir_node *x);
+
+static ir_node *repeat(builder *b, ir_node *x)
+{
+    for (int i = 0; i < x->nin; i++)
+        value_for(b, x->in[i]);
+    return ir_clone_node(b->to, x, b->map);
+}
+
+static void strip_assigns(ir_graph *region)
+{
+    for (ir_node *n = region->first, *next; n; n = next) {
+        next = n->next;
+        if (n->op == IR_ASSIGN)
+            ir_unlink(n);
+    }
+}
+
+/* What x is in this function: copied already, repeated, or an input from its slot. */
+static ir_node *value_for(builder *b, ir_node *x)
+{
+    const source *s = b->s;
+    if (b->map[x->id])
+        return b->map[x->id];
+    if (is_repeated(x))
+        return b->map[x->id] = repeat(b, x);
+    const ir_node *from = maker(x);
+    if (s->part[from->id] == PART_UPDATE && s->stage[from->id] == 0) {
+        b->map[x->id] = repeat(b, x);
+        if (b->map[x->id]->region)
+            strip_assigns(b->map[x->id]->region);
+        return b->map[x->id];
+    }
+    if (s->slot[x->id] < 0)
+        ir_bug("a value crosses into @%s without a slot", b->to->name);
+    const slot *y = &b->slots[s->slot[x->id]];
+    ir_node *in = ir_input_new(b->to, y->name, x->type);
+    in->place = (ir_place){SEG_SAVED, y->offset};
+    in->loc = x->loc;
+    if (ir_attr_find(x->attrs, "halo"))
+        in->attrs = x->attrs;
+    return b->map[x->id] = in;
+}
+
+static bool reaches(const ir_node *x, const ir_node *input)
+{
+    if (x == input)
+        return true;
+    for (int i = 0; is_repeated(x) && i < x->nin; i++)
+        if (reaches(x->in[i], input))
+            return true;
+    return false;
+}
+
+/* The net's own inputs come first and in order. */
+static void add_net_inputs(builder *b)
+{
+    const ir_graph *g = b->s->g;
+    for (int i = 0; i < g->ninputs; i++) {
+        bool used = false;
+        for (const ir_node *n = g->first; n && !used; n = n->next)
+            for (int k = 0; k < n->nin && holds(b, n); k++)
+                used |= reaches(n->in[k], g->inputs[i]);
+        if (!used)
+            continue;
+        ir_node *in = ir_input_new(b->to, g->inputs[i]->name, g->inputs[i]->type);
+        in->loc = g->inputs[i]->loc;
+        b->map[g->inputs[i]->id] = in;
+    }
+}
+
+static bool belongs(const builder *b, const ir_node *n)
+{
+    if (is_repeated(n))
+        return false;
+    const ir_node *from = maker(n);
+    bool shared = b->s->part[from->id] == PART_UPDATE && b->s->stage[from->id] == 0;
+    return shared ? b->stage == 1 && (b->first == PART_UPDATE || b->second == PART_UPDATE) : holds(b, from);
+}
+
+static void make_function(const source *s, const slot *slots, const char *stage_name, const char *what, part first,
+                          part second, int64_t stage)
+{
+    ir_module *m = s->g->module;
+    builder b = {.s = s, .slots = slots, .first = first, .second = second, .stage = stage};
+    b.to = ir_function_new(m, arena_printf(m->mem, "%s.%s", stage_name, what), s->g->loc);
+    b.map = arena_new_array(s->mem, ir_node *, (size_t)s->n + 1);
+    add_net_inputs(&b);
+    for (ir_node *n = s->g->first; n; n = n->next) {
+        if (!belongs(&b, n))
+            continue;
+        for (int i = 0; i < n->nin; i++)
+            value_for(&b, n->in[i]);
+        ir_node *copy = b.map[n->id] = ir_clone_node(b.to, n, b.map);
+        if (s->slot[n->id] >= 0) {
+            copy->place = (ir_place){SEG_SAVED, slots[s->slot[n->id]].offset};
+            ir_result_add(b.to, slots[s->slot[n->id]].name, copy);
+        }
+    }
+}
+
+static const char *stage_name(ir_module *m, int64_t stage)
+{
+    int64_t at = 1;
+    for (const ir_row *r = m->rows; r; r = r->next)
+        if (!strcmp(r->kind, "stage") && at++ == stage)
+            return r->name;
+    const char *name = arena_printf(m->mem, "stage%" PRId64, stage);
+    ir_row_new(m, "stage", name, (src_loc){0});
+    return name;
+}
+
+static void split_module(ir_module *m, int64_t stages, arena *mem)
+{
+    source train, gradients, update;
+    open_source(&train, ir_function_find(m, "train_step"), mem);
+    open_source(&gradients, ir_function_find(m, "gradients"), mem);
+    open_source(&update, ir_function_find(m, "update"), mem);
+    slot *slots = arena_new_array(mem, slot, (size_t)train.n + 1);
+    int32_t count = 0;
+    if (!number_slots(&train, slots, &count, true) || !number_slots(&gradients, slots, &count, false))
+        ir_bug("the stages of train_step and gradients save different values");
+    place_slots(&train, slots);
+    for (int64_t i = 1; i <= stages; i++) {
+        const char *name = stage_name(m, i);
+        make_function(&train, slots, name, "forward", PART_FORWARD, PART_NONE, i);
+        make_function(&train, slots, name, "backward_update", PART_BACKWARD, PART_UPDATE, i);
+        make_function(&gradients, slots, name, "backward", PART_BACKWARD, PART_NONE, i);
+        make_function(&update, slots, name, "update", PART_UPDATE, PART_NONE, i);
+    }
+}
+
+bool pass_split(ir_module *m, diag *d)
+{
+    (void)d;
+    const ir_attr *how = ir_attr_find(m->attrs, "partition"), *stages = ir_attr_find(m->attrs, "stages");
+    if (!how || !how->word || strcmp(how->word, "staged") || !stages || !ir_function_find(m, "gradients"))
+        return true;
+    arena *mem = arena_new();
+    split_module(m, (int64_t)stages->number[0], mem);
+    arena_free(mem);
+    return true;
+}
