@@ -1,7 +1,7 @@
 /* ir/build.h - one function an operator, for code that builds graphs.
  *
- * Each appends at the graph's cursor, infers the type and returns the node. They are for graphs we make ourselves, where
- * a type error is our mistake: it is an ir_bug. */
+ * Each appends at the graph's cursor, infers the type and returns the node. They are for graphs we make ourselves,
+ * where a type error is our mistake: it is an ir_bug. */
 #ifndef IR_BUILD_H
 #define IR_BUILD_H
 

@@ -17,25 +17,25 @@ typedef enum {
     MATH_SUB,
     MATH_MUL,
     MATH_DIV,
-    MATH_NEG,     /* sign bit flipped */
-    MATH_ABS,     /* sign bit cleared */
-    MATH_ROUND,   /* to the nearest whole number, ties to even */
-    MATH_LT,      /* a < b, all ones or 0; false with NaN */
+    MATH_NEG,   /* sign bit flipped */
+    MATH_ABS,   /* sign bit cleared */
+    MATH_ROUND, /* to the nearest whole number, ties to even */
+    MATH_LT,    /* a < b, all ones or 0; false with NaN */
     MATH_LE,
     MATH_EQ,
-    MATH_SELECT,  /* a (all ones or 0) ? b : c */
+    MATH_SELECT, /* a (all ones or 0) ? b : c */
     MATH_IADD,
     MATH_ISUB,
     MATH_IMUL,
     MATH_AND,
     MATH_OR,
     MATH_XOR,
-    MATH_SHL,     /* a << bits */
-    MATH_SHR,     /* a >> bits, zeros in */
-    MATH_SAR,     /* a >> bits, sign in */
-    MATH_ILT,     /* a < b as i32, all ones or 0 */
-    MATH_I2F,     /* i32 to f32, nearest even */
-    MATH_F2I      /* f32 to i32, towards zero; only used where the value fits, anything otherwise */
+    MATH_SHL, /* a << bits */
+    MATH_SHR, /* a >> bits, zeros in */
+    MATH_SAR, /* a >> bits, sign in */
+    MATH_ILT, /* a < b as i32, all ones or 0 */
+    MATH_I2F, /* i32 to f32, nearest even */
+    MATH_F2I  /* f32 to i32, towards zero; only used where the value fits, anything otherwise */
 } math_op;
 
 typedef struct {

@@ -1,0 +1,670 @@
+/* ir/contraction.c - axes, sums and strides of dot_general and convolution. */
+#include "ir/contraction.h"
+#include "ir/build.h"
+#include <string.h>
+
+/* ---- memory ---- */
+
+void ir_layout(const ir_type *t, const ir_attr *attrs, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
+               int64_t *first)
+{
+    const ir_attr *halo = ir_attr_find(attrs, "halo");
+    int64_t step = 1;
+    *first = 0;
+    for (int i = t->rank - 1; i >= 0; i--) {
+        bool has = halo && halo->count == 2 * t->rank;
+        int64_t low = has ? (int64_t)halo->number[2 * i] : 0, high = has ? (int64_t)halo->number[2 * i + 1] : 0;
+        stride[i] = step;
+        *first += low * step;
+        step *= t->dim[i].n + low + high;
+    }
+    *batch_stride = step;
+}
+
+const ir_node *affine_memory(const ir_node *input)
+{
+    const ir_graph *g = input->graph;
+    const ir_node *n = input;
+    for (int i = 0; g->owner && i < g->ninputs; i++)
+        if (g->inputs[i] == input)
+            n = g->owner->in[i];
+    while (n->op == IR_RESHAPE)
+        n = n->in[0];
+    return n;
+}
+
+static void view_broadcast(const ir_node *n, const affine_view *x, affine_view *out)
+{
+    int64_t dims[IR_MAX_RANK];
+    int count = ir_ints(n, "dims", dims);
+    for (int i = 0; i < n->type.rank; i++)
+        out->stride[i] = 0;
+    bool batch = false;
+    for (int i = 0; i < count; i++) {
+        const ir_dim *d = &n->in[0]->type.dim[i];
+        if (d->n > 1 || d->batch)
+            out->stride[dims[i]] = x->stride[i];
+        batch |= d->batch;
+    }
+    if (!batch)
+        out->batch_stride = 0;
+}
+
+bool affine_view_of(const ir_node *n, affine_view *out)
+{
+    if (n->op == IR_INPUT) {
+        out->input = n;
+        ir_layout(&n->type, affine_memory(n)->attrs, out->stride, &out->batch_stride, &out->first);
+        return true;
+    }
+    bool view = n->op == IR_TRANSPOSE || n->op == IR_SLICE || n->op == IR_REVERSE || n->op == IR_BROADCAST_IN_DIM ||
+                n->op == IR_STOP_GRADIENT;
+    affine_view x;
+    if (!view || !affine_view_of(n->in[0], &x))
+        return false;
+    int64_t a[IR_MAX_RANK], b[IR_MAX_RANK];
+    *out = x;
+    if (n->op == IR_BROADCAST_IN_DIM) {
+        view_broadcast(n, &x, out);
+    } else if (n->op == IR_TRANSPOSE) {
+        ir_ints(n, "permutation", a);
+        for (int i = 0; i < n->type.rank; i++)
+            out->stride[i] = x.stride[a[i]];
+    } else if (n->op == IR_SLICE) {
+        ir_ints(n, "start", a);
+        ir_ints(n, "stride", b);
+        for (int i = 0; i < n->type.rank; i++) {
+            out->first += a[i] * x.stride[i];
+            out->stride[i] *= b[i];
+        }
+    } else if (n->op == IR_REVERSE) {
+        int count = ir_ints(n, "dims", a);
+        for (int i = 0; i < count; i++) {
+            out->first += (n->type.dim[a[i]].n - 1) * x.stride[a[i]];
+            out->stride[a[i]] = -x.stride[a[i]];
+        }
+    }
+    return true;
+}
+
+/* ---- building ---- */
+
+static void add_axis(contraction *c, contraction_axis a)
+{
+    c->axis[c->naxes++] = a;
+}
+
+static void add_sum(contraction *c, arena *mem, const contraction_run *runs, int count)
+{
+    contraction_sum *s = &c->sum[c->nsums++];
+    s->run = arena_new_array(mem, contraction_run, (size_t)count + 1);
+    s->count = count;
+    for (int i = 0; i < count; i++)
+        s->run[i] = runs[i];
+}
+
+/* A dimension of the result that is dimension 'lhs' of the lhs and 'rhs' of the rhs (-1: not there). One of n*B is two
+ * axes, the examples first. */
+static void add_free(contraction *c, int lhs, int rhs, int dim)
+{
+    const ir_node *l = c->node->in[0], *r = c->node->in[1];
+    ir_dim d = lhs >= 0 ? l->type.dim[lhs] : r->type.dim[rhs];
+    if (d.batch)
+        add_axis(c, (contraction_axis){.n = 1,
+                                       .batch = true,
+                                       .lhs = lhs >= 0 ? c->lhs.batch_stride : 0,
+                                       .rhs = rhs >= 0 ? c->rhs.batch_stride : 0,
+                                       .dim = dim,
+                                       .step = d.n,
+                                       .lhs_dim = lhs,
+                                       .rhs_dim = rhs});
+    if (d.n > 1 || !d.batch)
+        add_axis(c, (contraction_axis){.n = d.n,
+                                       .lhs = lhs >= 0 ? c->lhs.stride[lhs] : 0,
+                                       .rhs = rhs >= 0 ? c->rhs.stride[rhs] : 0,
+                                       .dim = dim,
+                                       .step = 1,
+                                       .lhs_dim = lhs,
+                                       .rhs_dim = rhs});
+}
+
+static void add_contracted(contraction *c, arena *mem, int lhs, int rhs)
+{
+    ir_dim d = c->node->in[0]->type.dim[lhs];
+    if (d.batch)
+        add_sum(c, mem, &(contraction_run){1, true, c->lhs.batch_stride, c->rhs.batch_stride, 0, 0}, 1);
+    if (d.n > 1)
+        add_sum(c, mem, &(contraction_run){d.n, false, c->lhs.stride[lhs], c->rhs.stride[rhs], 0, 0}, 1);
+}
+
+/* ---- dot_general ---- */
+
+static bool is_in(const int64_t *list, int count, int64_t x)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i] == x)
+            return true;
+    return false;
+}
+
+static void describe_dot(contraction *c, arena *mem)
+{
+    ir_dot dot;
+    ir_dot_read(c->node, &dot);
+    int dim = 0;
+    for (int i = 0; i < dot.lhs_batch_count; i++)
+        add_free(c, (int)dot.lhs_batch[i], (int)dot.rhs_batch[i], dim++);
+    for (int i = 0; i < c->node->in[0]->type.rank; i++)
+        if (!is_in(dot.lhs_batch, dot.lhs_batch_count, i) && !is_in(dot.lhs_contract, dot.contract_count, i))
+            add_free(c, i, -1, dim++);
+    for (int i = 0; i < c->node->in[1]->type.rank; i++)
+        if (!is_in(dot.rhs_batch, dot.lhs_batch_count, i) && !is_in(dot.rhs_contract, dot.contract_count, i))
+            add_free(c, -1, i, dim++);
+    for (int i = 0; i < dot.contract_count; i++)
+        add_contracted(c, mem, (int)dot.lhs_contract[i], (int)dot.rhs_contract[i]);
+}
+
+/* ---- convolution ---- */
+
+static int64_t greatest_divisor(int64_t a, int64_t b)
+{
+    return b ? greatest_divisor(b, a % b) : a;
+}
+
+static int64_t position(const contraction_spatial *s, int64_t o, int64_t k)
+{
+    return o * s->stride + k * s->dilation - s->low;
+}
+
+static bool sees_beyond(const contraction_spatial *s, int64_t o)
+{
+    return position(s, o, 0) < 0 || position(s, o, s->kernel - 1) > (s->in - 1) * s->spread;
+}
+
+static contraction_spatial spatial_of(const ir_node *n, const ir_conv *v, int i)
+{
+    contraction_spatial s = {.in = n->in[0]->type.dim[v->lhs[2 + i]].n,
+                             .out = n->type.dim[v->out[2 + i]].n,
+                             .kernel = n->in[1]->type.dim[v->rhs[2 + i]].n,
+                             .stride = v->stride[i],
+                             .low = v->low[i],
+                             .spread = v->lhs_dilation[i],
+                             .dilation = v->rhs_dilation[i]};
+    while (s.interior < s.out && sees_beyond(&s, s.interior))
+        s.interior++;
+    s.interior_end = s.interior;
+    while (s.interior_end < s.out && !sees_beyond(&s, s.interior_end))
+        s.interior_end++;
+    return s;
+}
+
+static bool is_spread(const ir_conv *v)
+{
+    for (int i = 0; i < v->spatial; i++)
+        if (v->lhs_dilation[i] > 1)
+            return true;
+    return false;
+}
+
+/* Outputs `step` apart meet the elements in the same way. */
+static int64_t class_step(const contraction_spatial *s)
+{
+    return s->spread / greatest_divisor(s->spread, s->stride);
+}
+
+/* How many classes of outputs a dimension has in the interior. */
+static int64_t classes_of(const contraction_spatial *s)
+{
+    int64_t step = class_step(s), outputs = s->interior_end - s->interior;
+    return outputs < step ? outputs : step;
+}
+
+/* Without holes the taps are a loop for each dimension. */
+static void add_even(contraction *c, arena *mem, const ir_conv *v)
+{
+    for (int i = 0; i < c->nspatial; i++) {
+        contraction_spatial *s = &c->spatial[i];
+        s->axis = c->naxes;
+        add_axis(c, (contraction_axis){.n = s->out,
+                                       .lhs = s->stride * s->lhs,
+                                       .dim = (int)v->out[2 + i],
+                                       .step = 1,
+                                       .lhs_dim = (int)v->lhs[2 + i],
+                                       .rhs_dim = -1});
+        add_sum(c, mem, &(contraction_run){s->kernel, false, s->dilation * s->lhs, s->rhs, -s->low * s->lhs, 0}, 1);
+    }
+}
+
+/* The taps of a class, which are even: every spread/gcd-th meets an element. Without any, the chain is empty. */
+static void add_class_taps(contraction *c, arena *mem, const contraction_spatial *s, int64_t first)
+{
+    int64_t step = s->spread / greatest_divisor(s->spread, s->dilation), k = 0;
+    while (k < s->kernel && k < step && position(s, first, k) % s->spread)
+        k++;
+    bool none = k == s->kernel || k == step;
+    contraction_run run = {.n = none ? 0 : (s->kernel - 1 - k) / step + 1,
+                           .lhs = step * s->dilation / s->spread * s->lhs,
+                           .rhs = step * s->rhs,
+                           .lhs_first = none ? 0 : position(s, first, k) / s->spread * s->lhs,
+                           .rhs_first = k * s->rhs};
+    add_sum(c, mem, &run, none ? 0 : 1);
+}
+
+static void add_class(contraction *c, arena *mem, const ir_conv *v, int64_t part)
+{
+    for (int i = 0; i < c->nspatial; i++) {
+        contraction_spatial *s = &c->spatial[i];
+        int64_t classes = classes_of(s), step = class_step(s), first = s->interior + part % classes;
+        part /= classes;
+        s->axis = c->naxes;
+        add_axis(c, (contraction_axis){.n = (s->interior_end - 1 - first) / step + 1,
+                                       .lhs = step * s->stride / s->spread * s->lhs,
+                                       .dim = (int)v->out[2 + i],
+                                       .first = first,
+                                       .step = step,
+                                       .lhs_dim = (int)v->lhs[2 + i],
+                                       .rhs_dim = -1});
+        add_class_taps(c, mem, s, first);
+    }
+}
+
+static void add_border(contraction *c, const ir_conv *v)
+{
+    c->border = true;
+    for (int i = 0; i < c->nspatial; i++) {
+        contraction_spatial *s = &c->spatial[i];
+        s->axis = c->naxes;
+        add_axis(c,
+                 (contraction_axis){.n = s->out, .dim = (int)v->out[2 + i], .step = 1, .lhs_dim = -1, .rhs_dim = -1});
+        if (position(s, 0, 0) < 0)
+            c->zero = -s->lhs;
+        else if (position(s, s->out - 1, s->kernel - 1) > (s->in - 1) * s->spread)
+            c->zero = s->in * s->lhs;
+    }
+}
+
+static int64_t interior_parts(const ir_node *n, const ir_conv *v)
+{
+    int64_t parts = 1;
+    for (int i = 0; i < v->spatial; i++) {
+        contraction_spatial s = spatial_of(n, v, i);
+        parts *= classes_of(&s);
+    }
+    return parts;
+}
+
+static bool has_border(const ir_node *n, const ir_conv *v)
+{
+    for (int i = 0; i < v->spatial; i++) {
+        contraction_spatial s = spatial_of(n, v, i);
+        if (s.interior > 0 || s.interior_end < s.out)
+            return true;
+    }
+    return false;
+}
+
+static void add_spatial(contraction *c, arena *mem, const ir_conv *v, int part)
+{
+    c->nspatial = v->spatial;
+    for (int i = 0; i < v->spatial; i++) {
+        c->spatial[i] = spatial_of(c->node, v, i);
+        c->spatial[i].lhs = c->lhs.stride[v->lhs[2 + i]];
+        c->spatial[i].rhs = c->rhs.stride[v->rhs[2 + i]];
+    }
+    if (!is_spread(v))
+        add_even(c, mem, v);
+    else if (part < interior_parts(c->node, v))
+        add_class(c, mem, v, part);
+    else
+        add_border(c, v);
+}
+
+static void describe_convolution(contraction *c, arena *mem, int part)
+{
+    const ir_node *n = c->node, *x = n->in[0], *w = n->in[1];
+    ir_conv v;
+    ir_conv_read(n, &v);
+    int64_t fg = v.feature_groups, bg = v.batch_groups;
+    int batch = (int)v.lhs[0], feature = (int)v.lhs[1], out_feature = (int)v.rhs[1];
+    if (bg == 1) {
+        add_free(c, batch, -1, (int)v.out[0]);
+    } else {
+        int64_t each = x->type.dim[batch].n / bg;
+        add_axis(c, (contraction_axis){.n = each,
+                                       .lhs = c->lhs.stride[batch],
+                                       .dim = (int)v.out[0],
+                                       .step = 1,
+                                       .lhs_dim = batch,
+                                       .rhs_dim = -1});
+    }
+    int64_t groups = fg * bg, features = w->type.dim[out_feature].n / groups;
+    if (groups > 1) {
+        int64_t lhs = fg > 1 ? x->type.dim[feature].n / fg * c->lhs.stride[feature]
+                             : x->type.dim[batch].n / bg * c->lhs.stride[batch];
+        add_axis(c, (contraction_axis){.n = groups,
+                                       .lhs = lhs,
+                                       .rhs = features * c->rhs.stride[out_feature],
+                                       .dim = (int)v.out[1],
+                                       .step = features,
+                                       .lhs_dim = -1,
+                                       .rhs_dim = -1});
+    }
+    ir_dim sum = w->type.dim[v.rhs[0]];
+    if (sum.batch) {
+        c->leaf = true;
+        add_sum(c, mem, &(contraction_run){1, true, c->lhs.batch_stride, c->rhs.batch_stride, 0, 0}, 1);
+    }
+    add_spatial(c, mem, &v, part);
+    if (sum.n > 1 || c->nsums == 0)
+        add_sum(c, mem, &(contraction_run){sum.n, false, c->lhs.stride[feature], c->rhs.stride[v.rhs[0]], 0, 0}, 1);
+    if (groups == 1)
+        add_free(c, -1, out_feature, (int)v.out[1]);
+    else
+        add_axis(c, (contraction_axis){.n = features,
+                                       .rhs = c->rhs.stride[out_feature],
+                                       .dim = (int)v.out[1],
+                                       .step = 1,
+                                       .lhs_dim = -1,
+                                       .rhs_dim = out_feature});
+}
+
+int contraction_parts(const ir_node *n)
+{
+    if (n->op != IR_CONVOLUTION)
+        return 1;
+    ir_conv v;
+    ir_conv_read(n, &v);
+    return is_spread(&v) ? (int)interior_parts(n, &v) + has_border(n, &v) : 1;
+}
+
+void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[IR_MAX_RANK])
+{
+    memset(low, 0, sizeof *low * IR_MAX_RANK);
+    memset(high, 0, sizeof *high * IR_MAX_RANK);
+    if (n->op != IR_CONVOLUTION)
+        return;
+    ir_conv v;
+    ir_conv_read(n, &v);
+    for (int i = 0; i < v.spatial; i++) {
+        contraction_spatial s = spatial_of(n, &v, i);
+        int dim = (int)v.lhs[2 + i];
+        int64_t first = position(&s, 0, 0), last = position(&s, s.out - 1, s.kernel - 1) - (s.in - 1) * s.spread;
+        low[dim] = first < 0 ? -first : 0;
+        high[dim] = last > 0 ? last : 0;
+        if (is_spread(&v)) { /* only the border sees zeros, any one of them */
+            low[dim] = low[dim] > 0;
+            high[dim] = high[dim] > 0;
+        }
+    }
+}
+
+/* ---- tidying ---- */
+
+/* Two sums that follow each other in both operands are one; the batch of a leaf stays apart. */
+static void merge_sums(contraction *c)
+{
+    for (int i = c->leaf ? 1 : 0; i + 1 < c->nsums;) {
+        contraction_sum *a = &c->sum[i], *b = &c->sum[i + 1];
+        contraction_run *outer = a->run, *inner = b->run;
+        bool even = a->count == 1 && b->count == 1 && !inner->batch && outer->lhs == inner->n * inner->lhs &&
+                    outer->rhs == inner->n * inner->rhs;
+        bool trivial = a->count == 1 && b->count == 1 && !outer->batch && outer->n == 1;
+        bool follows_trivial = a->count == 1 && b->count == 1 && !inner->batch && inner->n == 1;
+        if (!even && !trivial && !follows_trivial) {
+            i++;
+            continue;
+        }
+        contraction_run merged = follows_trivial && !trivial ? *outer : *inner;
+        merged.lhs_first = outer->lhs_first + inner->lhs_first;
+        merged.rhs_first = outer->rhs_first + inner->rhs_first;
+        if (even && !trivial && !follows_trivial) {
+            merged.n = outer->n * inner->n;
+            merged.batch = outer->batch;
+        }
+        *outer = merged;
+        for (int k = i + 1; k + 1 < c->nsums; k++)
+            c->sum[k] = c->sum[k + 1];
+        c->nsums--;
+    }
+}
+
+bool contraction_describe(const ir_node *n, int part, arena *mem, contraction *out)
+{
+    memset(out, 0, sizeof *out);
+    out->node = n;
+    if (!affine_view_of(n->in[0], &out->lhs) || !affine_view_of(n->in[1], &out->rhs))
+        return false;
+    if (n->op == IR_DOT_GENERAL)
+        describe_dot(out, mem);
+    else
+        describe_convolution(out, mem, part);
+    merge_sums(out);
+    int64_t stride[IR_MAX_RANK], batch_stride;
+    ir_strides(&n->type, stride, &batch_stride);
+    for (int i = 0; i < out->naxes; i++) {
+        contraction_axis *a = &out->axis[i];
+        a->out = a->batch ? batch_stride : stride[a->dim] * a->step;
+    }
+    return true;
+}
+
+/* ---- choosing a register tile ---- */
+
+static int64_t steps_of(const contraction_axis *a, int64_t max_batch)
+{
+    return a->batch ? a->n * max_batch : a->n;
+}
+
+static int64_t vector_stride(const contraction_axis *a, bool swap)
+{
+    return swap ? a->lhs : a->rhs;
+}
+
+static int64_t scalar_stride(const contraction_axis *a, bool swap)
+{
+    return swap ? a->rhs : a->lhs;
+}
+
+/* Of the axes along which only the scalar operand varies, the one with the smallest stride in it; -1 if none. Not
+ * 'but', and not the batch if 'whole'. */
+static int find_row(const contraction *c, const contraction_plan *p, int but, bool whole)
+{
+    int best = -1;
+    int64_t best_stride = 0;
+    for (int i = 0; i < c->naxes; i++) {
+        const contraction_axis *a = &c->axis[i];
+        int64_t stride = scalar_stride(a, p->swap);
+        stride = stride < 0 ? -stride : stride;
+        if (i == p->column || i == but || vector_stride(a, p->swap) || (a->n == 1 && !a->batch) || (whole && a->batch))
+            continue;
+        if (best < 0 || stride < best_stride) {
+            best = i;
+            best_stride = stride;
+        }
+    }
+    return best;
+}
+
+static int64_t chain_length(const contraction *c, int64_t max_batch)
+{
+    int64_t length = 1;
+    for (int i = 0; i < c->nsums; i++) {
+        int64_t n = 0;
+        for (int k = 0; k < c->sum[i].count; k++)
+            n += c->sum[i].run[k].batch ? c->sum[i].run[k].n * max_batch : c->sum[i].run[k].n;
+        length *= n ? n : 1;
+    }
+    return length;
+}
+
+/* Time of one step of the chain in one tile, in multiply-adds: the multiply-adds, or the loads, or latency. */
+static double tile_time(int64_t rows, int64_t vectors)
+{
+    double work = (double)(rows * vectors), loads = (double)(rows + vectors);
+    double time = work > loads ? work : loads;
+    return (time > 6 ? time : 6) + 0.5;
+}
+
+/* Time of all rows of 'total', by tiles of 'rows': what is left of a static axis is one smaller tile, of the batch
+ * tiles of 4 and 1. */
+static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, int64_t vectors)
+{
+    double time = (double)(total / rows) * tile_time(rows * inner, vectors);
+    int64_t left = total % rows;
+    if (batch && rows > 4) {
+        time += (double)(left / 4) * tile_time(4 * inner, vectors);
+        left %= 4;
+    }
+    if (batch)
+        return time + (double)left * tile_time(inner, vectors);
+    return left ? time + tile_time(left * inner, vectors) : time;
+}
+
+/* The accumulators of a tile, its vectors and a splat stay in registers, with a few to spare for the epilogue. */
+static bool fits_registers(const ir_target *t, int64_t rows, int64_t vectors)
+{
+    return rows * vectors + vectors + 1 <= t->registers && rows * vectors <= t->registers - 4;
+}
+
+/* Rows and vectors of the tile, for a column and row already chosen; returns the time of one step of all chains. */
+static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    int64_t columns = 1, total = 1, inner = p->inner >= 0 ? c->axis[p->inner].n : 1;
+    if (p->column >= 0)
+        columns = (c->axis[p->column].n + t->vector - 1) / t->vector;
+    if (p->row >= 0)
+        total = steps_of(&c->axis[p->row], max_batch);
+    bool batch = p->row >= 0 && c->axis[p->row].batch;
+    double best = 0;
+    for (int64_t vectors = 1; vectors <= 6 && vectors <= columns; vectors++)
+        for (int64_t rows = 1; rows <= total && fits_registers(t, rows * inner, vectors); rows++) {
+            int64_t left = columns % vectors;
+            double time = (double)(columns / vectors) * rows_time(total, batch, rows, inner, vectors);
+            if (left)
+                time += rows_time(total, batch, rows, inner, left);
+            if (best == 0 || time < best * 0.999) {
+                best = time;
+                p->rows = rows;
+                p->vectors = vectors;
+            }
+        }
+    return best;
+}
+
+/* Everything but column and swap. Returns the time of the whole contraction, in multiply-adds of vectors. */
+static double complete(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    p->inner = -1;
+    p->row = find_row(c, p, -1, true);
+    if (p->row < 0)
+        p->row = find_row(c, p, -1, false);
+    if (p->row >= 0 && !c->axis[p->row].batch && c->axis[p->row].n < t->registers / 4) {
+        int outer = find_row(c, p, (int)p->row, false);
+        if (outer >= 0) {
+            p->inner = p->row;
+            p->row = outer;
+        }
+    }
+    p->rows = p->vectors = 1;
+    p->unroll = 4;
+    double time = choose_tile(c, t, max_batch, p);
+    for (int i = 0; i < c->naxes; i++)
+        if (i != p->column && i != p->row && i != p->inner)
+            time *= (double)steps_of(&c->axis[i], max_batch);
+    return time * (double)chain_length(c, max_batch);
+}
+
+/* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
+ * Leaves are taken an example at a time, each reading and writing the partial sums. */
+static double epilogue_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
+{
+    double count = c->leaf ? (double)max_batch : 1;
+    for (int i = 0; i < c->naxes; i++)
+        count *= (double)steps_of(&c->axis[i], max_batch);
+    bool even = p->column >= 0 && c->axis[p->column].out == 1;
+    return even ? 8 * count / t->vector : 16 * count;
+}
+
+static double operand_count(const contraction *c, bool swap, int64_t max_batch)
+{
+    return (double)ir_count(&c->node->in[swap ? 0 : 1]->type, max_batch);
+}
+
+/* May tasks cut this axis? Not a spatial one where parts differ in its length. */
+static bool may_cut(const contraction *c, const contraction_plan *p, int i)
+{
+    return i != p->column && i != p->inner && (contraction_parts(c->node) == 1 || c->axis[i].batch);
+}
+
+/* Where tasks cut: the outermost axis that is long enough, else the longest. */
+static void choose_cut(const contraction *c, int64_t max_batch, contraction_plan *p)
+{
+    int64_t most = 1;
+    p->cut = -1;
+    for (int i = 0; i < c->naxes && most < 8; i++) {
+        int64_t steps = steps_of(&c->axis[i], max_batch);
+        if (may_cut(c, p, i) && steps > most) {
+            p->cut = i;
+            most = steps;
+        }
+    }
+}
+
+/* Panels of columns are dealt out too where the cut gives few tasks, or where every task would stream a vector operand
+ * that is larger than a cache. */
+static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    enum { SMALL = 50000, TASK = 200000, TASKS = 16, LEAF = 8 };
+    double flops = 2 * (double)chain_length(c, max_batch);
+    for (int i = 0; i < c->naxes; i++)
+        flops *= (double)steps_of(&c->axis[i], max_batch);
+    int64_t wanted = flops < SMALL ? 1 : (int64_t)(flops / TASK) + 1;
+    wanted = wanted > TASKS ? TASKS : wanted;
+    choose_cut(c, max_batch, p);
+    bool leaves = c->leaf && max_batch > LEAF;
+    int64_t panel = p->vectors * t->vector;
+    int64_t panels = p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
+    int64_t steps = p->cut >= 0 ? steps_of(&c->axis[p->cut], max_batch) : 1;
+    if (leaves)
+        steps = (max_batch + LEAF - 1) / LEAF;
+    bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
+    int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
+    int64_t each = (panels + dealt - 1) / dealt;
+    p->pieces = (panels + each - 1) / each;
+    int64_t cuts = (wanted + p->pieces - 1) / p->pieces;
+    p->chunk = (steps + cuts - 1) / cuts;
+    if (p->cut >= 0 && p->cut == p->row)
+        p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
+    if (leaves) {
+        p->cut = -1;
+        p->chunk = LEAF;
+    }
+}
+
+contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
+                                    bool *packs)
+{
+    contraction_plan best = {.column = -1};
+    double best_time = 4 * (double)t->vector * complete(c, t, max_batch, &best);
+    *packs = false;
+    for (int i = 0; i < c->naxes; i++)
+        for (int swap = 0; swap < 2; swap++) {
+            const contraction_axis *a = &c->axis[i];
+            if (a->batch || a->n == 1 || scalar_stride(a, swap) != 0 || vector_stride(a, swap) == 0)
+                continue;
+            contraction_plan p = {.swap = swap, .column = i};
+            double time = complete(c, t, max_batch, &p) + epilogue_time(c, t, max_batch, &p);
+            bool scattered = vector_stride(a, swap) != 1;
+            if (scattered && repack)
+                time += 2 * operand_count(c, swap, max_batch);
+            else if (scattered)
+                time *= 8;
+            if (time < best_time) {
+                best_time = time;
+                best = p;
+                *packs = scattered && repack;
+            }
+        }
+    choose_tasks(c, t, max_batch, &best);
+    return best;
+}

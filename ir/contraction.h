@@ -1,0 +1,105 @@
+/* ir/contraction.h - dot_general and convolution as one thing: affine contractions.
+ *
+ *     out[axes] = sum over sums of lhs[first + axes . stride + sums . stride] * rhs[likewise]
+ *
+ * An axis walks dimensions of the result, a sum walks the chain of multiply-adds, outermost first. pass select chooses
+ * tiles by it, the backend generates code from it, so it lies in ir/.
+ *
+ * A convolution whose lhs is spread (lhs_dilation) has at each output position only some of the kernel's taps. Outputs
+ * fall into parts: those that see the same taps, all of them elements, are a contraction with even strides; those that
+ * see beyond the edge are one part, the border, whose taps are found while it runs. All parts have the same axes. */
+#ifndef IR_CONTRACTION_H
+#define IR_CONTRACTION_H
+
+#include "ir/ir.h"
+
+/* Element strides of a value in its memory, the producing node's `halo` counted in: like ir_strides, and the offset of
+ * element 0. attrs may be NULL. */
+void ir_layout(const ir_type *t, const ir_attr *attrs, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
+               int64_t *first);
+
+/* A value that is a region input seen through transpose, slice, reverse or broadcast_in_dim. */
+typedef struct {
+    const ir_node *input;
+    int64_t stride[IR_MAX_RANK], batch_stride, first;
+} affine_view;
+
+bool affine_view_of(const ir_node *n, affine_view *out); /* false: something is computed on the way */
+/* Outside the region, the value whose memory a region input is. */
+const ir_node *affine_memory(const ir_node *input);
+
+typedef struct {
+    int64_t n; /* steps; of the batch, per example */
+    bool batch;
+    int64_t lhs, rhs;         /* stride in each operand, 0 where it does not vary */
+    int32_t dim;              /* the result's dimension that it walks */
+    int64_t first, step;      /* index there = first + i * step, summed over the axes of that dimension */
+    int64_t out;              /* stride in a result without halo */
+    int32_t lhs_dim, rhs_dim; /* the operands' dimensions it walks, or -1 */
+} contraction_axis;
+
+/* A stretch of a sum with even strides. */
+typedef struct {
+    int64_t n;
+    bool batch;
+    int64_t lhs, rhs, lhs_first, rhs_first;
+} contraction_run;
+
+typedef struct {
+    contraction_run *run;
+    int32_t count;
+} contraction_sum;
+
+/* A spatial dimension of a convolution: output o and tap k meet at position o * stride + k * dilation - low of the lhs,
+ * whose elements stand `spread` apart. Outputs from interior to interior_end - 1 see nothing beyond the edge. */
+typedef struct {
+    int64_t in, out, kernel, stride, low, spread, dilation, interior, interior_end;
+    int64_t lhs, rhs; /* element strides */
+    int32_t axis;     /* the axis that walks it */
+} contraction_spatial;
+
+enum { CONTRACTION_AXES = 2 * IR_MAX_RANK, CONTRACTION_SUMS = IR_MAX_RANK + 1 };
+
+typedef struct {
+    const ir_node *node;
+    affine_view lhs, rhs;
+    contraction_axis axis[CONTRACTION_AXES];
+    int32_t naxes;
+    contraction_sum sum[CONTRACTION_SUMS];
+    int32_t nsums;
+    bool leaf; /* the outermost sum is the batch, cut into leaves */
+    /* The border of a spread convolution: its spatial axes have no stride in the lhs, and the innermost sum, over
+     * channels, is taken for each tap that is a term. An element that is padding lies at lhs offset 'zero'. */
+    bool border;
+    contraction_spatial spatial[IR_MAX_RANK];
+    int32_t nspatial;
+    int64_t zero;
+} contraction;
+
+int contraction_parts(const ir_node *n);
+/* Describe a part. False if an operand is not an affine view. Everything lives in mem. */
+bool contraction_describe(const ir_node *n, int part, arena *mem, contraction *out);
+
+/* How far a convolution reads beyond the lhs at each of its dimensions; 0 for dot_general. The caller has zeros there.
+ */
+void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[IR_MAX_RANK]);
+
+/* ---- choosing a register tile ---- */
+
+/* Printed as the kernel's plan, in this order. The "vector operand" is loaded by vectors, the "scalar operand" element
+ * by element; axes are numbers of contraction.axis. A tile is `rows` steps of axis `row` by all of axis `inner` (-1:
+ * none) by `vectors` registers of axis `column` (-1: none, scalars). Tasks take `chunk` steps of axis `cut`, and the
+ * panels of columns are dealt to `pieces` tasks. */
+typedef struct {
+    int64_t swap; /* the vector operand is the lhs */
+    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces;
+} contraction_plan;
+
+enum { CONTRACTION_PLAN = 10 };
+
+/* The analytic choice. 'repack': assume that the vector operand can be laid out anew; *packs says whether the choice
+ * wants that. */
+contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
+                                    bool *packs);
+
+#endif
