@@ -99,11 +99,12 @@ static void open_source(source *s, ir_graph *g, arena *mem)
 
 /* ---- values that cross ---- */
 
+/* Do both belong to one function? Backward and update parts do. */
 static bool same_home(const source *s, const ir_node *a, const ir_node *b)
 {
     a = maker(a);
     b = maker(b);
-    return s->part[a->id] == s->part[b->id] && s->stage[a->id] == s->stage[b->id];
+    return (s->part[a->id] == PART_FORWARD) == (s->part[b->id] == PART_FORWARD) && s->stage[a->id] == s->stage[b->id];
 }
 
 static void mark_crossing(source *s, const ir_node *x, const ir_node *user)

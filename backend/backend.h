@@ -1,0 +1,29 @@
+/* backend/backend.h - planned module to object, library and header. No LLVM type leaves this folder. */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include "ir/ir.h"
+
+/* Fill a target from a CPU name as LLVM knows it, or "native" for this machine's. The strings live in mem. False after
+ * an error: an unknown name, with the nearest one. */
+bool be_target(const char *cpu, arena *mem, ir_target *out, diag *d);
+
+typedef enum { BE_SO, BE_ARCHIVE, BE_OBJECT, BE_LLVM, BE_ASM, BE_HEADER } be_kind;
+
+typedef struct {
+    be_kind kind;
+    const char *output; /* path; written whole or not at all */
+    bool debug_info;    /* DWARF lines that point at the YAML */
+    text *timing;       /* lines of "name milliseconds" are added, or NULL */
+} be_options;
+
+/* Compile a module that went through plan_memory. False after errors; then nothing is left at o->output. */
+bool be_compile(const ir_module *m, const be_options *o, diag *d);
+
+/* The C header of a planned module. */
+void be_header(const ir_module *m, text *out);
+
+/* The loop nests of every kernel, as text: for reading only. */
+bool be_print_nests(const ir_module *m, text *out, diag *d);
+
+#endif

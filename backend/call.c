@@ -1,0 +1,307 @@
+/* backend/call.c - one function of the module: int32_t prefix_function(const lamina_call *).
+ *
+ *     check the call; for each kernel, each phase: run_tasks(call, task function, number of tasks); return 0
+ *
+ * Every check comes before the first kernel, so a call is done whole or not begun; only `infer` may stop between
+ * kernels, when the host raises its cancel flag. */
+#include "backend/module.h"
+#include "runtime/lamina_abi.h"
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    LLVMValueRef task;
+    nest_tasks tasks;
+    bool by_worker; /* launches, not tasks, are handed out */
+    src_loc loc;
+} launch;
+
+typedef struct {
+    library *l;
+    const ir_graph *function;
+    launch *launches;
+    int count, capacity;
+    bool segment[SEG_COUNT];
+    bool *input, *output; /* which of the net's are used */
+    LLVMValueRef call;
+} call_emitter;
+
+double milliseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* ---- run_tasks: in the host's parallel loop if there is one and something to share, else one after the other ---- */
+
+static void emit_parallel(emitter *e, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
+{
+    LLVMTypeRef types[] = {e->pointer, e->pointer, e->pointer, e->i64};
+    LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
+    LLVMValueRef host = emit_field(e, call, e->pointer, offsetof(lamina_call, host));
+    LLVMValueRef arguments[] = {host, task, call, tasks};
+    LLVMBuildCall2(e->builder, LLVMFunctionType(e->void_type, types, 4, 0), loop, arguments, 4, "");
+    LLVMBuildRetVoid(e->builder);
+}
+
+static void emit_serial(library *l, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
+{
+    emitter *e = &l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = emit_block(e), after = emit_block(e);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 0), ""), body, after);
+    LLVMPositionBuilderAtEnd(b, body);
+    LLVMValueRef i = LLVMBuildPhi(b, e->i64, ""), zero = emit_i64(e, 0), arguments[] = {call, i};
+    LLVMBuildCall2(b, l->task_type, task, arguments, 2, "");
+    LLVMValueRef next = LLVMBuildAdd(b, i, emit_i64(e, 1), "");
+    LLVMAddIncoming(i, &zero, &before, 1);
+    LLVMAddIncoming(i, &next, &body, 1);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), body, after);
+    LLVMPositionBuilderAtEnd(b, after);
+    LLVMBuildRetVoid(b);
+}
+
+static void make_run_tasks(library *l)
+{
+    emitter *e = &l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMTypeRef types[] = {e->pointer, e->pointer, e->i64};
+    l->run_tasks =
+        emit_function(e, "lamina.run_tasks", LLVMFunctionType(e->void_type, types, 3, 0), LLVMInternalLinkage);
+    emit_function_begin(e, l->run_tasks, (src_loc){0});
+    LLVMValueRef call = LLVMGetParam(l->run_tasks, 0), task = LLVMGetParam(l->run_tasks, 1);
+    LLVMValueRef tasks = LLVMGetParam(l->run_tasks, 2);
+    LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
+    LLVMValueRef workers = emit_field(e, call, e->i64, offsetof(lamina_call, workers));
+    LLVMValueRef several = LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 1), "");
+    LLVMValueRef shared = LLVMBuildICmp(b, LLVMIntSGT, workers, emit_i64(e, 1), "");
+    LLVMValueRef both = LLVMBuildAnd(b, several, shared, "");
+    LLVMValueRef parallel = LLVMBuildAnd(b, both, LLVMBuildIsNotNull(b, loop, ""), "");
+    LLVMBasicBlockRef share = emit_block(e), serial = emit_block(e);
+    LLVMBuildCondBr(b, parallel, share, serial);
+    LLVMPositionBuilderAtEnd(b, share);
+    emit_parallel(e, call, task, tasks);
+    LLVMPositionBuilderAtEnd(b, serial);
+    emit_serial(l, call, task, tasks);
+}
+
+/* ---- kernels ---- */
+
+/* Inputs and outputs are numbered by the module's rows; a module written by hand may lack some. */
+static bool note_value(const ir_node *n, const char *kind, bool *used, int count, int64_t number, diag *d)
+{
+    if (number < 0 || number >= count) {
+        diag_error(d, n->loc, "kernel '%s' uses %s number %d, but the module has %d rows '%s'",
+                   n->label ? n->label : "", kind, (int)number, count, kind);
+        return false;
+    }
+    used[number] = true;
+    return true;
+}
+
+static bool note_places(call_emitter *c, const nest_kernel *k, diag *d)
+{
+    const be_interface *f = c->l->interface;
+    for (int i = 0; i < k->nbuffers; i++) {
+        ir_place place = buffer_place(&k->buffers[i]);
+        if (place.segment == SEG_NONE)
+            continue;
+        c->segment[place.segment] = true;
+        if (place.segment == SEG_INPUT && !note_value(k->node, "input", c->input, f->input_count, place.offset, d))
+            return false;
+        if (place.segment == SEG_OUTPUT && !note_value(k->node, "output", c->output, f->output_count, place.offset, d))
+            return false;
+    }
+    return true;
+}
+
+static void add_launch(call_emitter *c, launch one)
+{
+    if (c->count == c->capacity) {
+        launch *old = c->launches;
+        c->capacity = c->capacity ? 2 * c->capacity : 16;
+        c->launches = arena_new_array(c->l->mem, launch, (size_t)c->capacity);
+        if (old)
+            memcpy(c->launches, old, (size_t)c->count * sizeof *old);
+    }
+    c->launches[c->count++] = one;
+}
+
+static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
+{
+    arena *mem = arena_new();
+    double start = milliseconds();
+    const nest_kernel *k = nest_lower(n, c->l->e.target, mem, d);
+    c->l->lower_ms += milliseconds() - start;
+    bool ok = k && note_places(c, k, d);
+    for (int i = 0; ok && i < k->nphases; i++)
+        add_launch(c, (launch){emit_task(c->l, k, i), k->phase[i].tasks, uses_worker_memory(k), n->loc});
+    arena_free(mem);
+    return ok;
+}
+
+/* Values that are only names of memory by now. */
+static bool is_memory(const ir_node *n)
+{
+    switch (n->op) {
+    case IR_PARAM:
+    case IR_STATE:
+    case IR_CALL_VALUE:
+    case IR_SCRATCH:
+    case IR_RESULT:
+    case IR_RESHAPE:
+    case IR_CONSTANT: /* kernels take it up as they take no buffer for it */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool add_kernels(call_emitter *c, diag *d)
+{
+    for (const ir_node *n = c->function->first; n; n = n->next) {
+        if (n->op == IR_FUSED) {
+            if (!add_kernel(c, n, d))
+                return false;
+        } else if (!is_memory(n)) {
+            ir_bug("%s: %s outside a kernel", c->function->name, ir_ops[n->op].name);
+        }
+    }
+    return true;
+}
+
+/* ---- checks ---- */
+
+static void return_if(call_emitter *c, LLVMValueRef condition, int status)
+{
+    emitter *e = &c->l->e;
+    LLVMBasicBlockRef leave = emit_block(e), go_on = emit_block(e);
+    LLVMBuildCondBr(e->builder, condition, leave, go_on);
+    LLVMPositionBuilderAtEnd(e->builder, leave);
+    LLVMBuildRet(e->builder, emit_i32(e, status));
+    LLVMPositionBuilderAtEnd(e->builder, go_on);
+}
+
+static LLVMValueRef call_field(call_emitter *c, LLVMTypeRef type, size_t offset)
+{
+    return emit_field(&c->l->e, c->call, type, offset);
+}
+
+static void check_size_and_batch(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    return_if(c, LLVMBuildIsNull(b, c->call, ""), LAMINA_CALL_BAD_POINTER);
+    LLVMValueRef size = call_field(c, e->i64, offsetof(lamina_call, struct_size));
+    return_if(c, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, sizeof(lamina_call)), ""), LAMINA_CALL_BAD_SIZE);
+    /* One comparison for both ends: 0 becomes the largest unsigned number. */
+    LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef less_one = LLVMBuildSub(b, batch, emit_i64(e, 1), "");
+    LLVMValueRef most = emit_i64(e, c->l->interface->max_batch);
+    return_if(c, LLVMBuildICmp(b, LLVMIntUGE, less_one, most, ""), LAMINA_CALL_BAD_BATCH);
+}
+
+/* NULL or not aligned to 64 bytes: the address less one, in its low bits, tells misaligned ones, and NULL is asked for.
+ */
+static void check_segment(call_emitter *c, ir_segment s)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef pointer = call_field(c, e->pointer, segment_field(s));
+    LLVMValueRef low = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, pointer, e->i64, ""), emit_i64(e, 63), "");
+    LLVMValueRef misaligned = LLVMBuildICmp(b, LLVMIntNE, low, emit_i64(e, 0), "");
+    return_if(c, LLVMBuildOr(b, LLVMBuildIsNull(b, pointer, ""), misaligned, ""), LAMINA_CALL_BAD_POINTER);
+}
+
+static void check_each(call_emitter *c, ir_segment s, const bool *used, int count)
+{
+    emitter *e = &c->l->e;
+    LLVMValueRef list = call_field(c, e->pointer, segment_field(s));
+    return_if(c, LLVMBuildIsNull(e->builder, list, ""), LAMINA_CALL_BAD_POINTER);
+    for (int i = 0; i < count; i++)
+        if (used[i]) {
+            LLVMValueRef at = emit_offset(e, e->pointer, list, emit_i64(e, i));
+            LLVMValueRef pointer = LLVMBuildLoad2(e->builder, e->pointer, at, "");
+            return_if(c, LLVMBuildIsNull(e->builder, pointer, ""), LAMINA_CALL_BAD_POINTER);
+        }
+}
+
+static void emit_checks(call_emitter *c)
+{
+    check_size_and_batch(c);
+    static const ir_segment plain[] = {SEG_PARAM, SEG_STATE, SEG_GRADIENT, SEG_SAVED};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (c->segment[plain[i]])
+            check_segment(c, plain[i]);
+    if (c->segment[SEG_WORKSPACE] || c->segment[SEG_WORKER])
+        check_segment(c, SEG_WORKSPACE);
+    if (c->segment[SEG_INPUT])
+        check_each(c, SEG_INPUT, c->input, c->l->interface->input_count);
+    if (c->segment[SEG_OUTPUT])
+        check_each(c, SEG_OUTPUT, c->output, c->l->interface->output_count);
+}
+
+/* ---- the function ---- */
+
+static void emit_cancel(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef flag = call_field(c, e->pointer, offsetof(lamina_call, cancel));
+    LLVMBasicBlockRef look = emit_block(e), go_on;
+    LLVMBasicBlockRef skip = LLVMGetInsertBlock(b);
+    LLVMValueRef absent = LLVMBuildIsNull(b, flag, "");
+    LLVMPositionBuilderAtEnd(b, look);
+    LLVMValueRef raised = LLVMBuildLoad2(b, e->i32, flag, "");
+    LLVMSetVolatile(raised, 1);
+    return_if(c, LLVMBuildICmp(b, LLVMIntNE, raised, emit_i32(e, 0), ""), LAMINA_CALL_CANCELLED);
+    LLVMBasicBlockRef looked = LLVMGetInsertBlock(b);
+    go_on = emit_block(e);
+    LLVMBuildBr(b, go_on);
+    LLVMPositionBuilderAtEnd(b, skip);
+    LLVMBuildCondBr(b, absent, go_on, look);
+    LLVMMoveBasicBlockAfter(go_on, looked);
+    LLVMPositionBuilderAtEnd(b, go_on);
+}
+
+static void emit_launch(call_emitter *c, const launch *one)
+{
+    emitter *e = &c->l->e;
+    emit_at(e, one->loc);
+    LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef tasks = emit_task_count(e, &one->tasks, batch);
+    if (one->by_worker)
+        tasks = emit_launches(e, c->call, tasks);
+    LLVMValueRef arguments[] = {c->call, one->task, tasks};
+    if (LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
+        arguments[1] = emit_i64(e, 0);
+        LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
+        return;
+    }
+    LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(c->l->run_tasks), c->l->run_tasks, arguments, 3, "");
+}
+
+bool emit_call(library *l, const ir_graph *f, diag *d)
+{
+    call_emitter c = {.l = l, .function = f};
+    c.input = arena_new_array(l->mem, bool, (size_t)l->interface->input_count);
+    c.output = arena_new_array(l->mem, bool, (size_t)l->interface->output_count);
+    if (!add_kernels(&c, d))
+        return false;
+    if (!l->run_tasks)
+        make_run_tasks(l);
+    LLVMValueRef function = emit_exported(l, f->name, l->call_type);
+    emit_function_begin(&l->e, function, f->loc);
+    c.call = LLVMGetParam(function, 0);
+    emit_checks(&c);
+    bool cancellable = strcmp(f->name, "infer") == 0;
+    for (int i = 0; i < c.count; i++) {
+        if (cancellable)
+            emit_cancel(&c);
+        emit_launch(&c, &c.launches[i]);
+    }
+    LLVMBuildRet(l->e.builder, emit_i32(&l->e, LAMINA_CALL_OK));
+    return true;
+}

@@ -1,0 +1,726 @@
+/* backend/lower_contraction.c - dot_general and convolution: register tiles over affine maps (ir/contraction.h).
+ *
+ *     for cut axis (a task's share)
+ *       for panel of columns (a task's pieces)
+ *         for the other axes
+ *           for tile of rows
+ *             accumulators = 0
+ *             for sums, the innermost unrolled
+ *               vectors of one operand * scalars of the other, added by fused multiply-adds
+ *             epilogue: the rest of the region at the tile's points, an accumulator at a time
+ *
+ * Each accumulator lane is one chain in the order of the rule, so no choice of tiles changes a bit. Rows that do not
+ * fill a tile get a smaller one, columns that do not fill a vector a masked one. Both operands are read where they lie:
+ * pass select has laid them out so (zeros around a padded convolution, columns side by side).
+ *
+ * A weight gradient of a convolution sums examples by leaves: phase 0 writes a leaf's sums to scratch, going through it
+ * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue.
+ *
+ * plan = contraction_plan */
+#include "backend/lower.h"
+#include "ir/contraction.h"
+#include <string.h>
+
+enum { MOST_ROWS = 64, MOST_VECTORS = 8, UNROLL_WHOLE = 8 };
+
+/* Zeros at tile level are made by loop-carried constants; one contraction, or one part of it. */
+typedef struct {
+    lowering *l;
+    nest_kernel *k;
+    const contraction *c;
+    contraction_plan plan;
+    int scalars, vectors; /* buffers */
+    int lanes;
+    nest_value *at[CONTRACTION_AXES]; /* where the tile starts on each axis */
+    /* this tile */
+    int64_t rows, nvectors, live; /* live lanes of the last vector */
+    nest_value *accumulator[MOST_ROWS * MOST_VECTORS];
+    /* leaves: the example, the first of its leaf, and the leaf's place in scratch; else NULL */
+    nest_value *example, *first_example, *leaf_offset;
+    int scratch;
+} tile;
+
+static int64_t inner_rows(const tile *t)
+{
+    return t->plan.inner >= 0 ? t->c->axis[t->plan.inner].n : 1;
+}
+
+static int64_t all_rows(const tile *t)
+{
+    return t->rows * inner_rows(t);
+}
+
+static int64_t scalar_stride(const tile *t, const contraction_axis *a)
+{
+    return t->plan.swap ? a->rhs : a->lhs;
+}
+
+static int64_t vector_stride(const tile *t, const contraction_axis *a)
+{
+    return t->plan.swap ? a->lhs : a->rhs;
+}
+
+static int live_lanes(const tile *t, int64_t vector)
+{
+    return (int)(vector == t->nvectors - 1 ? t->live : t->lanes);
+}
+
+/* ---- the chain ---- */
+
+/* Steps of row r of the tile along axis `row` and axis `inner`. */
+static void row_steps(const tile *t, int64_t r, int64_t *row, int64_t *inner)
+{
+    *row = r / inner_rows(t);
+    *inner = r % inner_rows(t);
+}
+
+static int64_t row_offset(const tile *t, int64_t r)
+{
+    int64_t row, inner, offset = 0;
+    row_steps(t, r, &row, &inner);
+    if (t->plan.row >= 0)
+        offset += row * scalar_stride(t, &t->c->axis[t->plan.row]);
+    if (t->plan.inner >= 0)
+        offset += inner * scalar_stride(t, &t->c->axis[t->plan.inner]);
+    return offset;
+}
+
+/* One step: every accumulator gets one multiply-add. */
+static void multiply_add(tile *t, nest_value *a, nest_value *b, int64_t a_disp, int64_t b_disp)
+{
+    nest_kernel *k = t->k;
+    int64_t stride = t->plan.column >= 0 ? vector_stride(t, &t->c->axis[t->plan.column]) : 0;
+    nest_value *vector[MOST_VECTORS];
+    for (int64_t v = 0; v < t->nvectors; v++)
+        vector[v] =
+            nest_load(k, t->vectors, b, b_disp + v * t->lanes * stride, stride, t->lanes, live_lanes(t, v), NULL);
+    for (int64_t r = 0; r < all_rows(t); r++) {
+        nest_value *scalar = nest_load(k, t->scalars, a, a_disp + row_offset(t, r), 0, 1, 1, NULL);
+        nest_value *splat = nest_splat(k, scalar, t->lanes);
+        for (int64_t v = 0; v < t->nvectors; v++) {
+            nest_value **x = &t->accumulator[r * t->nvectors + v];
+            *x = nest_fma(k, splat, vector[v], *x);
+        }
+    }
+}
+
+static void chain(tile *t, int level, nest_value *a, nest_value *b);
+
+/* A loop over a run, carrying the accumulators and both offsets; 'unroll' steps of the innermost sum a time. */
+static void run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
+                     nest_value **a, nest_value **b)
+{
+    nest_kernel *k = t->k;
+    int64_t by_a = t->plan.swap ? run->rhs : run->lhs, by_b = t->plan.swap ? run->lhs : run->rhs;
+    int n = (int)(all_rows(t) * t->nvectors);
+    nest_value *carry[MOST_ROWS * MOST_VECTORS + 2];
+    memcpy(carry, t->accumulator, sizeof *carry * (size_t)n);
+    carry[n] = *a;
+    carry[n + 1] = *b;
+    nest_block *outer;
+    nest_value *loop = nest_loop_begin(k, from, to, unroll, carry, n + 2, &outer);
+    memcpy(t->accumulator, loop->carry, sizeof *carry * (size_t)n);
+    for (int64_t u = 0; u < unroll; u++) {
+        if (level + 1 == t->c->nsums)
+            multiply_add(t, loop->carry[n], loop->carry[n + 1], u * by_a, u * by_b);
+        else
+            chain(t, level + 1, loop->carry[n], loop->carry[n + 1]);
+    }
+    memcpy(carry, t->accumulator, sizeof *carry * (size_t)n);
+    carry[n] = nest_add(k, loop->carry[n], nest_i64(k, unroll * by_a));
+    carry[n + 1] = nest_add(k, loop->carry[n + 1], nest_i64(k, unroll * by_b));
+    nest_loop_end(k, loop, carry, outer);
+    memcpy(t->accumulator, loop->final, sizeof *carry * (size_t)n);
+    *a = loop->final[n];
+    *b = loop->final[n + 1];
+}
+
+/* Steps of the innermost sum one after the other, without a loop. */
+static void run_straight(tile *t, const contraction_run *run, int64_t count, nest_value *a, nest_value *b)
+{
+    int64_t by_a = t->plan.swap ? run->rhs : run->lhs, by_b = t->plan.swap ? run->lhs : run->rhs;
+    for (int64_t i = 0; i < count; i++)
+        multiply_add(t, a, b, i * by_a, i * by_b);
+}
+
+static void chain_run(tile *t, int level, const contraction_run *run, nest_value *a, nest_value *b)
+{
+    nest_kernel *k = t->k;
+    bool innermost = level + 1 == t->c->nsums;
+    a = nest_add(k, a, nest_i64(k, t->plan.swap ? run->rhs_first : run->lhs_first));
+    b = nest_add(k, b, nest_i64(k, t->plan.swap ? run->lhs_first : run->rhs_first));
+    int64_t unroll = innermost && t->plan.unroll > 1 ? t->plan.unroll : 1;
+    if (run->batch) {
+        nest_value *n = lower_extent(t->l, run->n, true), *whole = nest_mul(k, nest_div(k, n, unroll), unroll);
+        run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
+        if (unroll > 1)
+            run_loop(t, level, run, whole, n, 1, &a, &b);
+    } else if (innermost && run->n <= UNROLL_WHOLE) {
+        run_straight(t, run, run->n, a, b);
+    } else if (!innermost && run->n == 1) {
+        chain(t, level + 1, a, b);
+    } else {
+        int64_t whole = run->n / unroll * unroll;
+        run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
+        if (innermost)
+            run_straight(t, run, run->n - whole, a, b);
+    }
+}
+
+static void chain(tile *t, int level, nest_value *a, nest_value *b)
+{
+    if (level == t->c->nsums) {
+        multiply_add(t, a, b, 0, 0);
+        return;
+    }
+    const contraction_sum *s = &t->c->sum[level];
+    for (int i = 0; i < s->count; i++)
+        chain_run(t, level, &s->run[i], a, b);
+}
+
+/* ---- the border of a spread convolution ---- */
+
+static nest_value *compare(tile *t, nest_value *a, const char *how, int64_t b)
+{
+    nest_value *in[] = {a, nest_i64(t->k, b)};
+    return nest_op(t->k, IR_COMPARE, IR_I1, in, 2, how);
+}
+
+static nest_value *either(tile *t, nest_value *a, nest_value *b)
+{
+    nest_value *in[] = {a, b};
+    return a && b ? nest_op(t->k, IR_OR, IR_I1, in, 2, NULL) : a ? a : b;
+}
+
+static nest_value *choose(tile *t, nest_value *condition, nest_value *yes, nest_value *no)
+{
+    nest_value *in[] = {condition, yes, no};
+    return nest_op(t->k, IR_SELECT, IR_I64, in, 3, NULL);
+}
+
+/* 1 where the output sees beyond the edge, else 0. */
+static nest_value *is_on_border(tile *t)
+{
+    nest_value *outside = NULL;
+    for (int i = 0; i < t->c->nspatial; i++) {
+        const contraction_spatial *s = &t->c->spatial[i];
+        outside = either(t, outside, compare(t, t->at[s->axis], "LT", s->interior));
+        outside = either(t, outside, compare(t, t->at[s->axis], "GE", s->interior_end));
+    }
+    return choose(t, outside, nest_i64(t->k, 1), nest_i64(t->k, 0));
+}
+
+/* What a tap meets: *beyond in some dimension, or else a *hole between elements; its element's offset where neither. */
+typedef struct {
+    nest_value *beyond, *hole, *lhs, *rhs;
+} tap;
+
+static void meet(tile *t, const contraction_spatial *s, nest_value *k_index, tap *p)
+{
+    nest_kernel *k = t->k;
+    nest_value *at = nest_add(k, nest_mul(k, t->at[s->axis], s->stride), nest_mul(k, k_index, s->dilation));
+    at = nest_add(k, at, nest_i64(k, -s->low));
+    p->beyond = either(t, p->beyond, compare(t, at, "LT", 0));
+    p->beyond = either(t, p->beyond, compare(t, at, "GT", (s->in - 1) * s->spread));
+    at = nest_max(k, at, nest_i64(k, 0));
+    if (s->spread > 1)
+        p->hole = either(t, p->hole, compare(t, nest_rem(k, at, s->spread), "NE", 0));
+    p->lhs = nest_add(k, p->lhs, nest_mul(k, nest_div(k, at, s->spread), s->lhs));
+    p->rhs = nest_add(k, p->rhs, nest_mul(k, k_index, s->rhs));
+}
+
+/* The channels of a tap, or none. */
+static void border_channels(tile *t, const tap *p, int level, nest_value *a, nest_value *b)
+{
+    nest_kernel *k = t->k;
+    nest_value *not_hole_in[] = {p->hole};
+    nest_value *is_term = either(t, p->beyond, nest_op(k, IR_NOT, IR_I1, not_hole_in, 1, NULL));
+    nest_value *lhs = choose(t, p->beyond, nest_i64(k, t->c->zero), p->lhs);
+    a = nest_add(k, a, t->plan.swap ? p->rhs : lhs);
+    b = nest_add(k, b, t->plan.swap ? lhs : p->rhs);
+    contraction_run one = {.n = 1};
+    const contraction_run *run = level < t->c->nsums ? t->c->sum[level].run : &one;
+    run_loop(t, t->c->nsums - 1, run, nest_i64(k, 0), choose(t, is_term, nest_i64(k, run->n), nest_i64(k, 0)), 1, &a,
+             &b);
+}
+
+/* Loops over the taps, dimension by dimension. */
+static void border_taps(tile *t, int dim, const tap *so_far, int level, nest_value *a, nest_value *b)
+{
+    nest_kernel *k = t->k;
+    if (dim == t->c->nspatial) {
+        border_channels(t, so_far, level, a, b);
+        return;
+    }
+    int n = (int)(all_rows(t) * t->nvectors);
+    nest_block *outer;
+    nest_value *loop =
+        nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, t->c->spatial[dim].kernel), 1, t->accumulator, n, &outer);
+    memcpy(t->accumulator, loop->carry, sizeof *t->accumulator * (size_t)n);
+    tap here = *so_far;
+    meet(t, &t->c->spatial[dim], nest_loop_index(loop), &here);
+    border_taps(t, dim + 1, &here, level, a, b);
+    nest_loop_end(k, loop, t->accumulator, outer);
+    memcpy(t->accumulator, loop->final, sizeof *t->accumulator * (size_t)n);
+}
+
+/* The chain of an output on the border; of a leaf's single batch, all examples. */
+static void border_chain(tile *t, int level, nest_value *a, nest_value *b)
+{
+    const tap none = {.lhs = nest_i64(t->k, 0), .rhs = nest_i64(t->k, 0)};
+    border_taps(t, 0, &none, level, a, b);
+}
+
+/* ---- a tile ---- */
+
+static void operand_starts(tile *t, nest_value **a, nest_value **b)
+{
+    nest_kernel *k = t->k;
+    const contraction *c = t->c;
+    *a = nest_i64(k, t->plan.swap ? c->rhs.first : c->lhs.first);
+    *b = nest_i64(k, t->plan.swap ? c->lhs.first : c->rhs.first);
+    for (int i = 0; i < c->naxes; i++) {
+        *a = nest_add(k, *a, nest_mul(k, t->at[i], scalar_stride(t, &c->axis[i])));
+        *b = nest_add(k, *b, nest_mul(k, t->at[i], vector_stride(t, &c->axis[i])));
+    }
+    if (t->example) {
+        const contraction_run *run = c->sum[0].run;
+        *a = nest_add(k, *a, nest_mul(k, t->example, t->plan.swap ? run->rhs : run->lhs));
+        *b = nest_add(k, *b, nest_mul(k, t->example, t->plan.swap ? run->lhs : run->rhs));
+    }
+}
+
+/* The result's indices where the tile starts. */
+static lower_point tile_start(tile *t)
+{
+    nest_kernel *k = t->k;
+    lower_point p = lower_scalar_point(t->l, t->c->node->type.rank);
+    for (int i = 0; i < t->c->naxes; i++) {
+        const contraction_axis *a = &t->c->axis[i];
+        nest_value *at = nest_add(k, nest_mul(k, t->at[i], a->step), nest_i64(k, a->first));
+        p.index[a->dim] = nest_add(k, p.index[a->dim], at);
+    }
+    if (t->lanes > 1) {
+        const contraction_axis *column = &t->c->axis[t->plan.column];
+        p.lane_dim = column->dim;
+        p.lanes = t->lanes;
+        p.lane_step = column->step;
+    }
+    return p;
+}
+
+static void step_along(tile *t, lower_point *p, int64_t axis, int64_t steps)
+{
+    if (axis < 0 || steps == 0)
+        return;
+    const contraction_axis *a = &t->c->axis[axis];
+    p->index[a->dim] = nest_add(t->k, p->index[a->dim], nest_i64(t->k, steps * a->step));
+}
+
+/* The point of an accumulator; vectors share the indices of columns, so that what depends on them is computed once. */
+static lower_point accumulator_point(tile *t, const lower_point *start, int64_t r, int64_t v)
+{
+    lower_point p = *start;
+    int64_t row, inner;
+    row_steps(t, r, &row, &inner);
+    step_along(t, &p, t->plan.row, row);
+    step_along(t, &p, t->plan.inner, inner);
+    step_along(t, &p, t->plan.column, v * t->lanes);
+    p.active_count = live_lanes(t, v);
+    return p;
+}
+
+typedef void tile_visitor(tile *t, const lower_point *p, nest_value **accumulator);
+
+static void each_accumulator(tile *t, tile_visitor *visit)
+{
+    lower_forget(t->l);
+    lower_point start = tile_start(t);
+    for (int64_t r = 0; r < all_rows(t); r++)
+        for (int64_t v = 0; v < t->nvectors; v++) {
+            lower_point p = accumulator_point(t, &start, r, v);
+            visit(t, &p, &t->accumulator[r * t->nvectors + v]);
+        }
+}
+
+static void start_at_zero(tile *t, const lower_point *p, nest_value **accumulator)
+{
+    *accumulator = nest_const(t->k, t->c->node->type.dtype, p->lanes, 0);
+}
+
+static void store_results(tile *t, const lower_point *p, nest_value **accumulator)
+{
+    lower_bind(t->l, t->c->node, *accumulator);
+    lower_store_results(t->l, &t->c->node->type, p);
+}
+
+static nest_value *partial_offset(tile *t, const lower_point *p, int64_t *stride)
+{
+    return nest_add(t->k, lower_offset(t->l, &t->c->node->type, NULL, p, stride), t->leaf_offset);
+}
+
+/* The leaf's sum so far; 0 at its first example. */
+static void load_partial(tile *t, const lower_point *p, nest_value **accumulator)
+{
+    nest_kernel *k = t->k;
+    int64_t stride;
+    nest_value *offset = partial_offset(t, p, &stride);
+    nest_value *sum = nest_load(k, t->scratch, offset, 0, stride, p->lanes, p->active_count, NULL);
+    nest_value *ends[] = {t->example, t->first_example};
+    nest_value *is_first = nest_op(k, IR_COMPARE, IR_I1, ends, 2, "EQ");
+    nest_value *in[] = {nest_splat(k, is_first, p->lanes), nest_const(k, sum->dtype, p->lanes, 0), sum};
+    *accumulator = nest_op(k, IR_SELECT, sum->dtype, in, 3, NULL);
+}
+
+static void store_partial(tile *t, const lower_point *p, nest_value **accumulator)
+{
+    int64_t stride;
+    nest_value *offset = partial_offset(t, p, &stride);
+    nest_store(t->k, t->scratch, offset, 0, stride, *accumulator, p->active_count, NULL);
+}
+
+static void make_tile(tile *t, int64_t rows)
+{
+    nest_value *a, *b;
+    t->rows = rows;
+    each_accumulator(t, t->example ? load_partial : start_at_zero);
+    operand_starts(t, &a, &b);
+    (t->c->border ? border_chain : chain)(t, t->example ? 1 : 0, a, b);
+    each_accumulator(t, t->example ? store_partial : store_results);
+    lower_unbind(t->l, t->c->node);
+}
+
+/* ---- loops over tiles ---- */
+
+static bool is_constant(const nest_value *v)
+{
+    return v->kind == NEST_CONST;
+}
+
+/* Tiles of 'rows' rows, from .. to - 1. */
+static void tile_loop(tile *t, nest_value *from, nest_value *to, int64_t rows)
+{
+    if (is_constant(from) && is_constant(to) && from->number >= to->number)
+        return;
+    lower_loop loop = lower_loop_begin(t->l, from, to, rows);
+    t->at[t->plan.row] = nest_loop_index(loop.loop);
+    make_tile(t, rows);
+    lower_loop_end(t->l, loop);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whole tiles; then what is left: of a static axis one tile of just that many rows, of the batch tiles of 4 and 1. */
+static void rows_loop(tile *t, nest_value *from, nest_value *to)
+{
+    nest_kernel *k = t->k;
+    const contraction_axis *a = &t->c->axis[t->plan.row];
+    int64_t rows = a->batch ? t->plan.rows : least(t->plan.rows, a->n);
+    nest_value *whole = nest_mul(k, nest_div(k, nest_sub(k, to, from), rows), rows);
+    nest_value *middle = nest_add(k, from, whole);
+    tile_loop(t, from, middle, rows);
+    if (!a->batch) {
+        int64_t left = a->n % rows;
+        if (left)
+            tile_loop(t, nest_max(k, from, nest_i64(k, a->n - left)), to, left);
+        return;
+    }
+    if (rows > 4) {
+        from = middle;
+        middle = nest_add(k, from, nest_mul(k, nest_div(k, nest_sub(k, to, from), 4), 4));
+        tile_loop(t, from, middle, 4);
+    }
+    if (rows > 1)
+        tile_loop(t, middle, to, 1);
+}
+
+typedef struct {
+    nest_value *from, *to, *piece; /* the task's share of the cut axis, its piece of the panels */
+} share;
+
+static void axis_extent(tile *t, const share *s, int64_t axis, nest_value **from, nest_value **to)
+{
+    const contraction_axis *a = &t->c->axis[axis];
+    bool cut = axis == t->plan.cut && !t->example;
+    *from = cut ? s->from : nest_i64(t->k, 0);
+    *to = cut ? s->to : lower_extent(t->l, a->n, a->batch);
+}
+
+/* The axes from 'axis' on that have no other place, then the rows. */
+static void axes_loop(tile *t, const share *s, int axis)
+{
+    nest_value *from, *to;
+    const contraction_plan *p = &t->plan;
+    if (axis == t->c->naxes) {
+        if (t->c->border) {
+            lower_loop guard = lower_loop_begin(t->l, nest_i64(t->k, 0), is_on_border(t), 1);
+            make_tile(t, 1);
+            lower_loop_end(t->l, guard);
+            return;
+        }
+        if (p->row < 0) {
+            make_tile(t, 1);
+            return;
+        }
+        axis_extent(t, s, p->row, &from, &to);
+        rows_loop(t, from, to);
+        return;
+    }
+    bool placed = axis == p->row || axis == p->inner || axis == p->column || axis == p->cut;
+    const contraction_axis *a = &t->c->axis[axis];
+    if (placed || (a->n == 1 && !a->batch)) {
+        axes_loop(t, s, axis + 1);
+        return;
+    }
+    axis_extent(t, s, axis, &from, &to);
+    lower_loop loop = lower_loop_begin(t->l, from, to, 1);
+    t->at[axis] = nest_loop_index(loop.loop);
+    axes_loop(t, s, axis + 1);
+    lower_loop_end(t->l, loop);
+    t->at[axis] = nest_i64(t->k, 0);
+}
+
+/* Panels from .. to - 1, each 'width' columns. */
+static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to, int64_t width)
+{
+    if (is_constant(from) && is_constant(to) && from->number >= to->number)
+        return;
+    lower_loop loop = lower_loop_begin(t->l, from, to, 1);
+    t->at[t->plan.column] = nest_mul(t->k, nest_loop_index(loop.loop), width);
+    axes_loop(t, s, 0);
+    lower_loop_end(t->l, loop);
+}
+
+static void panels_loop(tile *t, const share *s)
+{
+    nest_kernel *k = t->k;
+    t->nvectors = t->plan.vectors;
+    t->live = t->lanes;
+    if (t->plan.column < 0) {
+        axes_loop(t, s, 0);
+        return;
+    }
+    int64_t width = t->plan.vectors * t->lanes, columns = t->c->axis[t->plan.column].n;
+    int64_t whole = columns / width, left = columns % width, panels = whole + (left > 0);
+    int64_t each = (panels + t->plan.pieces - 1) / t->plan.pieces;
+    nest_value *first = nest_mul(k, s->piece, each), *end = nest_add(k, first, nest_i64(k, each));
+    panel_loop(t, s, first, nest_min(k, end, nest_i64(k, whole)), width);
+    if (!left)
+        return;
+    t->nvectors = (left + t->lanes - 1) / t->lanes;
+    t->live = left - (t->nvectors - 1) * t->lanes;
+    panel_loop(t, s, nest_max(k, first, nest_i64(k, whole)), nest_min(k, end, nest_i64(k, panels)), width);
+}
+
+/* One contraction, or one part of it. Outputs on the border are taken one by one. */
+static void lower_part(tile *t, const share *s)
+{
+    contraction_plan plan = t->plan;
+    if (t->c->border) {
+        t->plan.row = t->plan.inner = -1;
+        t->plan.unroll = 1;
+    }
+    for (int i = 0; i < t->c->naxes; i++)
+        t->at[i] = nest_i64(t->k, 0);
+    bool outside = t->plan.cut >= 0 && t->plan.cut != t->plan.row && !t->example;
+    if (outside) {
+        nest_value *from, *to;
+        axis_extent(t, s, t->plan.cut, &from, &to);
+        lower_loop loop = lower_loop_begin(t->l, from, to, 1);
+        t->at[t->plan.cut] = nest_loop_index(loop.loop);
+        panels_loop(t, s);
+        lower_loop_end(t->l, loop);
+    } else {
+        panels_loop(t, s);
+    }
+    t->plan = plan;
+}
+
+/* ---- phases ---- */
+
+static bool has_halo(const lowering *l)
+{
+    for (int i = 0; i < l->region->nresults; i++) {
+        const ir_node *n = lower_halo_of_result(l, i);
+        if (n && ir_attr_find(n->attrs, "halo"))
+            return true;
+    }
+    return false;
+}
+
+/* The examples of a task that cuts the batch, by its first piece; else all, by task 0. */
+static void zero_halos(lowering *l, const tile *t, const share *s)
+{
+    nest_kernel *k = l->kernel;
+    if (!has_halo(l))
+        return;
+    bool own = t->plan.cut >= 0 && t->c->axis[t->plan.cut].batch;
+    nest_value *number = own ? s->piece : nest_task(k);
+    lower_loop once = lower_loop_begin(l, nest_min(k, number, nest_i64(k, 1)), nest_i64(k, 1), 1);
+    lower_zero_halos(l, own ? s->from : nest_i64(k, 0), own ? s->to : nest_batch(k));
+    lower_loop_end(l, once);
+}
+
+static nest_tasks whole_tasks(const tile *t)
+{
+    nest_tasks tasks = {.n = 1, .chunk = 1, .inner = t->plan.pieces};
+    if (t->plan.cut >= 0) {
+        tasks.n = t->c->axis[t->plan.cut].n;
+        tasks.batch = t->c->axis[t->plan.cut].batch;
+        tasks.chunk = t->plan.chunk;
+    }
+    return tasks;
+}
+
+static void lower_whole(tile *t, const contraction *parts, int count)
+{
+    nest_tasks tasks = whole_tasks(t);
+    share s;
+    lower_phase(t->l, 0, tasks);
+    lower_share(t->l, tasks, &s.from, &s.to, &s.piece);
+    for (int i = 0; i < count; i++) {
+        t->c = &parts[i];
+        lower_part(t, &s);
+    }
+    zero_halos(t->l, t, &s);
+}
+
+static void combine_leaves(lowering *l, const lower_point *p, void *context)
+{
+    const tile *t = context;
+    lower_bind(l, t->c->node, lower_leaf_tree(l, t->c->node, lower_scratch(l, 0), p));
+    lower_store_results(l, &t->c->node->type, p);
+    lower_unbind(l, t->c->node);
+}
+
+static void lower_by_leaves(tile *t, const contraction *parts, int count, const ir_node *scratch)
+{
+    enum { ELEMENTS = 4096 };
+    lowering *l = t->l;
+    nest_kernel *k = t->k;
+    const ir_type *type = &t->c->node->type;
+    nest_tasks tasks = {.n = 1, .batch = true, .chunk = LOWER_LEAF, .inner = t->plan.pieces};
+    share s;
+    t->scratch = lower_input_buffer(l, scratch);
+    lower_phase(l, 0, tasks);
+    lower_share(l, tasks, &s.from, &s.to, &s.piece);
+    t->leaf_offset = nest_mul(k, nest_div(k, s.from, LOWER_LEAF), ir_static_count(type));
+    lower_loop loop = lower_loop_begin(l, s.from, s.to, 1);
+    t->example = nest_loop_index(loop.loop);
+    t->first_example = s.from;
+    for (int i = 0; i < count; i++) {
+        t->c = &parts[i];
+        lower_part(t, &s);
+    }
+    lower_loop_end(l, loop);
+    t->example = NULL;
+    lower_roots roots = lower_roots_of(l, type, NULL);
+    lower_walk walk = lower_walk_of(l, type, &roots, k->target->vector);
+    int64_t units = lower_walk_units(type, &walk), each = ir_static_count(type) / units;
+    tasks = (nest_tasks){.n = units, .chunk = ELEMENTS / each > 1 ? ELEMENTS / each : 1, .inner = 1};
+    lower_phase(l, 1, tasks);
+    lower_share(l, tasks, &s.from, &s.to, NULL);
+    lower_each(l, type, &walk, s.from, s.to, combine_leaves, t);
+    lower_zero_halos(l, s.from, s.to);
+}
+
+/* ---- checks ---- */
+
+static const ir_node *find_contraction(const lowering *l, diag *d)
+{
+    const ir_node *found = NULL;
+    for (const ir_node *n = l->region->first; n; n = n->next) {
+        if (!lower_is_core(n))
+            continue;
+        if (found || (n->op != IR_DOT_GENERAL && n->op != IR_CONVOLUTION)) {
+            lower_unsupported(n, d, "a second contraction or a reduction in one kernel");
+            return NULL;
+        }
+        found = n;
+    }
+    if (!found)
+        lower_unsupported(l->fused, d, "a contraction kernel without contraction");
+    return found;
+}
+
+/* Zeros lie around the lhs as far as the convolution reads. */
+static bool has_zeros(const contraction *c)
+{
+    int64_t low[IR_MAX_RANK], high[IR_MAX_RANK];
+    contraction_reach(c->node, low, high);
+    const ir_attr *halo = ir_attr_find(affine_memory(c->lhs.input)->attrs, "halo");
+    for (int i = 0; i < c->node->in[0]->type.rank; i++) {
+        if (low[i] <= 0 && high[i] <= 0)
+            continue;
+        bool direct = c->node->in[0] == c->lhs.input && halo && 2 * i + 1 < halo->count;
+        if (!direct || (int64_t)halo->number[2 * i] < low[i] || (int64_t)halo->number[2 * i + 1] < high[i])
+            return false;
+    }
+    return true;
+}
+
+static bool assigns_operand(const lowering *l, const contraction *c)
+{
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        if (n->op == IR_ASSIGN &&
+            (affine_memory(c->lhs.input)->symbol == n->symbol || affine_memory(c->rhs.input)->symbol == n->symbol))
+            return true;
+    return false;
+}
+
+static bool check(const lowering *l, const contraction *c, diag *d)
+{
+    const ir_node *n = c->node;
+    if (n->type.dtype != IR_F32)
+        return lower_unsupported(n, d, "another element type than f32");
+    if (!has_zeros(c))
+        return lower_unsupported(n, d, "padding of an operand without zeros around it");
+    if (assigns_operand(l, c))
+        return lower_unsupported(n, d, "an assign of its own operand");
+    return lower_check_shapes(l, &n->type, NULL, d);
+}
+
+static contraction_plan read_plan(const lowering *l)
+{
+    return (contraction_plan){.swap = lower_plan(l, 0, 0),
+                              .column = lower_plan(l, 1, -1),
+                              .row = lower_plan(l, 2, -1),
+                              .inner = lower_plan(l, 3, -1),
+                              .rows = lower_plan(l, 4, 1),
+                              .vectors = lower_plan(l, 5, 1),
+                              .unroll = lower_plan(l, 6, 1),
+                              .cut = lower_plan(l, 7, -1),
+                              .chunk = lower_plan(l, 8, 1),
+                              .pieces = lower_plan(l, 9, 1)};
+}
+
+bool lower_contraction(lowering *l, diag *d)
+{
+    const ir_node *n = find_contraction(l, d);
+    if (!n)
+        return false;
+    int count = contraction_parts(n);
+    contraction *parts = arena_new_array(l->kernel->mem, contraction, (size_t)count);
+    for (int i = 0; i < count; i++)
+        if (!contraction_describe(n, i, l->kernel->mem, &parts[i]))
+            return lower_unsupported(n, d, "an operand that is computed on the way");
+    if (!check(l, &parts[0], d))
+        return false;
+    tile *t = arena_make(l->kernel->mem, tile);
+    t->l = l;
+    t->k = l->kernel;
+    t->c = parts;
+    t->plan = read_plan(l);
+    t->lanes = t->plan.column >= 0 ? l->kernel->target->vector : 1;
+    t->scalars = lower_input_buffer(l, t->plan.swap ? parts->rhs.input : parts->lhs.input);
+    t->vectors = lower_input_buffer(l, t->plan.swap ? parts->lhs.input : parts->rhs.input);
+    const ir_node *scratch = lower_scratch(l, 0);
+    if (scratch)
+        lower_by_leaves(t, parts, count, scratch);
+    else
+        lower_whole(t, parts, count);
+    return true;
+}

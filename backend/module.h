@@ -1,0 +1,57 @@
+/* backend/module.h - the parts of a library's LLVM module: kernels, calls, descriptor. Knows LLVM. */
+#ifndef BACKEND_MODULE_H
+#define BACKEND_MODULE_H
+
+#include "backend/emit.h"
+#include "backend/interface.h"
+
+typedef struct kernel_code kernel_code; /* a phase's function, found by the text of its nest */
+
+typedef struct {
+    emitter e;
+    const ir_module *module;
+    const be_interface *interface;
+    arena *mem;
+    kernel_code *kernels;
+    LLVMTypeRef call_type, task_type; /* i32 (ptr), void (ptr, i64) */
+    LLVMValueRef run_tasks;           /* void (ptr call, ptr task, i64 tasks); made on first use */
+    double lower_ms;                  /* time in lowering, which runs between emissions */
+} library;
+
+/* ---- task.c: one phase of one fused node ---- */
+
+/* void task(ptr call, i64 task): finds the buffers and runs the kernel's body. */
+LLVMValueRef emit_task(library *l, const nest_kernel *k, int phase);
+/* How many tasks the phase has in the call whose batch is 'batch' (i64). */
+LLVMValueRef emit_task_count(emitter *e, const nest_tasks *t, LLVMValueRef batch);
+/* Whether a kernel has memory for each worker; then this many launches share its tasks: min(workers, tasks). */
+bool uses_worker_memory(const nest_kernel *k);
+LLVMValueRef emit_launches(emitter *e, LLVMValueRef call, LLVMValueRef tasks);
+/* Where a buffer lies; its segment is SEG_NONE for a field of the call. */
+ir_place buffer_place(const nest_buffer *b);
+/* The field 'offset' bytes into the call, as a pointer and as its value. */
+LLVMValueRef emit_field_address(emitter *e, LLVMValueRef call, size_t offset);
+LLVMValueRef emit_field(emitter *e, LLVMValueRef call, LLVMTypeRef type, size_t offset);
+/* Bytes into lamina_call of the pointer to a segment. */
+size_t segment_field(ir_segment s);
+
+/* ---- call.c: one function of the module ---- */
+
+/* int32_t prefix_function(const lamina_call *). False after an error in d. */
+bool emit_call(library *l, const ir_graph *f, diag *d);
+
+double milliseconds(void); /* of a clock that only runs forwards */
+
+/* ---- weights.c, descriptor.c ---- */
+
+/* int32_t prefix_import_weights(const lamina_weights *), and export_weights. */
+void emit_weights(library *l, LLVMValueRef *import, LLVMValueRef *export);
+/* These two, the descriptor and its query function. */
+void emit_descriptor(library *l);
+
+/* A private constant. */
+LLVMValueRef emit_constant_global(emitter *e, const char *name, LLVMValueRef value);
+/* The function of an exported symbol, default visibility. */
+LLVMValueRef emit_exported(library *l, const char *function, LLVMTypeRef type);
+
+#endif

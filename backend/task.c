@@ -1,0 +1,254 @@
+/* backend/task.c - from a call to a kernel's body: void task(lamina_call *, int64_t task).
+ *
+ * The body's function takes the batch, the task's number and a pointer a buffer; bodies of equal nest text are one
+ * function. A task function is particular to one fused node: it knows where that node's buffers lie. Where a buffer is
+ * of the worker segment, tasks are dealt to at most `workers` launches, each with its own slice: launch i runs tasks i,
+ * i + launches, ... so that a slice belongs to one thread at a time. */
+#include "backend/module.h"
+#include "runtime/lamina_abi.h"
+#include <stddef.h>
+#include <string.h>
+
+struct kernel_code {
+    const char *text; /* of the nest, buffers numbered; then which buffers stand alone */
+    LLVMValueRef function;
+    kernel_code *next;
+};
+
+/* Generated libraries of this major version rely on these. */
+_Static_assert(offsetof(lamina_call, params) == 16 && offsetof(lamina_call, inputs) == 40, "lamina_call has moved");
+_Static_assert(offsetof(lamina_call, workspace) == 64 && offsetof(lamina_call, host) == 88, "lamina_call has moved");
+_Static_assert(offsetof(lamina_call, loss_scale) == 108 && offsetof(lamina_call, cancel) == 112,
+               "lamina_call has moved");
+
+/* ---- places ---- */
+
+size_t segment_field(ir_segment s)
+{
+    switch (s) {
+    case SEG_PARAM:
+        return offsetof(lamina_call, params);
+    case SEG_STATE:
+        return offsetof(lamina_call, state);
+    case SEG_GRADIENT:
+        return offsetof(lamina_call, gradients);
+    case SEG_INPUT:
+        return offsetof(lamina_call, inputs);
+    case SEG_OUTPUT:
+        return offsetof(lamina_call, outputs);
+    case SEG_SAVED:
+        return offsetof(lamina_call, saved);
+    case SEG_WORKSPACE:
+    case SEG_WORKER:
+        return offsetof(lamina_call, workspace);
+    default:
+        ir_bug("segment %d has no pointer in the call", (int)s);
+    }
+}
+
+static size_t call_value_field(const ir_node *n)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } fields[] = {{"learning_rate", offsetof(lamina_call, learning_rate)},
+                  {"loss_scale", offsetof(lamina_call, loss_scale)},
+                  {"micro_batch", offsetof(lamina_call, micro_batch)}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (ir_word_is(n, "field", fields[i].name))
+            return fields[i].offset;
+    ir_bug("a call has no field %s", ir_word(n, "field"));
+}
+
+/* A reshape is another name for its operand's memory. */
+static const ir_node *holder(const ir_node *n)
+{
+    while (n->place.segment == SEG_NONE && (n->op == IR_RESHAPE || n->op == IR_STOP_GRADIENT))
+        n = n->in[0];
+    return n;
+}
+
+static bool is_call_value(const nest_buffer *b)
+{
+    return b->node && holder(b->node)->op == IR_CALL_VALUE;
+}
+
+ir_place buffer_place(const nest_buffer *b)
+{
+    if (b->symbol)
+        return b->symbol->place;
+    const ir_node *n = holder(b->node);
+    if (n->place.segment == SEG_NONE && n->symbol)
+        return n->symbol->place;
+    if (n->place.segment == SEG_NONE && n->op != IR_CALL_VALUE)
+        ir_bug("no memory was planned for %s '%s'", ir_ops[n->op].name, n->label ? n->label : n->name ? n->name : "");
+    return n->place;
+}
+
+LLVMValueRef emit_field_address(emitter *e, LLVMValueRef call, size_t offset)
+{
+    return emit_offset(e, e->i8, call, emit_i64(e, (int64_t)offset));
+}
+
+LLVMValueRef emit_field(emitter *e, LLVMValueRef call, LLVMTypeRef type, size_t offset)
+{
+    return LLVMBuildLoad2(e->builder, type, emit_field_address(e, call, offset), "");
+}
+
+static LLVMValueRef worker_slice(library *l, LLVMValueRef workspace, LLVMValueRef launch)
+{
+    emitter *e = &l->e;
+    LLVMValueRef size = emit_i64(e, l->interface->workspace_worker_bytes);
+    LLVMValueRef first = emit_offset(e, e->i8, workspace, emit_i64(e, l->interface->workspace_bytes));
+    return emit_offset(e, e->i8, first, LLVMBuildMul(e->builder, launch, size, ""));
+}
+
+static LLVMValueRef buffer_address(library *l, const nest_buffer *b, LLVMValueRef call, LLVMValueRef launch)
+{
+    emitter *e = &l->e;
+    if (is_call_value(b))
+        return emit_field_address(e, call, call_value_field(holder(b->node)));
+    ir_place place = buffer_place(b);
+    LLVMValueRef start = emit_field(e, call, e->pointer, segment_field(place.segment));
+    if (place.segment == SEG_INPUT || place.segment == SEG_OUTPUT)
+        return LLVMBuildLoad2(e->builder, e->pointer, emit_offset(e, e->pointer, start, emit_i64(e, place.offset)), "");
+    if (place.segment == SEG_WORKER)
+        start = worker_slice(l, start, launch);
+    return emit_offset(e, e->i8, start, emit_i64(e, place.offset));
+}
+
+/* ---- bodies ---- */
+
+/* Values that lie in one place are one value updated in place; the plan keeps all others apart. Different inputs or
+ * outputs of a caller must not overlap where one is written, as for any C function. */
+static bool is_alone(const nest_kernel *k, int index)
+{
+    if (is_call_value(&k->buffers[index]))
+        return true;
+    ir_place place = buffer_place(&k->buffers[index]);
+    for (int i = 0; i < k->nbuffers; i++) {
+        if (i == index || is_call_value(&k->buffers[i]))
+            continue;
+        ir_place other = buffer_place(&k->buffers[i]);
+        if (other.segment == place.segment && other.offset == place.offset)
+            return false;
+    }
+    return true;
+}
+
+/* Everything that decides a body's code, and no names. */
+static const char *body_text(library *l, const nest_kernel *k, int phase, const bool *alone)
+{
+    text t = {0};
+    for (int i = 0; i < k->nbuffers; i++)
+        text_printf(&t, "%s%s ", ir_dtype_name(k->buffers[i].dtype), alone[i] ? "" : "*");
+    nest_print_phase(k, phase, false, &t);
+    const char *copy = arena_strdup(l->mem, text_get(&t));
+    text_free(&t);
+    return copy;
+}
+
+/* A symbol's name: quotes and control characters would spoil assembly text; a name without a dot might be a function
+ * that code generation calls, such as memcpy. */
+static const char *symbol_name(arena *mem, const char *label, const char *ending)
+{
+    char *name = arena_printf(mem, "%s%s%s", label, strchr(label, '.') ? "" : ".kernel", ending);
+    for (char *c = name; *c; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 127 || *c == '"' || *c == '\\' || *c == '@')
+            *c = '_';
+    return name;
+}
+
+static LLVMValueRef find_body(library *l, const nest_kernel *k, int phase)
+{
+    bool *alone = arena_new_array(l->mem, bool, (size_t)k->nbuffers);
+    for (int i = 0; i < k->nbuffers; i++)
+        alone[i] = is_alone(k, i);
+    const char *key = body_text(l, k, phase, alone);
+    for (kernel_code *c = l->kernels; c; c = c->next)
+        if (strcmp(c->text, key) == 0)
+            return c->function;
+    kernel_code *code = arena_make(l->mem, kernel_code);
+    const char *name = symbol_name(l->mem, k->name, phase ? ".2" : "");
+    *code = (kernel_code){key, emit_phase(&l->e, k, phase, name, alone), l->kernels};
+    l->kernels = code;
+    return code->function;
+}
+
+/* ---- tasks ---- */
+
+LLVMValueRef emit_task_count(emitter *e, const nest_tasks *t, LLVMValueRef batch)
+{
+    LLVMBuilderRef b = e->builder;
+    int64_t chunk = t->chunk > 0 ? t->chunk : 1, inner = t->inner > 0 ? t->inner : 1;
+    LLVMValueRef n = emit_i64(e, t->n);
+    if (t->batch)
+        n = LLVMBuildMul(b, n, batch, "");
+    LLVMValueRef chunks = LLVMBuildSDiv(b, LLVMBuildAdd(b, n, emit_i64(e, chunk - 1), ""), emit_i64(e, chunk), "");
+    return LLVMBuildMul(b, chunks, emit_i64(e, inner), "");
+}
+
+static void call_body(library *l, const nest_kernel *k, LLVMValueRef body, LLVMValueRef call, LLVMValueRef launch,
+                      LLVMValueRef task)
+{
+    emitter *e = &l->e;
+    size_t count = (size_t)k->nbuffers + 2;
+    LLVMValueRef *arguments = arena_new_array(l->mem, LLVMValueRef, count);
+    arguments[0] = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
+    arguments[1] = task;
+    for (int i = 0; i < k->nbuffers; i++)
+        arguments[i + 2] = buffer_address(l, &k->buffers[i], call, launch);
+    LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(body), body, arguments, (unsigned)count, "");
+}
+
+bool uses_worker_memory(const nest_kernel *k)
+{
+    for (int i = 0; i < k->nbuffers; i++)
+        if (!is_call_value(&k->buffers[i]) && buffer_place(&k->buffers[i]).segment == SEG_WORKER)
+            return true;
+    return false;
+}
+
+LLVMValueRef emit_launches(emitter *e, LLVMValueRef call, LLVMValueRef tasks)
+{
+    LLVMValueRef most[] = {emit_field(e, call, e->i64, offsetof(lamina_call, workers)), emit_i64(e, 1)};
+    LLVMValueRef least[] = {emit_intrinsic(e, "llvm.smax", &e->i64, 1, most, 2), tasks};
+    return emit_intrinsic(e, "llvm.smin", &e->i64, 1, least, 2);
+}
+
+/* for (task = launch; task < tasks; task += launches) body */
+static void call_body_in_turns(library *l, const nest_kernel *k, int phase, LLVMValueRef body, LLVMValueRef call,
+                               LLVMValueRef launch)
+{
+    emitter *e = &l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef batch = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef tasks = emit_task_count(e, &k->phase[phase].tasks, batch);
+    LLVMValueRef launches = emit_launches(e, call, tasks);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), loop = emit_block(e), after = emit_block(e);
+    LLVMBuildBr(b, loop);
+    LLVMPositionBuilderAtEnd(b, loop);
+    LLVMValueRef task = LLVMBuildPhi(b, e->i64, "");
+    call_body(l, k, body, call, launch, task);
+    LLVMValueRef next = LLVMBuildAdd(b, task, launches, "");
+    LLVMAddIncoming(task, &launch, &before, 1);
+    LLVMAddIncoming(task, &next, &loop, 1);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), loop, after);
+    LLVMPositionBuilderAtEnd(b, after);
+}
+
+LLVMValueRef emit_task(library *l, const nest_kernel *k, int phase)
+{
+    emitter *e = &l->e;
+    LLVMValueRef body = find_body(l, k, phase);
+    const char *name = symbol_name(l->mem, k->name, phase ? ".task.2" : ".task");
+    LLVMValueRef function = emit_function(e, name, l->task_type, LLVMInternalLinkage);
+    emit_function_begin(e, function, k->node->loc);
+    LLVMValueRef call = LLVMGetParam(function, 0), task = LLVMGetParam(function, 1);
+    if (uses_worker_memory(k))
+        call_body_in_turns(l, k, phase, body, call, task);
+    else
+        call_body(l, k, body, call, task, task);
+    LLVMBuildRetVoid(e->builder);
+    return function;
+}
