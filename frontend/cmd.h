@@ -1,0 +1,84 @@
+/* frontend/cmd.h - what the subcommands share: options, and the way from a file to a compiled module.
+ * main.c and cmd_*.c are the driver: the only files that see every layer. */
+#ifndef FRONTEND_CMD_H
+#define FRONTEND_CMD_H
+
+#include "frontend/frontend.h"
+#include "passes/passes.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INVALID = 3, EXIT_INTERRUPTED = 130 };
+
+/* ---- options ---- */
+
+/* --name (flag set) or --name=VALUE / --name VALUE (value or number set). Single letters are names of one letter. */
+typedef struct {
+    const char *name;
+    const char *argument; /* "FILE", "N"; NULL for a flag */
+    const char *help;
+    bool *flag;
+    const char **value;
+    int64_t *number;
+    int64_t least, most; /* bounds of number */
+} cmd_option;
+
+typedef struct {
+    const char *name;  /* "compile" */
+    const char *usage; /* "lamina compile NET [-o FILE] [options]" */
+    const char *about;
+    const cmd_option *options; /* ends with a name of NULL */
+} cmd_syntax;
+
+/* Read the arguments after the subcommand. Positional ones go to 'words' (at most 'most'; at least 'least'). Returns -1
+ * to go on, else the exit code (help asked for, or a usage error already printed). */
+int cmd_parse(const cmd_syntax *syntax, int argc, char **argv, const char **words, int least, int most);
+
+/* Print what d holds on stderr; EXIT_INVALID if it holds errors, else EXIT_OK. */
+int cmd_report(const diag *d, bool remarks);
+
+/* ---- from a file to a module ---- */
+
+typedef struct {
+    const char *cpu;       /* NULL: native */
+    int64_t max_batch;     /* 0: the YAML's train batch, else 128 */
+    const char *partition; /* fused, staged; NULL: as the YAML says */
+    int64_t stages;
+    const char *balance;
+    const char *disabled, *dump_after, *dump_dir;
+    bool dump_locations, remarks, time_passes;
+} cmd_build;
+
+/* Rows for the options of a cmd_build, to be placed in a subcommand's table. */
+#define CMD_BUILD_OPTIONS(b)                                                                                           \
+    {"cpu", "NAME", "compile for this CPU, as LLVM names it (default: this machine's)", NULL, &(b).cpu, NULL, 0, 0},   \
+        {"max-batch", "N",    "largest batch a call may have (default: the YAML's, else 128)",                         \
+         NULL,        NULL,   &(b).max_batch,                                                                          \
+         1,           1 << 20},                                                                                        \
+        {"partition", "HOW", "fused: one step, end to end; staged: a function a stage", NULL, &(b).partition, NULL,    \
+         0,           0},                                                                                              \
+        {"stages", "N", "with --partition=staged: how many", NULL, NULL, &(b).stages, 1, 64},                          \
+        {"balance", "WHAT", "what stages share equally: parameters", NULL, &(b).balance, NULL, 0, 0},                  \
+        {"disable-pass", "LIST", "leave optional passes out (names with commas)", NULL, &(b).disabled, NULL, 0, 0},    \
+        {"dump-after", "PASS", "print the module after this pass, or after all", NULL, &(b).dump_after, NULL, 0, 0},   \
+        {"dump-dir", "DIR", "write dumps as files there", NULL, &(b).dump_dir, NULL, 0, 0},                            \
+        {"dump-locations", NULL, "with source locations", &(b).dump_locations, NULL, NULL, 0, 0},                      \
+        {"remarks", NULL, "say what passes did and did not do", &(b).remarks, NULL, NULL, 0, 0},                       \
+    {                                                                                                                  \
+        "time-passes", NULL, "print how long each step took", &(b).time_passes, NULL, NULL, 0, 0                       \
+    }
+
+/* The module of a YAML network or an IR text, target and options set, before any pass it has not seen. *net is the
+ * network's description for YAML (living in mem), NULL for IR. NULL after errors. */
+ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d);
+
+/* Run the passes that are left, printing dumps and times to stdout and stderr. False after errors. */
+bool cmd_run_passes(ir_module *m, const cmd_build *b, diag *d);
+
+/* ---- subcommands: argc, argv without "lamina NAME" ---- */
+int cmd_check(int argc, char **argv);
+int cmd_compile(int argc, char **argv);
+int cmd_train(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+
+#endif

@@ -1,0 +1,125 @@
+/* frontend/cmd_build.c - from a file to a compiled module, as every subcommand does it. */
+#include "backend/backend.h"
+#include "frontend/cmd.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+static void set_int(ir_module *m, const char *name, int64_t v)
+{
+    ir_attr_set_ints(m->mem, &m->attrs, name, &v, 1);
+}
+
+static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, diag *d)
+{
+    static const char *const known[] = {"fused", "staged", "auto"};
+    src_loc nowhere = {0};
+    const char *how = b->partition ? b->partition : named_stages ? "staged" : "fused";
+    if (!strcmp(how, "auto")) {
+        diag_error(d, nowhere, "--partition=auto is not supported yet: expected fused or staged");
+        return false;
+    }
+    if (strcmp(how, "fused") && strcmp(how, "staged")) {
+        const char *near = diag_nearest(how, known, 3);
+        diag_error(d, nowhere, "--partition: expected fused or staged, found '%s'%s%s%s", how,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return false;
+    }
+    if (b->balance && strcmp(b->balance, "parameters")) {
+        diag_error(d, nowhere, "--balance=%s is not supported yet: expected parameters", b->balance);
+        return false;
+    }
+    if (!strcmp(how, "staged") && !b->stages && !named_stages) {
+        diag_error(d, nowhere, "--partition=staged: expected --stages=N or stages in the YAML, found neither");
+        return false;
+    }
+    if (b->stages && strcmp(how, "staged")) {
+        diag_error(d, nowhere, "--stages=%" PRId64 ": expected --partition=staged with it, found %s", b->stages, how);
+        return false;
+    }
+    ir_attr_set_word(m->mem, &m->attrs, "partition", how);
+    if (b->stages)
+        set_int(m, "stages", b->stages);
+    return true;
+}
+
+static ir_module *load_ir(const char *path, const cmd_build *b, diag *d)
+{
+    text source = {0};
+    src_loc at = {path, 0, 0};
+    if (!text_read_file(&source, path)) {
+        diag_error(d, at, "cannot be read: %s", strerror(errno));
+        text_free(&source);
+        return NULL;
+    }
+    if (strlen(text_get(&source)) != source.length) {
+        diag_error(d, at, "expected a network in YAML or IR text, found a binary file");
+        text_free(&source);
+        return NULL;
+    }
+    diag_source(d, path, text_get(&source));
+    ir_module *m = ir_parse(text_get(&source), path, d);
+    text_free(&source);
+    if (m && m->target.triple && b->cpu && strcmp(b->cpu, m->target.cpu)) {
+        diag_error(d, at, "the text is for the CPU %s already: --cpu=%s cannot change it", m->target.cpu, b->cpu);
+        ir_module_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+static ir_module *load_yaml(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
+{
+    *net = fe_read(path, mem, d);
+    ir_module *m = *net ? fe_build(*net, d) : NULL;
+    if (m && !set_partition(m, b, fe_has_stages(*net), d)) {
+        ir_module_free(m);
+        return NULL;
+    }
+    if (m)
+        set_int(m, "max_batch", b->max_batch ? b->max_batch : fe_train_options(*net)->batch);
+    return m;
+}
+
+ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
+{
+    *net = NULL;
+    bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
+    ir_module *m = yaml ? load_yaml(path, b, mem, net, d) : load_ir(path, b, d);
+    if (!m)
+        return NULL;
+    if (!ir_attr_find(m->attrs, "max_batch"))
+        set_int(m, "max_batch", b->max_batch ? b->max_batch : 128);
+    if (!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) {
+        ir_module_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+bool cmd_run_passes(ir_module *m, const cmd_build *b, diag *d)
+{
+    text dump = {0}, timing = {0};
+    bool lower = b->dump_after && !strcmp(b->dump_after, "lower");
+    pass_options o = {.disabled = b->disabled,
+                      .dump_after = lower ? NULL : b->dump_after,
+                      .dump_dir = b->dump_dir,
+                      .dump_locations = b->dump_locations,
+                      .dump = &dump,
+                      .timing = b->time_passes ? &timing : NULL};
+    bool ok = passes_run(m, &o, d);
+    if (ok && lower)
+        ok = be_print_nests(m, &dump, d);
+    fputs(text_get(&dump), stdout);
+    fputs(text_get(&timing), stderr);
+    text_free(&dump);
+    text_free(&timing);
+    return ok;
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Form: clang-format changes nothing, includes follow the layers, the top level holds what it should.
+set -eu
+cd "$(dirname "$0")/.."
+failed=0
+files=$(find frontend ir passes backend runtime tests examples -name '*.[ch]' | sort)
+clang-format --dry-run -Werror $files || failed=1
+
+forbid() { # folder, folders it must not include, exception
+    if grep -nE "#include \"($2)/" "$1"/*.c "$1"/*.h 2>/dev/null | grep -vE "$3"; then
+        echo "style: $1/ includes what its layer may not"
+        failed=1
+    fi
+}
+forbid ir 'passes|frontend|backend|runtime' '^$'
+forbid passes 'frontend|backend|runtime' '^$'
+forbid backend 'passes|frontend|runtime' 'runtime/lamina_abi\.h'
+forbid runtime 'ir|passes|frontend|backend' '^$'
+forbid frontend 'passes|backend|runtime' 'frontend/(main|cmd[a-z_]*)\.[ch]:'
+
+extra=$(ls | grep -vxE 'CMakeLists\.txt|frontend|ir|passes|backend|runtime|tests|examples|README\.md|LICENSE|build.*|runs' || true)
+[ -z "$extra" ] || { echo "style: unexpected at the top level: $extra"; failed=1; }
+exit $failed

@@ -1,0 +1,48 @@
+/* tests/unit/net_run.h - compile a network and call it through the ABI alone, its memory fenced by guard pages. */
+#ifndef TESTS_NET_RUN_H
+#define TESTS_NET_RUN_H
+
+#include "ir/ir.h"
+#include "runtime/lamina.h"
+
+typedef struct {
+    const char *cpu;       /* NULL: native */
+    const char *partition; /* NULL: as the YAML says */
+    int64_t stages, max_batch;
+    const char *disabled;
+} net_variant;
+
+typedef struct {
+    lamina_library *library;
+    const lamina_net *net;
+    lamina_call call;
+    lamina_pool *pool;
+    void *segment[6];
+    size_t segment_bytes[6];
+    const void *inputs[8];
+    void *outputs[8];
+} net_run;
+
+/* The module of a YAML file after all passes of a variant; NULL with messages on stderr. */
+ir_module *net_module(const char *yaml, const net_variant *v);
+/* Compile, load and allocate for 'workers'; false with messages on stderr. */
+bool net_open(net_run *r, const char *yaml, const net_variant *v, int64_t workers);
+bool net_open_module(net_run *r, const ir_module *m, int64_t workers);
+void net_close(net_run *r);
+/* Start values by the descriptor's initialisers. */
+void net_initialize(net_run *r, uint64_t seed);
+/* One training step through the stage functions if the net has them, else train_step. Returns the call's code. */
+int32_t net_step(net_run *r, int64_t batch);
+/* gradients for 'parts' micro-batches of one call each is the caller's; this is gradients then update. */
+int32_t net_gradients_update(net_run *r, int64_t batch);
+/* All parameters and states, plain, in one block of *bytes; the caller frees it. */
+void *net_export(net_run *r, size_t *bytes);
+
+/* Memory whose last byte is right before a page that faults, its start aligned to 64; ended by guarded_free. */
+void *guarded_new(size_t bytes, size_t *mapped);
+void guarded_free(void *p, size_t bytes);
+
+/* Reproducible bytes: images, labels below 'classes', or floats in -1..1, as the input's dtype asks. */
+void fill_input(const lamina_tensor *t, void *data, int64_t count, int64_t classes, uint32_t seed);
+
+#endif

@@ -1,0 +1,214 @@
+/* The command line as a user meets it: dumps that read back, libraries from dumps, exit codes, training that is
+ * interrupted and resumed. Runs the lamina binary in a directory of its own. */
+#include "passes/passes.h"
+#include <CUnit/CUnit.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char directory[64];
+
+/* Run a shell command in the test's directory; its output goes to out (which may be NULL). Returns the exit code. */
+__attribute__((format(printf, 2, 3))) static int run(text *out, const char *format, ...)
+{
+    text command = {0};
+    va_list arguments;
+    text_printf(&command, "cd %s && ", directory);
+    va_start(arguments, format);
+    text_vprintf(&command, format, arguments);
+    va_end(arguments);
+    FILE *f = popen(text_get(&command), "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    char buffer[4096];
+    size_t n;
+    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0)
+        if (out)
+            text_add_bytes(out, buffer, n);
+    int status = pclose(f);
+    text_free(&command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int open_directory(void)
+{
+    strcpy(directory, "/tmp/lamina-driver-XXXXXX");
+    return mkdtemp(directory) ? 0 : 1;
+}
+
+static int remove_directory(void)
+{
+    return run(NULL, "cd / && rm -rf %s", directory);
+}
+
+typedef void yaml_check(const char *path);
+
+static void for_each_yaml(const char *folder, yaml_check *check)
+{
+    char path[512];
+    DIR *d = opendir(folder);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    int found = 0;
+    for (const struct dirent *e; (e = readdir(d));) {
+        const char *end = strrchr(e->d_name, '.');
+        if (!end || strcmp(end, ".yaml"))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        check(path);
+        found++;
+    }
+    closedir(d);
+    CU_ASSERT_TRUE(found >= 2);
+}
+
+static void check_dumps(const char *yaml)
+{
+    for (int p = 0; p < passes_count; p++)
+        for (int locations = 0; locations < 2; locations++) {
+            const char *option = locations ? "--dump-locations" : "";
+            int code = run(
+                NULL, "%s dump %s --after=%s %s >a.lmir 2>err && %s dump a.lmir %s >b.lmir 2>err && cmp a.lmir b.lmir",
+                LAMINA_BINARY, yaml, passes[p].name, option, LAMINA_BINARY, option);
+            if (code)
+                fprintf(stderr, "%s after %s %s does not read back\n", yaml, passes[p].name, option);
+            CU_ASSERT_EQUAL(code, 0);
+        }
+}
+
+static void dumps_read_back(void)
+{
+    for_each_yaml(LAMINA_SOURCE_DIR "/examples", check_dumps);
+    for_each_yaml(LAMINA_TESTS_DIR "/nets", check_dumps);
+}
+
+static void check_from_dump(const char *yaml)
+{
+    static const char *const after[] = {"simplify", "autodiff", "fuse", "split", "plan_memory"};
+    CU_ASSERT_EQUAL(run(NULL, "mkdir -p x y && %s compile %s -o x/net.so", LAMINA_BINARY, yaml), 0);
+    for (size_t i = 0; i < sizeof after / sizeof *after; i++) {
+        int code = run(NULL,
+                       "%s dump %s --after=%s --dump-locations >a.lmir && %s compile a.lmir -o y/net.so && "
+                       "cmp x/net.so y/net.so && cmp x/net.h y/net.h",
+                       LAMINA_BINARY, yaml, after[i], LAMINA_BINARY);
+        if (code)
+            fprintf(stderr, "%s compiled from its dump after %s is another library\n", yaml, after[i]);
+        CU_ASSERT_EQUAL(code, 0);
+    }
+}
+
+static void libraries_from_dumps(void)
+{
+    check_from_dump(LAMINA_SOURCE_DIR "/examples/fashion_mlp.yaml");
+    check_from_dump(LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml");
+    check_from_dump(LAMINA_TESTS_DIR "/nets/cnn.yaml");
+}
+
+static void few_kernels(void)
+{
+    text out = {0};
+    CU_ASSERT_EQUAL(run(&out,
+                        "%s dump %s/examples/fashion_mlp.yaml --after=fuse | sed -n '/func @train_step/,/^}/p' | "
+                        "grep -c '^  [^ ].*fused \"\\|^  fused \"'",
+                        LAMINA_BINARY, LAMINA_SOURCE_DIR),
+                    0);
+    int kernels = atoi(text_get(&out));
+    CU_ASSERT_TRUE(kernels >= 5 && kernels <= 12);
+    text_free(&out);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s dump %s/examples/fashion_mlp.yaml --after=fuse | grep -q '\"dense1.weight_gradient+adam\"'",
+                        LAMINA_BINARY, LAMINA_SOURCE_DIR),
+                    0);
+}
+
+/* What an engineer checks of a library: no writable data, no symbol from elsewhere but the three memory functions. */
+static void library_stands_alone(void)
+{
+    CU_ASSERT_EQUAL(run(NULL, "%s compile %s/nets/cnn.yaml -o alone.so", LAMINA_BINARY, LAMINA_TESTS_DIR), 0);
+    text out = {0};
+    run(&out, "nm -D --undefined-only alone.so | awk '{print $NF}' | grep -vxE 'memcpy|memmove|memset' || true");
+    CU_ASSERT_STRING_EQUAL(text_get(&out), "");
+    text_free(&out);
+    run(&out,
+        "objdump -h alone.so | awk '$2 == \".data\" || $2 == \".bss\" {print $2, $3}' | grep -v ' 00000000' || true");
+    CU_ASSERT_STRING_EQUAL(text_get(&out), "");
+    text_free(&out);
+    run(&out, "nm -D --defined-only alone.so | awk '{print $NF}' | grep -v '^cnn_\\|^lamina_net_query$' || true");
+    CU_ASSERT_STRING_EQUAL(text_get(&out), "");
+    text_free(&out);
+}
+
+static void header_is_clean(void)
+{
+    CU_ASSERT_EQUAL(run(NULL, "%s compile %s/examples/fashion_mlp.yaml -o h.so", LAMINA_BINARY, LAMINA_SOURCE_DIR), 0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "printf '#include \"h.h\"\\nint main(void) { return 0; }\\n' >h.c && cp h.c h.cpp && "
+                        "cc -std=c99 -pedantic -Wall -Wextra -Wconversion -Werror -I%s/runtime -c h.c && "
+                        "c++ -std=c++17 -pedantic -Wall -Wextra -Wconversion -Werror -I%s/runtime -c h.cpp",
+                        LAMINA_SOURCE_DIR, LAMINA_SOURCE_DIR),
+                    0);
+}
+
+static void exit_codes(void)
+{
+    text out = {0};
+    CU_ASSERT_EQUAL(run(NULL, "%s 2>err", LAMINA_BINARY), 2);
+    CU_ASSERT_EQUAL(run(NULL, "%s --help >out", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(
+        run(NULL, "%s comple 2>err; c=$?; grep -q \"did you mean 'compile'\" err && exit $c", LAMINA_BINARY), 2);
+    CU_ASSERT_EQUAL(run(NULL, "%s compile 2>err", LAMINA_BINARY), 2);
+    CU_ASSERT_EQUAL(run(NULL, "%s compile a.yaml --max-batch=x 2>err", LAMINA_BINARY), 2);
+    CU_ASSERT_EQUAL(run(NULL, "%s compile no-such.yaml 2>err", LAMINA_BINARY), 3);
+    CU_ASSERT_EQUAL(run(NULL, "head -c 3000 /dev/urandom >noise.lmir; %s compile noise.lmir 2>err", LAMINA_BINARY), 3);
+    CU_ASSERT_EQUAL(run(NULL, "%s inspect noise.lmir 2>err", LAMINA_BINARY), 3);
+    CU_ASSERT_EQUAL(
+        run(NULL, "%s check %s/examples/fashion_mlp.yaml --partition=auto 2>err", LAMINA_BINARY, LAMINA_SOURCE_DIR), 3);
+    CU_ASSERT_EQUAL(
+        run(NULL, "%s check %s/examples/fashion_mlp.yaml --cpu=znver44 2>err", LAMINA_BINARY, LAMINA_SOURCE_DIR), 3);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "sed 's/dense/dens/' %s/examples/fashion_mlp.yaml >typo.yaml; %s compile typo.yaml -o t.so "
+                        "2>err; c=$?; grep -q 'typo.yaml:10:5: error' err && ! test -e t.so && exit $c",
+                        LAMINA_SOURCE_DIR, LAMINA_BINARY),
+                    3);
+    CU_ASSERT_EQUAL(run(NULL, "%s compile %s/examples/fashion_mlp.yaml -o no/such/dir/t.so 2>err", LAMINA_BINARY,
+                        LAMINA_SOURCE_DIR),
+                    3);
+    text_free(&out);
+}
+
+/* A small set, so that a run takes a second: 20 epochs in one go, and the same cut by SIGINT and resumed. */
+static void interrupted_and_resumed(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml";
+    CU_ASSERT_EQUAL(run(NULL, "%s train %s --out=whole --epochs=40 >out 2>err", LAMINA_BINARY, yaml), 0);
+    CU_ASSERT_EQUAL(
+        run(NULL, "timeout -s INT 0.15 %s train %s --out=cut --epochs=2000 >out 2>err", LAMINA_BINARY, yaml), 124);
+    CU_ASSERT_EQUAL(run(NULL, "%s train %s --out=parts --epochs=40 --max-steps=333 >out 2>err", LAMINA_BINARY, yaml),
+                    0);
+    CU_ASSERT_EQUAL(
+        run(NULL, "%s train %s --out=parts --epochs=40 --resume --threads=1 >out 2>err", LAMINA_BINARY, yaml), 0);
+    CU_ASSERT_EQUAL(run(NULL, "cmp whole/weights.safetensors parts/weights.safetensors"), 0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s train %s --out=parts --epochs=50 --batch=64 --resume >out 2>err; c=$?; "
+                        "grep -q batch err && exit $c",
+                        LAMINA_BINARY, yaml),
+                    3);
+    CU_ASSERT_EQUAL(run(NULL, "%s eval %s --weights=whole/weights.safetensors >out", LAMINA_BINARY, yaml), 0);
+    CU_ASSERT_EQUAL(run(NULL, "echo no >w; %s eval %s --weights=w 2>err", LAMINA_BINARY, yaml), 3);
+}
+
+void suite_driver(void);
+void suite_driver(void)
+{
+    CU_pSuite s = CU_add_suite("driver", open_directory, remove_directory);
+    CU_add_test(s, "every pass's dump reads back to the same bytes", dumps_read_back);
+    CU_add_test(s, "a dump with locations compiles to the same library", libraries_from_dumps);
+    CU_add_test(s, "a step of fashion_mlp is at most 12 named kernels", few_kernels);
+    CU_add_test(s, "a library stands alone", library_stands_alone);
+    CU_add_test(s, "the header is clean C99 and C++17", header_is_clean);
+    CU_add_test(s, "exit codes", exit_codes);
+    CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
+}

@@ -1,0 +1,176 @@
+/* The matrix of equal bits: a training run gives the same parameters and states for any number of workers, fused or
+ * staged, any optional pass off, AVX2 or AVX-512; and those of the f32 evaluator. Twenty steps, the last of each five
+ * on a short batch. All memory is fenced by guard pages and starts as NaN. */
+#include "ir/eval.h"
+#include "tests/unit/net_run.h"
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef LAMINA_TESTS_DIR
+#define LAMINA_TESTS_DIR "tests"
+#endif
+
+enum { STEPS = 20, BATCH = 20, SHORT_BATCH = 7, CLASSES = 10 };
+
+static int64_t batch_of(int step)
+{
+    return step % 5 == 4 ? SHORT_BATCH : BATCH;
+}
+
+/* Inputs of one step, each ending at a guard page. */
+static void set_inputs(net_run *r, int step, size_t *bytes)
+{
+    int64_t batch = batch_of(step);
+    for (int32_t i = 0; i < r->net->input_count; i++) {
+        size_t mapped;
+        const lamina_tensor *t = &r->net->inputs[i];
+        bytes[i] = (size_t)t->bytes * (size_t)batch;
+        void *data = guarded_new(bytes[i], &mapped);
+        fill_input(t, data, batch, CLASSES, (uint32_t)(step * 8 + i + 1));
+        r->inputs[i] = data;
+    }
+}
+
+static void free_inputs(net_run *r, const size_t *bytes)
+{
+    for (int32_t i = 0; i < r->net->input_count; i++)
+        guarded_free((void *)r->inputs[i], bytes[i]);
+}
+
+static void train(net_run *r, int steps, bool halves)
+{
+    size_t bytes[8];
+    r->call.learning_rate = 0.01f;
+    net_initialize(r, 5);
+    for (int step = 0; step < steps; step++) {
+        set_inputs(r, step, bytes);
+        int32_t code = halves ? net_gradients_update(r, batch_of(step)) : net_step(r, batch_of(step));
+        CU_ASSERT_EQUAL(code, LAMINA_CALL_OK);
+        free_inputs(r, bytes);
+    }
+}
+
+/* The same steps in the evaluator, on the module as the passes left it; all tensors as net_export gives them. */
+static void *train_evaluator(const net_run *r, const ir_module *m, int steps)
+{
+    const lamina_net *n = r->net;
+    evaluator *e = evaluator_new(m, EVAL_F32, 1);
+    diag *d = diag_new();
+    const ir_graph *f = ir_function_find(m, "train_step");
+    for (int32_t i = 0; i < n->tensor_count; i++)
+        lamina_initial_values(&n->tensors[i], 5, evaluator_symbol(e, n->tensors[i].name)->data);
+    for (int step = 0; step < steps; step++) {
+        int64_t batch = batch_of(step);
+        evaluator_set_batch(e, batch);
+        evaluator_set_call_value(e, "learning_rate", 0.01f);
+        evaluator_set_call_value(e, "loss_scale", 1.0f / (float)batch);
+        for (int32_t i = 0; i < n->input_count; i++)
+            fill_input(&n->inputs[i], evaluator_input(e, f, i)->data, batch, CLASSES, (uint32_t)(step * 8 + i + 1));
+        CU_ASSERT_TRUE(evaluator_run(e, f, d));
+    }
+    size_t bytes = 0;
+    for (int32_t i = 0; i < n->tensor_count; i++)
+        bytes += n->tensors[i].bytes;
+    char *all = malloc(bytes), *at = all;
+    for (int32_t i = 0; i < n->tensor_count; at += n->tensors[i++].bytes)
+        memcpy(at, evaluator_symbol(e, n->tensors[i].name)->data, n->tensors[i].bytes);
+    diag_free(d);
+    evaluator_free(e);
+    return all;
+}
+
+/* Say which tensor differs first; equal bytes say nothing. */
+static bool same(const lamina_net *n, const void *a, const void *b, const char *what)
+{
+    const char *x = a, *y = b;
+    for (int32_t i = 0; i < n->tensor_count; i++) {
+        size_t bytes = n->tensors[i].bytes;
+        if (memcmp(x, y, bytes)) {
+            size_t at = 0;
+            while (x[at] == y[at])
+                at++;
+            fprintf(stderr, "%s: tensor %s differs at byte %zu of %zu\n", what, n->tensors[i].name, at, bytes);
+            return false;
+        }
+        x += bytes;
+        y += bytes;
+    }
+    return true;
+}
+
+static void describe(char *out, size_t size, const char *net, const net_variant *v, int64_t workers)
+{
+    snprintf(out, size, "%s, %s, %s %lld, without %s, %lld workers", net, v->cpu ? v->cpu : "native",
+             v->partition ? v->partition : "fused", (long long)v->stages, v->disabled ? v->disabled : "nothing",
+             (long long)workers);
+}
+
+static void check_variant(const char *net, const char *path, const net_variant *v, const void *want)
+{
+    char what[200];
+    ir_module *m = net_module(path, v);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    for (int64_t workers = 1; workers <= 3; workers++)
+        for (int halves = 0; halves < (workers == 1 ? 2 : 1); halves++) {
+            net_run r;
+            describe(what, sizeof what, net, v, workers);
+            CU_ASSERT_TRUE_FATAL(net_open_module(&r, m, workers));
+            size_t bytes;
+            train(&r, STEPS, halves);
+            void *got = net_export(&r, &bytes);
+            CU_ASSERT_TRUE(same(r.net, got, want, what));
+            free(got);
+            net_close(&r);
+        }
+    ir_module_free(m);
+}
+
+static void check_net(const char *net)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse", "split", "schedule"};
+    static const char *const cpus[] = {"x86-64-v3", "x86-64-v4"};
+    char path[512];
+    snprintf(path, sizeof path, "%s/nets/%s.yaml", LAMINA_TESTS_DIR, net);
+    const net_variant plain = {.cpu = "x86-64-v3"};
+    ir_module *m = net_module(path, &plain);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    net_run r;
+    CU_ASSERT_TRUE_FATAL(net_open_module(&r, m, 1));
+    size_t bytes;
+    train(&r, STEPS, false);
+    void *want = net_export(&r, &bytes), *reference = train_evaluator(&r, m, STEPS);
+    CU_ASSERT_TRUE(same(r.net, want, reference, "generated code and evaluator"));
+    free(reference);
+    net_close(&r);
+    ir_module_free(m);
+    for (int cpu = 0; cpu < (__builtin_cpu_supports("avx512f") ? 2 : 1); cpu++)
+        for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+            for (int64_t stages = 1; stages <= 3; stages++) {
+                const net_variant v = {.cpu = cpus[cpu],
+                                       .partition = stages > 1 ? "staged" : "fused",
+                                       .stages = stages > 1 ? stages : 0,
+                                       .disabled = off[i]};
+                check_variant(net, path, &v, want);
+            }
+    free(want);
+}
+
+static void matrix_mlp(void)
+{
+    check_net("mlp");
+}
+
+static void matrix_cnn(void)
+{
+    check_net("cnn");
+}
+
+void suite_matrix(void);
+void suite_matrix(void)
+{
+    CU_pSuite s = CU_add_suite("matrix of equal bits", NULL, NULL);
+    CU_add_test(s, "an MLP with dropout", matrix_mlp);
+    CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
+}
