@@ -98,9 +98,10 @@ static void print_place(printer *p, ir_place place)
         text_printf(p->out, " @%s+%" PRId64, ir_segment_name(place.segment), place.offset);
 }
 
+/* An unknown place is said too: without it the reader would take the line of this text. */
 static void print_loc(printer *p, src_loc at, const char *label)
 {
-    if (!p->locations || (!at.file && !label))
+    if (!p->locations)
         return;
     text_add(p->out, " loc(");
     print_string(p, at.file ? at.file : "");
