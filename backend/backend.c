@@ -174,8 +174,9 @@ bool be_print_nests(const ir_module *m, text *out, diag *d)
 static void emit_bare_phase(emitter *e, const nest_kernel *k, int phase)
 {
     arena *mem = arena_new();
-    size_t count = (size_t)k->nbuffers + 2;
-    bool *alone = arena_new_array(mem, bool, (size_t)k->nbuffers);
+    int *number = arena_new_array(mem, int, (size_t)k->nbuffers + 1), used = nest_phase_buffers(k, phase, number);
+    size_t count = (size_t)used + 2;
+    bool *alone = arena_new_array(mem, bool, (size_t)k->nbuffers + 1);
     LLVMValueRef *arguments = arena_new_array(mem, LLVMValueRef, count);
     LLVMValueRef body = emit_phase(e, k, phase, arena_printf(mem, "%s.body", k->name), alone);
     LLVMTypeRef types[] = {e->i64, e->i64, e->pointer};
@@ -184,8 +185,8 @@ static void emit_bare_phase(emitter *e, const nest_kernel *k, int phase)
     emit_function_begin(e, function, (src_loc){0});
     arguments[0] = LLVMGetParam(function, 0);
     arguments[1] = LLVMGetParam(function, 1);
-    for (int i = 0; i < k->nbuffers; i++) {
-        LLVMValueRef at = emit_offset(e, e->pointer, LLVMGetParam(function, 2), emit_i64(e, i));
+    for (int i = 0; i < used; i++) {
+        LLVMValueRef at = emit_offset(e, e->pointer, LLVMGetParam(function, 2), emit_i64(e, number[i]));
         arguments[i + 2] = LLVMBuildLoad2(e->builder, e->pointer, at, "");
     }
     LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(body), body, arguments, (unsigned)count, "");

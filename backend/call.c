@@ -105,6 +105,8 @@ static bool note_places(call_emitter *c, const nest_kernel *k, diag *d)
 {
     const be_interface *f = c->l->interface;
     for (int i = 0; i < k->nbuffers; i++) {
+        if (k->buffers[i].local)
+            continue;
         ir_place place = buffer_place(&k->buffers[i]);
         if (place.segment == SEG_NONE)
             continue;

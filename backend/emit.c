@@ -216,10 +216,21 @@ static void emit_body(emitter *e, const nest_block *b)
     }
 }
 
+/* A tile on the stack, at the start of a vector register's line. */
+static LLVMValueRef emit_local(emitter *e, const nest_buffer *b)
+{
+    LLVMTypeRef type = LLVMArrayType(emit_memory(e, b->dtype), (unsigned)b->local);
+    LLVMValueRef tile = LLVMBuildAlloca(e->builder, type, "");
+    LLVMSetAlignment(tile, 64);
+    return tile;
+}
+
 LLVMValueRef emit_phase(emitter *e, const nest_kernel *k, int phase, const char *name, const bool *alone)
 {
     arena *scratch = arena_new();
-    unsigned count = (unsigned)k->nbuffers + 2;
+    int *number = arena_new_array(scratch, int, (size_t)k->nbuffers + 1);
+    int used = nest_phase_buffers(k, phase, number);
+    unsigned count = (unsigned)used + 2;
     LLVMTypeRef *types = arena_new_array(scratch, LLVMTypeRef, count);
     types[0] = types[1] = e->i64;
     for (unsigned i = 2; i < count; i++)
@@ -230,13 +241,16 @@ LLVMValueRef emit_phase(emitter *e, const nest_kernel *k, int phase, const char 
     e->kernel = k;
     e->batch = LLVMGetParam(function, 0);
     e->task = LLVMGetParam(function, 1);
-    e->buffers = arena_new_array(scratch, LLVMValueRef, (size_t)k->nbuffers);
-    for (int i = 0; i < k->nbuffers; i++) {
-        e->buffers[i] = LLVMGetParam(function, (unsigned)i + 2);
-        if (alone[i]) /* attributes count parameters from 1 */
+    e->buffers = arena_new_array(scratch, LLVMValueRef, (size_t)k->nbuffers + 1);
+    for (int i = 0; i < used; i++) {
+        e->buffers[number[i]] = LLVMGetParam(function, (unsigned)i + 2);
+        if (alone[number[i]]) /* attributes count parameters from 1 */
             LLVMAddAttributeAtIndex(function, (unsigned)i + 3, LLVMCreateEnumAttribute(e->context, noalias, 0));
     }
     emit_function_begin(e, function, k->node ? k->node->loc : (src_loc){0});
+    for (int i = 0; i < k->nbuffers; i++)
+        if (k->buffers[i].local)
+            e->buffers[i] = emit_local(e, &k->buffers[i]);
     emit_body(e, &k->phase[phase].body);
     LLVMBuildRetVoid(e->builder);
     arena_free(scratch);

@@ -213,8 +213,12 @@ nest_kernel *nest_lower(const ir_node *fused, const ir_target *target, arena *me
     k->at = fused->loc;
     lowering *l = lower_new(k, fused);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (ir_word_is(fused, "kind", kinds[i].kind))
-            return kinds[i].lower(l, d) ? k : NULL;
+        if (ir_word_is(fused, "kind", kinds[i].kind)) {
+            if (!kinds[i].lower(l, d))
+                return NULL;
+            nest_sweep(k);
+            return k;
+        }
     lower_unsupported(fused, d, "this kind of kernel");
     return NULL;
 }

@@ -49,9 +49,9 @@ lower_point lower_scalar_point(lowering *l, int rank);
 /* ---- walking a shape ---- */
 
 /* How the points of a shape are visited: dimensions one by one in memory order, the last `merged` as one; one of them
- * (or the merged ones) by vectors. */
+ * (or the merged ones) by vectors. Dimension number `inner` - 1 (0: none) is walked inside the vectors. */
 typedef struct {
-    int32_t merged, lane_dim, lanes;
+    int32_t merged, lane_dim, lanes, inner;
 } lower_walk;
 
 typedef struct {

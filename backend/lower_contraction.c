@@ -35,6 +35,8 @@ typedef struct {
     /* this tile */
     int64_t rows, nvectors, live; /* live lanes of the last vector */
     nest_value *accumulator[MOST_ROWS * MOST_VECTORS];
+    int spill;   /* local buffer of a tile, -1 before the first use */
+    bool rolled; /* the epilogue is a loop over rows of that buffer */
     /* leaves: the example, the first of its leaf, and the leaf's place in scratch; else NULL */
     nest_value *example, *first_example, *leaf_offset;
     int scratch;
@@ -143,13 +145,22 @@ static void run_straight(tile *t, const contraction_run *run, int64_t count, nes
         multiply_add(t, a, b, i * by_a, i * by_b);
 }
 
+/* The plan's unrolling, or a little more where that leaves no rest. */
+static int64_t even_unroll(const tile *t, int64_t n)
+{
+    for (int64_t unroll = t->plan.unroll; unroll < 2 * t->plan.unroll; unroll++)
+        if (n % unroll == 0)
+            return unroll;
+    return t->plan.unroll;
+}
+
 static void chain_run(tile *t, int level, const contraction_run *run, nest_value *a, nest_value *b)
 {
     nest_kernel *k = t->k;
     bool innermost = level + 1 == t->c->nsums;
     a = nest_add(k, a, nest_i64(k, t->plan.swap ? run->rhs_first : run->lhs_first));
     b = nest_add(k, b, nest_i64(k, t->plan.swap ? run->lhs_first : run->rhs_first));
-    int64_t unroll = innermost && t->plan.unroll > 1 ? t->plan.unroll : 1;
+    int64_t unroll = innermost ? t->plan.unroll : 1;
     if (run->batch) {
         nest_value *n = lower_extent(t->l, run->n, true), *whole = nest_mul(k, nest_div(k, n, unroll), unroll);
         run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
@@ -160,6 +171,7 @@ static void chain_run(tile *t, int level, const contraction_run *run, nest_value
     } else if (!innermost && run->n == 1) {
         chain(t, level + 1, a, b);
     } else {
+        unroll = innermost ? even_unroll(t, run->n) : 1;
         int64_t whole = run->n / unroll * unroll;
         run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
         if (innermost)
@@ -264,11 +276,25 @@ static void border_taps(tile *t, int dim, const tap *so_far, int level, nest_val
     memcpy(t->accumulator, loop->final, sizeof *t->accumulator * (size_t)n);
 }
 
-/* The chain of an output on the border; of a leaf's single batch, all examples. */
+/* The chain of an output on the border; where leaves are one, over all examples. */
 static void border_chain(tile *t, int level, nest_value *a, nest_value *b)
 {
-    const tap none = {.lhs = nest_i64(t->k, 0), .rhs = nest_i64(t->k, 0)};
-    border_taps(t, 0, &none, level, a, b);
+    nest_kernel *k = t->k;
+    const tap none = {.lhs = nest_i64(k, 0), .rhs = nest_i64(k, 0)};
+    if (!t->c->leaf || level > 0) {
+        border_taps(t, 0, &none, level, a, b);
+        return;
+    }
+    const contraction_run *run = t->c->sum[0].run;
+    int n = (int)(all_rows(t) * t->nvectors);
+    nest_block *outer;
+    nest_value *loop = nest_loop_begin(k, nest_i64(k, 0), nest_batch(k), 1, t->accumulator, n, &outer);
+    memcpy(t->accumulator, loop->carry, sizeof *t->accumulator * (size_t)n);
+    a = nest_add(k, a, nest_mul(k, nest_loop_index(loop), t->plan.swap ? run->rhs : run->lhs));
+    b = nest_add(k, b, nest_mul(k, nest_loop_index(loop), t->plan.swap ? run->lhs : run->rhs));
+    border_taps(t, 0, &none, 1, a, b);
+    nest_loop_end(k, loop, t->accumulator, outer);
+    memcpy(t->accumulator, loop->final, sizeof *t->accumulator * (size_t)n);
 }
 
 /* ---- a tile ---- */
@@ -309,12 +335,16 @@ static lower_point tile_start(tile *t)
     return p;
 }
 
+static void move_along(tile *t, lower_point *p, int64_t axis, nest_value *steps)
+{
+    const contraction_axis *a = &t->c->axis[axis];
+    p->index[a->dim] = nest_add(t->k, p->index[a->dim], nest_mul(t->k, steps, a->step));
+}
+
 static void step_along(tile *t, lower_point *p, int64_t axis, int64_t steps)
 {
-    if (axis < 0 || steps == 0)
-        return;
-    const contraction_axis *a = &t->c->axis[axis];
-    p->index[a->dim] = nest_add(t->k, p->index[a->dim], nest_i64(t->k, steps * a->step));
+    if (axis >= 0 && steps != 0)
+        move_along(t, p, axis, nest_i64(t->k, steps));
 }
 
 /* The point of an accumulator; vectors share the indices of columns, so that what depends on them is computed once. */
@@ -354,6 +384,41 @@ static void store_results(tile *t, const lower_point *p, nest_value **accumulato
     lower_store_results(t->l, &t->c->node->type, p);
 }
 
+/* A long epilogue, written out for every accumulator, is most of a kernel's code and of its compile time: it becomes a
+ * loop over the tile's rows, which wait on the stack. */
+static bool is_long_epilogue(const lowering *l)
+{
+    enum { LONG = 6 };
+    int operators = 0;
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        operators += (ir_ops[n->op].traits & OP_ELTWISE) != 0;
+    return operators >= LONG;
+}
+
+static void store_rolled(tile *t)
+{
+    nest_kernel *k = t->k;
+    int64_t width = t->nvectors * t->lanes;
+    if (t->spill < 0)
+        t->spill = nest_add_local(k, "tile", t->c->node->type.dtype,
+                                  t->plan.rows * inner_rows(t) * t->plan.vectors * t->lanes);
+    for (int64_t i = 0; i < all_rows(t) * t->nvectors; i++)
+        nest_store(k, t->spill, nest_i64(k, 0), i * t->lanes, 1, t->accumulator[i], t->lanes, NULL);
+    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), nest_i64(k, all_rows(t)), 1);
+    nest_value *r = nest_loop_index(loop.loop);
+    lower_point start = tile_start(t);
+    if (t->plan.row >= 0)
+        move_along(t, &start, t->plan.row, nest_div(k, r, inner_rows(t)));
+    if (t->plan.inner >= 0)
+        move_along(t, &start, t->plan.inner, nest_rem(k, r, inner_rows(t)));
+    for (int64_t v = 0; v < t->nvectors; v++) {
+        lower_point p = accumulator_point(t, &start, 0, v);
+        nest_value *x = nest_load(k, t->spill, nest_mul(k, r, width), v * t->lanes, 1, t->lanes, t->lanes, NULL);
+        store_results(t, &p, &x);
+    }
+    lower_loop_end(t->l, loop);
+}
+
 static nest_value *partial_offset(tile *t, const lower_point *p, int64_t *stride)
 {
     return nest_add(t->k, lower_offset(t->l, &t->c->node->type, NULL, p, stride), t->leaf_offset);
@@ -386,7 +451,10 @@ static void make_tile(tile *t, int64_t rows)
     each_accumulator(t, t->example ? load_partial : start_at_zero);
     operand_starts(t, &a, &b);
     (t->c->border ? border_chain : chain)(t, t->example ? 1 : 0, a, b);
-    each_accumulator(t, t->example ? store_partial : store_results);
+    if (t->rolled && !t->example && all_rows(t) > 1)
+        store_rolled(t);
+    else
+        each_accumulator(t, t->example ? store_partial : store_results);
     lower_unbind(t->l, t->c->node);
 }
 
@@ -717,6 +785,8 @@ bool lower_contraction(lowering *l, diag *d)
     t->lanes = t->plan.column >= 0 ? l->kernel->target->vector : 1;
     t->scalars = lower_input_buffer(l, t->plan.swap ? parts->rhs.input : parts->lhs.input);
     t->vectors = lower_input_buffer(l, t->plan.swap ? parts->lhs.input : parts->rhs.input);
+    t->spill = -1;
+    t->rolled = t->lanes > 1 && is_long_epilogue(l);
     const ir_node *scratch = lower_scratch(l, 0);
     if (scratch)
         lower_by_leaves(t, parts, count, scratch);

@@ -97,17 +97,61 @@ static bool is_one_run(const ir_type *t, int dim)
     return !t->dim[dim].batch || t->dim[dim].n == 1 || dim == 0;
 }
 
+/* The dimension of n along which memory is read element after element, seen through transposes; -1 if none stands out.
+ */
+static int fast_dim(const ir_node *n)
+{
+    int64_t permutation[IR_MAX_RANK];
+    int dim = -1;
+    switch (n->op) {
+    case IR_INPUT:
+        return innermost(&n->type);
+    case IR_TRANSPOSE:
+        dim = fast_dim(n->in[0]);
+        ir_ints(n, "permutation", permutation);
+        for (int i = 0; i < n->type.rank && dim >= 0; i++)
+            if (permutation[i] == dim)
+                return i;
+        return -1;
+    case IR_REVERSE:
+    case IR_SLICE:
+    case IR_PAD:
+    case IR_STOP_GRADIENT:
+        return fast_dim(n->in[0]);
+    default:
+        for (int i = 0; i < n->nin && (ir_ops[n->op].traits & OP_ELTWISE); i++) {
+            int own = fast_dim(n->in[i]);
+            if (own >= 0 && own != innermost(&n->type))
+                return own;
+            dim = own >= 0 ? own : dim;
+        }
+        return dim;
+    }
+}
+
+/* A transposition goes along memory on both sides: a vector of the result, then the next one that reads the same lines
+ * of the operand. */
+static int32_t transposed_dim(const ir_type *domain, const lower_roots *roots, int lane_dim)
+{
+    for (int i = 0; i < roots->count; i++) {
+        int dim = fast_dim(roots->node[i]);
+        if (dim >= 0 && dim != lane_dim && !domain->dim[dim].batch)
+            return dim + 1;
+    }
+    return 0;
+}
+
 lower_walk lower_walk_of(lowering *l, const ir_type *domain, const lower_roots *roots, int lanes)
 {
     bool halo = results_have_halo(l, domain);
     for (int merged = domain->rank; merged > 1 && !halo; merged--)
         if (all_merge(l, roots, merged))
-            return (lower_walk){merged, domain->rank - merged, lanes};
+            return (lower_walk){merged, domain->rank - merged, lanes, 0};
     int dim = innermost(domain);
     bool fits = dim >= 0 && is_one_run(domain, dim);
     for (int i = 0; i < roots->count && fits; i++)
         fits = lower_takes_lanes(l, roots->node[i], dim);
-    return fits ? (lower_walk){0, dim, lanes} : (lower_walk){0, -1, 1};
+    return fits ? (lower_walk){0, dim, lanes, transposed_dim(domain, roots, dim)} : (lower_walk){0, -1, 1, 0};
 }
 
 /* ---- walking ---- */
@@ -126,7 +170,7 @@ typedef struct {
 static bool has_loop(const walker *w, int dim)
 {
     const ir_dim *d = &w->domain->dim[dim];
-    return dim < w->domain->rank - w->w->merged && dim != w->w->lane_dim && d->n > 1;
+    return dim < w->domain->rank - w->w->merged && dim != w->w->lane_dim && dim != w->w->inner - 1 && d->n > 1;
 }
 
 int64_t lower_walk_units(const ir_type *domain, const lower_walk *w)
@@ -151,6 +195,21 @@ static void take_bounds(walker *w, nest_value **from, nest_value **to)
     w->from = w->to = NULL;
 }
 
+/* The body at a vector, for each index of the inner dimension if there is one. */
+static void visit(walker *w, lower_point *p)
+{
+    int inner = w->w->inner - 1;
+    if (inner < 0) {
+        w->body(w->l, p, w->context);
+        return;
+    }
+    nest_kernel *k = w->l->kernel;
+    lower_loop loop = lower_loop_begin(w->l, nest_i64(k, 0), nest_i64(k, w->domain->dim[inner].n), 1);
+    p->index[inner] = nest_loop_index(loop.loop);
+    w->body(w->l, p, w->context);
+    lower_loop_end(w->l, loop);
+}
+
 /* The vectors of the lanes' dimension with indices from .. to - 1. */
 static void walk_lanes(walker *w, lower_point *p, int dim, nest_value *from, nest_value *to)
 {
@@ -163,7 +222,7 @@ static void walk_lanes(walker *w, lower_point *p, int dim, nest_value *from, nes
     nest_value *middle = nest_add(k, from, whole);
     lower_loop loop = lower_loop_begin(l, from, middle, lanes);
     p->index[dim] = nest_loop_index(loop.loop);
-    w->body(l, p, w->context);
+    visit(w, p);
     lower_loop_end(l, loop);
     if (lanes == 1)
         return;
@@ -176,7 +235,7 @@ static void walk_lanes(walker *w, lower_point *p, int dim, nest_value *from, nes
         p->active_count = (int32_t)left->number;
     else
         p->active = nest_sub(k, to, p->index[dim]);
-    w->body(l, p, w->context);
+    visit(w, p);
     lower_loop_end(l, loop);
     p->active = NULL;
 }

@@ -394,3 +394,91 @@ int nest_add_buffer(nest_kernel *k, nest_buffer b)
     k->buffers[k->nbuffers] = b;
     return k->nbuffers++;
 }
+
+int nest_add_local(nest_kernel *k, const char *name, ir_dtype t, int64_t elements)
+{
+    return nest_add_buffer(k, (nest_buffer){.name = name, .dtype = t, .written = true, .local = elements});
+}
+
+static int note_buffers(const nest_kernel *k, const nest_block *b, int *number, int count)
+{
+    for (const nest_value *v = b->first; v; v = v->following) {
+        if (v->kind == NEST_LOOP)
+            count = note_buffers(k, &v->body, number, count);
+        if ((v->kind != NEST_LOAD && v->kind != NEST_STORE) || k->buffers[v->buffer].local)
+            continue;
+        int i = 0;
+        while (i < count && number[i] != v->buffer)
+            i++;
+        if (i == count)
+            number[count++] = v->buffer;
+    }
+    return count;
+}
+
+int nest_phase_buffers(const nest_kernel *k, int phase, int *number)
+{
+    return note_buffers(k, &k->phase[phase].body, number, 0);
+}
+
+static void mark(nest_value *const *v, int count)
+{
+    for (int i = 0; i < count; i++)
+        v[i]->live = true;
+}
+
+static void mark_block(nest_kernel *k, const nest_block *b);
+
+static void mark_value(nest_kernel *k, nest_value *v)
+{
+    if (v->kind == NEST_LOOP) {
+        mark(v->next, v->ncarry);
+        mark(v->init, v->ncarry);
+        mark_block(k, &v->body);
+    }
+    v->live |= v->kind == NEST_LOOP || v->kind == NEST_STORE;
+    if (!v->live)
+        return;
+    mark(v->in, v->nin);
+    if (v->active)
+        v->active->live = true;
+}
+
+/* Uses stand below what they use, so going backwards meets every use first. */
+static void mark_block(nest_kernel *k, const nest_block *b)
+{
+    size_t count = 0, i = 0;
+    for (const nest_value *v = b->first; v; v = v->following)
+        count++;
+    nest_value **values = arena_new_array(k->mem, nest_value *, count + 1);
+    for (nest_value *v = b->first; v; v = v->following)
+        values[i++] = v;
+    while (i > 0)
+        mark_value(k, values[--i]);
+}
+
+static void sweep_block(nest_block *b)
+{
+    nest_value *kept = NULL;
+    for (nest_value *v = b->first; v; v = v->following) {
+        if (v->kind == NEST_LOOP)
+            sweep_block(&v->body);
+        if (!v->live)
+            continue;
+        *(kept ? &kept->following : &b->first) = v;
+        kept = v;
+    }
+    if (kept)
+        kept->following = NULL;
+    else
+        b->first = NULL;
+    b->last = kept;
+}
+
+void nest_sweep(nest_kernel *k)
+{
+    for (int i = 0; i < k->nphases; i++) {
+        mark_block(k, &k->phase[i].body);
+        sweep_block(&k->phase[i].body);
+    }
+}

@@ -2,8 +2,8 @@
  *
  * A kernel is one or two phases; a phase is a body that runs once a task, tasks in any order on any threads, all of
  * phase 0 before phase 1. A body is a block of values in order; a value is a scalar or a vector of `lanes` elements of
- * one dtype. Loops carry values round. Lowering (lower*.c) writes this form, emit.c turns it into LLVM, nest_print.c into
- * text for people. */
+ * one dtype. Loops carry values round. Lowering (lower*.c) writes this form, emit.c turns it into LLVM, nest_print.c
+ * into text for people. */
 #ifndef BACKEND_NEST_H
 #define BACKEND_NEST_H
 
@@ -25,7 +25,7 @@ typedef enum {
     NEST_STORE, /* no value: lane l of in[1] goes to element in[0] + disp + l * stride */
     NEST_OP,    /* elementwise operator 'op' on in[], lane by lane; compare's direction in 'word' */
     NEST_FMA,   /* in[0] * in[1] + in[2], one rounding (two on a target without) */
-    NEST_RNG    /* ui32 words of the elements in[3], in[3]+1, ...; in[0..2] seed, step, lane (i64); stream in 'number' */
+    NEST_RNG /* ui32 words of the elements in[3], in[3]+1, ...; in[0..2] seed, step, lane (i64); stream in 'number' */
 } nest_kind;
 
 typedef struct nest_value nest_value;
@@ -37,7 +37,7 @@ typedef struct {
 struct nest_value {
     nest_kind kind;
     ir_dtype dtype;
-    int32_t lanes;      /* 1: a scalar */
+    int32_t lanes; /* 1: a scalar */
     int32_t nin;
     nest_value *in[4];
     ir_op op;
@@ -57,18 +57,21 @@ struct nest_value {
     int32_t ncarry;
     nest_value **init, **carry, **next, **final;
     src_loc loc;
-    int32_t id;         /* for printing and emission */
+    bool live;             /* nest_sweep's own */
+    int32_t id;            /* for printing and emission */
     nest_value *following; /* next in its block */
-    void *emitted;      /* the LLVM value, emit.c's own */
+    void *emitted;         /* the LLVM value, emit.c's own */
 };
 
-/* A pointer the kernel works on. Where it points is the node's or symbol's place (a call_value: the call's field). */
+/* Memory the kernel works on. Where it lies is the node's or symbol's place (a call_value: the call's field); a local
+ * buffer is a tile of the body's own, on its stack. */
 typedef struct {
     const char *name;
     ir_dtype dtype;
     const ir_node *node;     /* operand, scratch or result of the kernel; or NULL */
     const ir_symbol *symbol; /* assigned symbol; or NULL */
     bool written;
+    int64_t local; /* elements; 0 where it is memory of the call */
 } nest_buffer;
 
 /* tasks = ceil((batch ? n * B : n) / chunk) * inner */
@@ -109,8 +112,8 @@ nest_value *nest_load(nest_kernel *k, int buffer, nest_value *offset, int64_t di
                       int active_count, nest_value *active);
 void nest_store(nest_kernel *k, int buffer, nest_value *offset, int64_t disp, int64_t stride, nest_value *v,
                 int active_count, nest_value *active);
-/* Elementwise operator; result dtype t (that of in[0] for most). All operands have equal lanes. i64 scalar arithmetic on
- * constants is folded here, and x*1, x+0, x*0. */
+/* Elementwise operator; result dtype t (that of in[0] for most). All operands have equal lanes. i64 scalar arithmetic
+ * on constants is folded here, and x*1, x+0, x*0. */
 nest_value *nest_op(nest_kernel *k, ir_op op, ir_dtype t, nest_value *const *in, int nin, const char *word);
 nest_value *nest_fma(nest_kernel *k, nest_value *a, nest_value *b, nest_value *c);
 nest_value *nest_rng(nest_kernel *k, nest_value *seed, nest_value *step, nest_value *lane, nest_value *element,
@@ -134,6 +137,13 @@ void nest_loop_end(nest_kernel *k, nest_value *loop, nest_value *const *next, ne
 nest_value *nest_loop_index(nest_value *loop); /* its NEST_INDEX */
 
 int nest_add_buffer(nest_kernel *k, nest_buffer b); /* its number; the same node or symbol gives the same number */
+int nest_add_local(nest_kernel *k, const char *name, ir_dtype t, int64_t elements); /* always a new one */
+/* The buffers that a phase touches and that are memory of the call: their numbers in order of first use, k->nbuffers at
+ * most. They are the parameters of the phase's function. */
+int nest_phase_buffers(const nest_kernel *k, int phase, int *number);
+
+/* Drop what no store and no loop needs. */
+void nest_sweep(nest_kernel *k);
 
 void nest_print(const nest_kernel *k, text *out);
 /* The body of one phase; without names (buffers by number) equal text means equal code. */

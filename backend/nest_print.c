@@ -17,7 +17,8 @@
 typedef struct {
     const nest_kernel *kernel;
     text *out;
-    bool names; /* buffers by name; else by number only */
+    bool names;  /* buffers by name; else by number only */
+    int *number; /* what a nameless buffer goes by */
     int32_t next_id;
     int depth;
 } printer;
@@ -78,7 +79,7 @@ static void print_buffer(printer *p, int index)
     if (p->names && name)
         text_add(p->out, name);
     else
-        text_printf(p->out, "#%d", index);
+        text_printf(p->out, "#%d", p->number[index]);
 }
 
 /* image[%3 + 5 stride 2] active %7 */
@@ -228,10 +229,21 @@ static void print_tasks(const nest_tasks *t, text *out)
     text_add(out, "\n");
 }
 
+/* Without names a buffer's number is that of the phase's parameter, so that equal phases of different kernels have
+ * equal text. */
 void nest_print_phase(const nest_kernel *k, int phase, bool names, text *out)
 {
+    arena *mem = arena_new();
     printer p = {.kernel = k, .out = out, .names = names, .depth = 2};
+    int *used = arena_new_array(mem, int, (size_t)k->nbuffers + 1);
+    p.number = arena_new_array(mem, int, (size_t)k->nbuffers + 1);
+    int count = names ? 0 : nest_phase_buffers(k, phase, used);
+    for (int i = 0; i < k->nbuffers; i++)
+        p.number[i] = k->buffers[i].local ? -1 - i : i;
+    for (int i = 0; i < count; i++)
+        p.number[used[i]] = i;
     print_block(&p, &k->phase[phase].body);
+    arena_free(mem);
 }
 
 void nest_print(const nest_kernel *k, text *out)
@@ -240,7 +252,9 @@ void nest_print(const nest_kernel *k, text *out)
     for (int i = 0; i < k->nbuffers; i++) {
         const nest_buffer *b = &k->buffers[i];
         text_printf(out, "  #%d %s : %s %s\n", i, b->name ? b->name : "", ir_dtype_name(b->dtype),
-                    b->written ? "written" : "read");
+                    b->local     ? "local"
+                    : b->written ? "written"
+                                 : "read");
     }
     for (int i = 0; i < k->nphases; i++) {
         text_printf(out, "  phase %d, ", i);

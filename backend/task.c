@@ -123,11 +123,13 @@ static LLVMValueRef buffer_address(library *l, const nest_buffer *b, LLVMValueRe
  * outputs of a caller must not overlap where one is written, as for any C function. */
 static bool is_alone(const nest_kernel *k, int index)
 {
+    if (k->buffers[index].local)
+        return true;
     if (is_call_value(&k->buffers[index]))
         return true;
     ir_place place = buffer_place(&k->buffers[index]);
     for (int i = 0; i < k->nbuffers; i++) {
-        if (i == index || is_call_value(&k->buffers[i]))
+        if (i == index || k->buffers[i].local || is_call_value(&k->buffers[i]))
             continue;
         ir_place other = buffer_place(&k->buffers[i]);
         if (other.segment == place.segment && other.offset == place.offset)
@@ -140,8 +142,9 @@ static bool is_alone(const nest_kernel *k, int index)
 static const char *body_text(library *l, const nest_kernel *k, int phase, const bool *alone)
 {
     text t = {0};
-    for (int i = 0; i < k->nbuffers; i++)
-        text_printf(&t, "%s%s ", ir_dtype_name(k->buffers[i].dtype), alone[i] ? "" : "*");
+    int *number = arena_new_array(l->mem, int, (size_t)k->nbuffers + 1), used = nest_phase_buffers(k, phase, number);
+    for (int i = 0; i < used; i++)
+        text_printf(&t, "%s%s ", ir_dtype_name(k->buffers[number[i]].dtype), alone[number[i]] ? "" : "*");
     nest_print_phase(k, phase, false, &t);
     const char *copy = arena_strdup(l->mem, text_get(&t));
     text_free(&t);
@@ -188,23 +191,25 @@ LLVMValueRef emit_task_count(emitter *e, const nest_tasks *t, LLVMValueRef batch
     return LLVMBuildMul(b, chunks, emit_i64(e, inner), "");
 }
 
-static void call_body(library *l, const nest_kernel *k, LLVMValueRef body, LLVMValueRef call, LLVMValueRef launch,
-                      LLVMValueRef task)
+static void call_body(library *l, const nest_kernel *k, int phase, LLVMValueRef body, LLVMValueRef call,
+                      LLVMValueRef launch, LLVMValueRef task)
 {
     emitter *e = &l->e;
-    size_t count = (size_t)k->nbuffers + 2;
+    int *number = arena_new_array(l->mem, int, (size_t)k->nbuffers + 1), used = nest_phase_buffers(k, phase, number);
+    size_t count = (size_t)used + 2;
     LLVMValueRef *arguments = arena_new_array(l->mem, LLVMValueRef, count);
     arguments[0] = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
     arguments[1] = task;
-    for (int i = 0; i < k->nbuffers; i++)
-        arguments[i + 2] = buffer_address(l, &k->buffers[i], call, launch);
+    for (int i = 0; i < used; i++)
+        arguments[i + 2] = buffer_address(l, &k->buffers[number[i]], call, launch);
     LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(body), body, arguments, (unsigned)count, "");
 }
 
 bool uses_worker_memory(const nest_kernel *k)
 {
     for (int i = 0; i < k->nbuffers; i++)
-        if (!is_call_value(&k->buffers[i]) && buffer_place(&k->buffers[i]).segment == SEG_WORKER)
+        if (!k->buffers[i].local && !is_call_value(&k->buffers[i]) &&
+            buffer_place(&k->buffers[i]).segment == SEG_WORKER)
             return true;
     return false;
 }
@@ -229,7 +234,7 @@ static void call_body_in_turns(library *l, const nest_kernel *k, int phase, LLVM
     LLVMBuildBr(b, loop);
     LLVMPositionBuilderAtEnd(b, loop);
     LLVMValueRef task = LLVMBuildPhi(b, e->i64, "");
-    call_body(l, k, body, call, launch, task);
+    call_body(l, k, phase, body, call, launch, task);
     LLVMValueRef next = LLVMBuildAdd(b, task, launches, "");
     LLVMAddIncoming(task, &launch, &before, 1);
     LLVMAddIncoming(task, &next, &loop, 1);
@@ -248,7 +253,7 @@ LLVMValueRef emit_task(library *l, const nest_kernel *k, int phase)
     if (uses_worker_memory(k))
         call_body_in_turns(l, k, phase, body, call, task);
     else
-        call_body(l, k, body, call, task, task);
+        call_body(l, k, phase, body, call, task, task);
     LLVMBuildRetVoid(e->builder);
     return function;
 }

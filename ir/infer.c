@@ -1,9 +1,10 @@
 /* ir/infer.c - run an operator's infer rule, and what the rules share.
  *
  * A rule looks at operands, attributes and, for OP_TYPED operators, the stated type. Around it ir_infer checks what is
- * the same for all: operand count, that operands have values, that a stated type is there, and that sizes stay where no
+ * the same for all: operand count, that a stated type is there, and that sizes stay where no
  * later product can overflow. */
 #include "ir/rules.h"
+#include "ir/verify.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -12,8 +13,6 @@ infer_rule *const ir_infer_rules[IR_NOPS] = {
 #define OP(ID, name, ...) [IR_##ID] = infer_##name,
 #include "ir/ops.def"
 };
-
-enum { MAX_DIM_LOG2 = 31, MAX_COUNT_LOG2 = 40 };
 
 bool rule_error(const ir_node *n, diag *d, const char *format, ...)
 {
@@ -105,7 +104,7 @@ bool rule_ints(const ir_node *n, const char *name, int count, int64_t *out, diag
         return rule_error(n, d, "'%s' must have %d numbers, found %d", name, count, a->count);
     for (int i = 0; i < count; i++) {
         double v = a->number[i];
-        if (!(fabs(v) < (double)((int64_t)1 << MAX_DIM_LOG2)) || v != floor(v))
+        if (!(fabs(v) < (double)MOST_DIM) || v != floor(v))
             return rule_error(n, d, "'%s' must hold whole numbers below 2^31, found %.9g", name, v);
         out[i] = (int64_t)v;
     }
@@ -157,16 +156,16 @@ bool rule_leaf(const ir_node *n, bool wanted, diag *d)
     return leaf == 8 || rule_error(n, d, "expected leaf = [8], found [%" PRId64 "]", leaf);
 }
 
-static bool check_size(const ir_node *n, const char *what, const ir_type *t, diag *d)
+static bool check_size(const ir_node *n, const ir_type *t, diag *d)
 {
     int64_t count = 1;
     for (int i = 0; i < t->rank; i++) {
         int64_t size = t->dim[i].n;
-        if (size < 1 || size >= (int64_t)1 << MAX_DIM_LOG2)
-            return rule_error(n, d, "%s must have dimensions from 1 to below 2^31, found %s", what,
+        if (size < 1 || size >= MOST_DIM)
+            return rule_error(n, d, "the result must have dimensions from 1 to below 2^31, found %s",
                               rule_type_text(n, t));
-        if (count > ((int64_t)1 << MAX_COUNT_LOG2) / size)
-            return rule_error(n, d, "%s must have at most 2^40 elements, found %s", what, rule_type_text(n, t));
+        if (count > MOST_COUNT / size)
+            return rule_error(n, d, "the result must have at most 2^40 elements, found %s", rule_type_text(n, t));
         count *= size;
     }
     return true;
@@ -177,20 +176,17 @@ bool ir_infer(ir_node *n, diag *d)
     const ir_op_info *op = &ir_ops[n->op];
     if (op->inputs >= 0 && n->nin != op->inputs)
         return rule_error(n, d, "expected %d operands, found %d", op->inputs, n->nin);
-    for (int i = 0; i < n->nin; i++) {
+    for (int i = 0; i < n->nin; i++)
         if (n->in[i]->type.dtype == IR_NONE)
-            return rule_error(n, d, "operand %d has no value", i);
-        if (!check_size(n, "an operand", &n->in[i]->type, d))
-            return false;
-    }
+            ir_bug("%s: operand %d has no value", op->name, i);
     if (op->traits & OP_SYMBOL && !n->symbol)
         return rule_error(n, d, "expected a symbol, found none");
     if (op->traits & OP_TYPED && n->type.dtype == IR_NONE)
         return rule_error(n, d, "expected a type, found none");
-    if (op->traits & OP_TYPED && !check_size(n, "the result", &n->type, d))
+    if (op->traits & OP_TYPED && !check_size(n, &n->type, d))
         return false;
     ir_type type = n->type;
-    if (!ir_infer_rules[n->op](n, &type, d) || !check_size(n, "the result", &type, d))
+    if (!ir_infer_rules[n->op](n, &type, d) || !check_size(n, &type, d))
         return false;
     n->type = type;
     return true;

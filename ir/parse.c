@@ -14,9 +14,11 @@ struct scope { /* values by name, of one graph */
     size_t count, capacity;
 };
 
+enum { MOST_DEPTH = 16 }; /* of regions */
+
 typedef struct {
     const char *at, *line_start;
-    int32_t line;
+    int32_t line, depth;
     const char *file;
     ir_module *m;
     diag *d;
@@ -80,6 +82,11 @@ static void expect(parser *p, const char *token)
 static bool is_name_byte(int c)
 {
     return isalnum(c) || (c && strchr("_.-/+", c));
+}
+
+static bool accept_word(parser *p, const char *word)
+{
+    return peek(p, word) && !is_name_byte((unsigned char)p->at[strlen(word)]) && accept(p, word);
 }
 
 /* A run of name bytes; "" (and an error that says 'what' was expected) if there is none. */
@@ -150,6 +157,18 @@ static int64_t whole(parser *p)
     return p->failed ? 0 : (int64_t)v;
 }
 
+static int64_t whole_within(parser *p, int64_t least, int64_t most)
+{
+    skip_space(p);
+    src_loc at = here(p);
+    int64_t v = whole(p);
+    if (!p->failed && v >= least && v <= most)
+        return v;
+    FAIL(p, at, "expected a whole number from %lld to %lld, found %lld", (long long)least, (long long)most,
+         (long long)v);
+    return least;
+}
+
 /* ---- attributes, types, places, locations ---- */
 
 static void parse_number_list(parser *p, ir_attr **list, const char *key)
@@ -198,11 +217,7 @@ static ir_dim parse_dim(parser *p)
 {
     if (accept(p, "B"))
         return (ir_dim){1, true};
-    skip_space(p);
-    src_loc at = here(p);
-    int64_t n = whole(p);
-    if (!p->failed && (n < 0 || n > (int64_t)1 << 40))
-        FAIL(p, at, "expected a dimension from 0 to 2^40, found %lld", (long long)n);
+    int64_t n = whole_within(p, 0, (int64_t)1 << 40);
     bool batch = accept(p, "*");
     if (batch)
         expect(p, "B");
@@ -249,7 +264,7 @@ static ir_place parse_place(parser *p)
     else
         p->at += n;
     expect(p, "+");
-    place.offset = whole(p);
+    place.offset = whole_within(p, 0, (int64_t)1 << 52);
     return place;
 }
 
@@ -262,9 +277,9 @@ static src_loc parse_loc(parser *p, src_loc line, const char **label)
     const char *file = string(p);
     at.file = *file ? file : NULL;
     expect(p, ":");
-    at.line = (int32_t)whole(p);
+    at.line = (int32_t)whole_within(p, 0, INT32_MAX);
     expect(p, ":");
-    at.col = (int32_t)whole(p);
+    at.col = (int32_t)whole_within(p, 0, INT32_MAX);
     if (peek(p, "\""))
         *label = string(p);
     expect(p, ")");
@@ -273,11 +288,26 @@ static src_loc parse_loc(parser *p, src_loc line, const char **label)
 
 /* ---- values ---- */
 
+static ir_node *find_value(const scope *s, const char *value_name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (!strcmp(s->name[i], value_name))
+            return s->value[i];
+    return NULL;
+}
+
+static const char *name_of(const scope *s, const ir_node *n)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->value[i] == n)
+            return s->name[i];
+    return "";
+}
+
 static void define(parser *p, scope *s, const char *value_name, ir_node *n, src_loc at)
 {
-    for (size_t i = 0; i < s->count && !p->failed; i++)
-        if (!strcmp(s->name[i], value_name))
-            FAIL(p, at, "value '%%%s' is defined twice", value_name);
+    if (!p->failed && find_value(s, value_name))
+        FAIL(p, at, "value '%%%s' is defined twice", value_name);
     if (s->count == s->capacity) {
         size_t capacity = s->capacity ? 2 * s->capacity : 32;
         const char **names = arena_new_array(p->m->mem, const char *, capacity);
@@ -302,11 +332,10 @@ static ir_node *parse_value(parser *p, scope *s)
     src_loc at = here(p);
     expect(p, "%");
     const char *value_name = name(p, "a value's name");
-    for (size_t i = 0; i < s->count && !p->failed; i++)
-        if (!strcmp(s->name[i], value_name))
-            return s->value[i];
-    FAIL(p, at, "expected a value that is defined above, found '%%%s'", value_name);
-    return NULL;
+    ir_node *n = p->failed ? NULL : find_value(s, value_name);
+    if (!n)
+        FAIL(p, at, "expected a value that is defined above, found '%%%s'", value_name);
+    return n;
 }
 
 /* ---- nodes ---- */
@@ -330,16 +359,19 @@ static void parse_region(parser *p, ir_node *n, const scope *outer)
 {
     ir_graph *region = ir_region_new(p->m);
     scope inner = {0};
+    if (p->depth == MOST_DEPTH)
+        FAIL(p, n->loc, "expected regions at most %d deep, found a deeper one", MOST_DEPTH);
+    p->depth++;
     for (int i = 0; i < n->nin && !p->failed; i++) {
-        const char *value_name = "";
-        for (size_t k = 0; k < outer->count; k++)
-            if (outer->value[k] == n->in[i])
-                value_name = outer->name[k];
-        define(p, &inner, value_name, ir_input_new(region, NULL, n->in[i]->type), n->loc);
+        ir_node *input = ir_input_new(region, NULL, n->in[i]->type);
+        const char *value_name = name_of(outer, n->in[i]);
+        if (!find_value(&inner, value_name)) /* the verifier says what is wrong with operands that stand twice */
+            define(p, &inner, value_name, input, n->loc);
     }
     expect(p, "{");
     parse_body(p, region, &inner);
     expect(p, "}");
+    p->depth--;
     ir_set_region(n, region);
 }
 
@@ -423,7 +455,7 @@ static void parse_node(parser *p, ir_graph *g, scope *s)
 
 static void parse_body(parser *p, ir_graph *g, scope *s)
 {
-    while (!p->failed && !peek(p, "}") && !accept(p, "return"))
+    while (!p->failed && !peek(p, "}") && !accept_word(p, "return"))
         parse_node(p, g, s);
     int count = 0;
     while (!p->failed && peek(p, "%")) {
@@ -513,30 +545,60 @@ static void parse_function(parser *p, src_loc at)
         check_results(p, g, declared, types);
 }
 
+/* One of the numbers of an attribute; an error if it is not there, not whole or out of bounds. */
+static int64_t number_of(parser *p, const ir_attr *list, const char *key, int index, int count, double least,
+                         double most, src_loc at)
+{
+    const ir_attr *a = ir_attr_find(list, key);
+    double v = a && !a->word && a->count == count ? a->number[index] : least - 1;
+    if (v >= least && v <= most && v == (double)(int64_t)v)
+        return (int64_t)v;
+    FAIL(p, at, "expected for '%s' %d whole number%s from %.0f to %.0f, found others", key, count,
+         count == 1 ? "" : "s", least, most);
+    return (int64_t)least;
+}
+
+static const char *word_of(parser *p, const ir_attr *list, const char *key, src_loc at)
+{
+    const ir_attr *a = ir_attr_find(list, key);
+    if (a && a->word)
+        return a->word;
+    FAIL(p, at, "expected a word '%s' in the target line, found none", key);
+    return "";
+}
+
 static void parse_target(parser *p, src_loc at)
 {
+    const double most_bytes = 1099511627776.0;
     ir_attr *a = NULL;
     parse_attrs(p, &a);
-    static const char *const words[] = {"triple", "cpu", "features"};
-    static const char *const numbers[] = {"vector", "registers", "fma", "cache"};
-    for (int i = 0; i < 3 && !p->failed; i++)
-        if (!ir_attr_find(a, words[i]) || !ir_attr_find(a, words[i])->word)
-            FAIL(p, at, "expected a word '%s' in the target line, found none", words[i]);
-    for (int i = 0; i < 4 && !p->failed; i++)
-        if (!ir_attr_find(a, numbers[i]) || ir_attr_find(a, numbers[i])->count != (i == 3 ? 3 : 1))
-            FAIL(p, at, "expected %d numbers '%s' in the target line, found others", i == 3 ? 3 : 1, numbers[i]);
     if (p->failed)
         return;
-    const double *cache = ir_attr_find(a, "cache")->number;
-    p->m->target = (ir_target){.triple = ir_attr_find(a, "triple")->word,
-                               .cpu = ir_attr_find(a, "cpu")->word,
-                               .features = ir_attr_find(a, "features")->word,
-                               .vector = (int32_t)ir_attr_find(a, "vector")->number[0],
-                               .registers = (int32_t)ir_attr_find(a, "registers")->number[0],
-                               .fma = ir_attr_find(a, "fma")->number[0] != 0,
-                               .l1 = (int64_t)cache[0],
-                               .l2 = (int64_t)cache[1],
-                               .l3 = (int64_t)cache[2]};
+    p->m->target = (ir_target){.triple = word_of(p, a, "triple", at),
+                               .cpu = word_of(p, a, "cpu", at),
+                               .features = word_of(p, a, "features", at),
+                               .vector = (int32_t)number_of(p, a, "vector", 0, 1, 1, 64, at),
+                               .registers = (int32_t)number_of(p, a, "registers", 0, 1, 1, 64, at),
+                               .fma = number_of(p, a, "fma", 0, 1, 0, 1, at) != 0,
+                               .l1 = number_of(p, a, "cache", 0, 3, 0, most_bytes, at),
+                               .l2 = number_of(p, a, "cache", 1, 3, 0, most_bytes, at),
+                               .l3 = number_of(p, a, "cache", 2, 3, 0, most_bytes, at)};
+    if (p->m->target.vector & (p->m->target.vector - 1))
+        FAIL(p, at, "expected for 'vector' a power of two, found %d", p->m->target.vector);
+}
+
+/* Sizes that passes compute with. */
+static void check_header(parser *p, src_loc at)
+{
+    static const struct {
+        const char *name;
+        double least, most;
+    } sizes[] = {{"abi", 1, INT32_MAX},     {"max_batch", 1, 1 << 20},    {"stages", 0, 64},
+                 {"params_bytes", 0, 1e15}, {"state_bytes", 0, 1e15},     {"gradient_bytes", 0, 1e15},
+                 {"saved_bytes", 0, 1e15},  {"workspace_bytes", 0, 1e15}, {"workspace_worker_bytes", 0, 1e15}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (ir_attr_find(p->m->attrs, sizes[i].name))
+            number_of(p, p->m->attrs, sizes[i].name, 0, 1, sizes[i].least, sizes[i].most, at);
 }
 
 static void parse_symbol(parser *p, ir_segment segment, src_loc at)
@@ -567,16 +629,16 @@ static void parse_row(parser *p, src_loc at)
 static void parse_line(parser *p)
 {
     src_loc at = here(p);
-    if (accept(p, "target")) {
+    if (accept_word(p, "target")) {
         parse_target(p, at);
-    } else if (accept(p, "row")) {
+    } else if (accept_word(p, "row")) {
         parse_row(p, at);
-    } else if (accept(p, "func")) {
+    } else if (accept_word(p, "func")) {
         parse_function(p, at);
     } else {
         static const ir_segment kinds[] = {SEG_PARAM, SEG_STATE, SEG_GRADIENT, SEG_SAVED};
         for (int i = 0; i < 4; i++)
-            if (accept(p, ir_segment_name(kinds[i]))) {
+            if (accept_word(p, ir_segment_name(kinds[i]))) {
                 parse_symbol(p, kinds[i], at);
                 return;
             }
@@ -593,8 +655,11 @@ ir_module *ir_parse(const char *source, const char *file, diag *d)
     expect(&p, "module");
     expect(&p, "@");
     m->name = name(&p, "a module's name");
-    if (at_attrs(&p))
+    if (at_attrs(&p)) {
+        src_loc at = here(&p);
         parse_attrs(&p, &m->attrs);
+        check_header(&p, at);
+    }
     skip_space(&p);
     while (!p.failed && *p.at) {
         parse_line(&p);

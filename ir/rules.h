@@ -1,4 +1,5 @@
-/* ir/rules.h - what the operators' rules share; for infer.c, eval.c, build.c and the ops_*.c files only.
+/* ir/rules.h - what the operators' rules share; for infer.c, eval.c, build.c, verify.c and the ops_*.c files
+ * only.
  *
  * An infer rule says what is wrong through rule_error, which puts the operator's name in front, and returns false. It
  * must stand any attribute the text form can hold, since the verifier runs it on files. An eval rule may rely on the

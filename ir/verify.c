@@ -8,8 +8,11 @@
  *     result (none without results). Composites and fused nodes do not read symbols inside; only fused ones assign.
  *  5. A node's type is the one its operator infers; at most one dimension has the batch.
  *  6. An assign's value has the symbol's type; a function assigns a symbol once, and nothing reads the symbol's value
- *     on entry (or a reshape of it) after that: an assign may write in place. */
-#include "ir/ir.h"
+ *     on entry (or a reshape of it) after that: an assign may write in place.
+ *  7. Types of symbols and inputs are within bounds, and only what is saved or an input has the batch. Rows are
+ *     different, and what the descriptor takes from them and from symbols is of a known kind (rows.c). */
+#include "ir/verify.h"
+#include "ir/rules.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +51,28 @@ static bool verify_attrs(const ir_node *n, diag *d)
         }
         s += length;
         s += strspn(s, " ?");
+    }
+    return true;
+}
+
+/* Numbers that no infer rule looks at; passes and the backend take them as whole. */
+static bool verify_numbers(const ir_node *n, diag *d)
+{
+    static const char *const names[] = {"stage", "halo", "plan", "tasks"};
+    int64_t number[64];
+    for (int i = 0; i < 4; i++) {
+        const ir_attr *a = ir_attr_find(n->attrs, names[i]);
+        int count = i == 0 ? 1 : i == 1 ? 2 * n->type.rank : a && a->count < 64 ? a->count : 64;
+        if (!a)
+            continue;
+        if (!rule_ints(n, names[i], count, number, d))
+            return false;
+        for (int k = 0; i < 2 && k < count; k++)
+            if (number[k] < 0) {
+                diag_error(d, n->loc, "%s: expected no number below 0 in '%s', found %lld", ir_ops[n->op].name,
+                           names[i], (long long)number[k]);
+                return false;
+            }
     }
     return true;
 }
@@ -137,12 +162,8 @@ static bool verify_order(const ir_graph *g, diag *d)
     for (const ir_node *n = g->first; n; n = n->next) {
         for (int i = 0; i < n->nin; i++) {
             const ir_node *x = n->in[i];
-            if (!x || x->id < 0 || x->id >= n->id || at[x->id] != x) {
-                diag_error(d, n->loc, "%s: operand %d is not defined above", ir_ops[n->op].name, i);
-                return false;
-            }
-            if (x->type.dtype == IR_NONE) {
-                diag_error(d, n->loc, "%s: operand %d has no value", ir_ops[n->op].name, i);
+            if (!x || x->id < 0 || x->id >= n->id || at[x->id] != x || x->type.dtype == IR_NONE) {
+                diag_error(d, n->loc, "%s: operand %d is not a value defined above", ir_ops[n->op].name, i);
                 return false;
             }
         }
@@ -171,7 +192,7 @@ static bool verify_node(ir_node *n, diag *d)
                    n->symbol ? n->symbol->name : "");
         return false;
     }
-    return verify_attrs(n, d) && verify_symbol(n, d) && verify_region(n, d);
+    return verify_attrs(n, d) && verify_numbers(n, d) && verify_symbol(n, d) && verify_region(n, d);
 }
 
 static bool verify_graph(ir_graph *g, diag *d)
@@ -235,25 +256,30 @@ static bool verify_assigns(const ir_graph *g, diag *d)
     return true;
 }
 
-static bool verify_names(const ir_module *m, diag *d)
+static bool verify_heads(const ir_module *m, diag *d)
 {
     for (const ir_symbol *y = m->symbols; y; y = y->next)
         for (const ir_symbol *z = y->next; z; z = z->next)
             if (!strcmp(y->name, z->name))
                 ir_bug("two symbols @%s", y->name);
-    for (const ir_graph *g = m->functions; g; g = g->next)
+    for (const ir_graph *g = m->functions; g; g = g->next) {
+        for (int i = 0; i < g->ninputs; i++)
+            if (!verify_type_of("input", g->inputs[i]->name ? g->inputs[i]->name : "", &g->inputs[i]->type,
+                                g->inputs[i]->loc, d))
+                return false;
         for (int i = 0; i < g->nresults; i++)
             for (int k = 0; k < i; k++)
                 if (!strcmp(g->result_names[i], g->result_names[k])) {
                     diag_error(d, g->loc, "function @%s has two results '%s'", g->name, g->result_names[i]);
                     return false;
                 }
+    }
     return true;
 }
 
 bool ir_verify(const ir_module *m, diag *d)
 {
-    if (!verify_names(m, d))
+    if (!verify_heads(m, d) || !verify_symbols(m, d) || !verify_rows(m, d))
         return false;
     for (ir_graph *g = m->functions; g; g = g->next)
         if (!verify_graph(g, d) || !verify_assigns(g, d))

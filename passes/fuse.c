@@ -429,8 +429,7 @@ static bool are_siblings(const fuser *f, int32_t a, int32_t b)
         return (x_scalar && y_scalar) || x->kind == KIND_BATCH_REDUCE || y->kind == KIND_BATCH_REDUCE;
     if (x->kind != y->kind)
         return false;
-    return x->kind == KIND_BATCH_REDUCE ||
-           ((x->kind == KIND_ROW || x->kind == KIND_WINDOW) && share_operand(f, a, b));
+    return x->kind == KIND_BATCH_REDUCE || ((x->kind == KIND_ROW || x->kind == KIND_WINDOW) && share_operand(f, a, b));
 }
 
 static void merge_siblings(fuser *f)

@@ -365,6 +365,40 @@ static void add_scratch(ir_node *fused, ir_dtype t, int64_t leaves, int64_t coun
     region_input(fused, scratch);
 }
 
+/* Rows of the vector operand that lie a multiple of a page apart fall into few sets of every cache. A halo at the row's
+ * end moves them apart: free where the producer can leave it, else by a copy where enough rows of the other operand
+ * use it. */
+static void spread_rows(ir_node *fused, ir_node *core, const contraction *c, const contraction_plan *p,
+                        const ir_target *t, int64_t max_batch)
+{
+    enum { PAGE = 4096, LINE = 64, GAP = 16, LONG = 256, MANY = 64 };
+    int side = p->swap ? 0 : 1, last = core->in[side]->type.rank - 1;
+    const affine_view *view = p->swap ? &c->lhs : &c->rhs;
+    if (core->op != IR_DOT_GENERAL || c->nsums == 0 || last < 1 || core->in[side] != view->input)
+        return;
+    const contraction_run *run = c->sum[c->nsums - 1].run;
+    int64_t step = p->swap ? run->lhs : run->rhs, length = run->batch ? run->n * max_batch : run->n, uses = 1;
+    for (int i = 0; i < c->naxes; i++)
+        if (!(p->swap ? c->axis[i].lhs : c->axis[i].rhs))
+            uses *= c->axis[i].batch ? c->axis[i].n * max_batch : c->axis[i].n;
+    if (step == 0 || step * 4 % PAGE || length < LONG || uses < MANY || core->in[side]->type.dim[last].batch ||
+        view->stride[last] != 1)
+        return;
+    ir_node *v = NULL;
+    for (int i = 0; i < fused->nin; i++)
+        if (fused->region->inputs[i] == core->in[side])
+            v = fused->in[i];
+    int64_t order[IR_MAX_RANK], low[IR_MAX_RANK] = {0}, high[IR_MAX_RANK] = {0};
+    bool copies = !v || !may_have_halo(v);
+    if (copies && p->vectors * t->vector * 4 > LINE) /* a row's part of a panel is lines enough by itself */
+        return;
+    in_order(order);
+    if (copies)
+        v = materialize(fused, core, side, order);
+    high[last] = GAP;
+    widen_halo(v, low, high);
+}
+
 static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_batch)
 {
     ir_node *core = core_of(fused);
@@ -382,6 +416,7 @@ static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_bat
         contraction_describe(core, 0, tmp, &c);
         p = contraction_choose(&c, t, max_batch, false, &packs);
     }
+    spread_rows(fused, core, &c, &p, t, max_batch);
     const int64_t plan[CONTRACTION_PLAN] = {p.swap,    p.column, p.row, p.inner, p.rows,
                                             p.vectors, p.unroll, p.cut, p.chunk, p.pieces};
     ir_set_ints(fused, "plan", plan, CONTRACTION_PLAN);
