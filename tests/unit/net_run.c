@@ -93,8 +93,6 @@ bool net_open_module(net_run *r, const ir_module *m, int64_t workers)
     size_t mapped;
     for (int i = 0; i < 5; i++)
         r->segment[i] = guarded_new(r->segment_bytes[i] = bytes[i] ? bytes[i] : 64, &mapped);
-    if (workers > 1 && lamina_pool_new(workers, false, &r->pool, &e) != LAMINA_OK)
-        return false;
     r->call = (lamina_call){.struct_size = sizeof(lamina_call),
                             .params = r->segment[0],
                             .state = r->segment[1],
@@ -102,10 +100,20 @@ bool net_open_module(net_run *r, const ir_module *m, int64_t workers)
                             .inputs = r->inputs,
                             .outputs = r->outputs,
                             .saved = r->segment[3],
-                            .workspace = r->segment[4],
-                            .workers = workers,
-                            .parallel_for = r->pool ? lamina_pool_run : NULL,
-                            .host = r->pool};
+                            .workspace = r->segment[4]};
+    return net_set_workers(r, workers);
+}
+
+bool net_set_workers(net_run *r, int64_t workers)
+{
+    lamina_error e;
+    lamina_pool_free(r->pool);
+    r->pool = NULL;
+    if (workers > 1 && lamina_pool_new(workers, false, &r->pool, &e) != LAMINA_OK)
+        return false;
+    r->call.workers = workers;
+    r->call.parallel_for = r->pool ? lamina_pool_run : NULL;
+    r->call.host = r->pool;
     return true;
 }
 

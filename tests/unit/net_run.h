@@ -28,6 +28,8 @@ ir_module *net_module(const char *yaml, const net_variant *v);
 /* Compile, load and allocate for 'workers'; false with messages on stderr. */
 bool net_open(net_run *r, const char *yaml, const net_variant *v, int64_t workers);
 bool net_open_module(net_run *r, const ir_module *m, int64_t workers);
+/* Run on another number of workers from now on, at most as many as it was opened for. */
+bool net_set_workers(net_run *r, int64_t workers);
 void net_close(net_run *r);
 /* Start values by the descriptor's initialisers. */
 void net_initialize(net_run *r, uint64_t seed);

@@ -110,21 +110,19 @@ static void describe(char *out, size_t size, const char *net, const net_variant 
 static void check_variant(const char *net, const char *path, const net_variant *v, const void *want)
 {
     char what[200];
-    ir_module *m = net_module(path, v);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    net_run r;
+    CU_ASSERT_TRUE_FATAL(net_open(&r, path, v, 3));
     for (int64_t workers = 1; workers <= 3; workers++)
         for (int halves = 0; halves < (workers == 1 ? 2 : 1); halves++) {
-            net_run r;
-            describe(what, sizeof what, net, v, workers);
-            CU_ASSERT_TRUE_FATAL(net_open_module(&r, m, workers));
             size_t bytes;
+            describe(what, sizeof what, net, v, workers);
+            CU_ASSERT_TRUE_FATAL(net_set_workers(&r, workers));
             train(&r, STEPS, halves);
             void *got = net_export(&r, &bytes);
             CU_ASSERT_TRUE(same(r.net, got, want, what));
             free(got);
-            net_close(&r);
         }
-    ir_module_free(m);
+    net_close(&r);
 }
 
 static void check_net(const char *net)
