@@ -28,7 +28,7 @@ lowering *lower_new(nest_kernel *k, const ir_node *fused);
 /* The value of region node n at a point of n's own shape, point->lanes lanes (a value that does not vary over the lanes
  * is splat). */
 nest_value *lower_value(lowering *l, const ir_node *n, const lower_point *p);
-/* From now on, until lower_forget, n has this value at whatever point it is asked for: an accumulator, a row's sum. */
+/* From now on, until lower_unbind, n has this value at whatever point it is asked for: an accumulator, a row's sum. */
 void lower_bind(lowering *l, const ir_node *n, nest_value *v);
 void lower_unbind(lowering *l, const ir_node *n);
 /* Forget remembered values (at the start of a loop body, or after leaving one). Bindings stay. */
@@ -111,6 +111,15 @@ const ir_node *lower_scratch(const lowering *l, int index);
 bool lower_check_shapes(const lowering *l, const ir_type *a, const ir_type *b, diag *d);
 /* "... is not supported yet" at n's place; false. */
 bool lower_unsupported(const ir_node *n, diag *d, const char *what);
+
+/* Elementwise operators on values: one or two operands (b NULL), select (the condition may be a scalar), and of i1
+ * (NULL stands for true). */
+nest_value *lower_op(lowering *l, ir_op op, ir_dtype t, nest_value *a, nest_value *b, const char *word);
+nest_value *lower_choose(lowering *l, nest_value *condition, nest_value *yes, nest_value *no);
+nest_value *lower_both(lowering *l, nest_value *a, nest_value *b);
+/* An index that may lie outside 0 .. n - 1, brought inside; *inside gains the condition that it was there (NULL:
+ * surely). */
+nest_value *lower_clamp(lowering *l, nest_value *index, int64_t n, nest_value **inside);
 
 /* Sum, maximum or minimum of two, as a reduce of this kind combines them; and what it starts from. */
 nest_value *lower_combine(lowering *l, const ir_node *reduce, nest_value *a, nest_value *b);

@@ -9,12 +9,6 @@
 
 enum { WHOLE = 64 }; /* reductions up to this long are written without a loop */
 
-static nest_value *operation(lowering *l, ir_op op, ir_dtype t, nest_value *a, nest_value *b, const char *word)
-{
-    nest_value *in[] = {a, b};
-    return nest_op(l->kernel, op, t, in, b ? 2 : 1, word);
-}
-
 /* ---- what all reductions share ---- */
 
 static bool is_kind(const ir_node *reduce, const char *kind)
@@ -25,7 +19,7 @@ static bool is_kind(const ir_node *reduce, const char *kind)
 nest_value *lower_combine(lowering *l, const ir_node *reduce, nest_value *a, nest_value *b)
 {
     ir_op op = is_kind(reduce, "max") ? IR_MAXIMUM : is_kind(reduce, "min") ? IR_MINIMUM : IR_ADD;
-    return operation(l, op, a->dtype, a, b, NULL);
+    return lower_op(l, op, a->dtype, a, b, NULL);
 }
 
 /* The lowest value of a type; the highest is its complement for whole numbers, its negative for floats. */
@@ -53,17 +47,17 @@ nest_value *lower_neutral(lowering *l, const ir_node *reduce, int lanes)
         return nest_const(l->kernel, t, lanes, 0);
     if (ir_dtype_is_float(t))
         return nest_const(l->kernel, t, lanes, -lowest(t));
-    return operation(l, IR_NOT, t, nest_const(l->kernel, t, lanes, lowest(t)), NULL, NULL);
+    return lower_op(l, IR_NOT, t, nest_const(l->kernel, t, lanes, lowest(t)), NULL, NULL);
 }
 
 nest_value *lower_is_better(lowering *l, nest_value *x, nest_value *best)
 {
-    nest_value *better = operation(l, IR_COMPARE, IR_I1, x, best, "GT");
+    nest_value *better = lower_op(l, IR_COMPARE, IR_I1, x, best, "GT");
     if (!ir_dtype_is_float(x->dtype))
         return better;
-    nest_value *is_nan = operation(l, IR_COMPARE, IR_I1, x, x, "NE");
-    nest_value *had_none = operation(l, IR_COMPARE, IR_I1, best, best, "EQ");
-    return operation(l, IR_OR, IR_I1, better, operation(l, IR_AND, IR_I1, is_nan, had_none, NULL), NULL);
+    nest_value *is_nan = lower_op(l, IR_COMPARE, IR_I1, x, x, "NE");
+    nest_value *had_none = lower_op(l, IR_COMPARE, IR_I1, best, best, "EQ");
+    return lower_op(l, IR_OR, IR_I1, better, lower_op(l, IR_AND, IR_I1, is_nan, had_none, NULL), NULL);
 }
 
 nest_value *lower_leaf_tree(lowering *l, const ir_node *sum, const ir_node *scratch, const lower_point *p)
@@ -80,7 +74,7 @@ nest_value *lower_leaf_tree(lowering *l, const ir_node *sum, const ir_node *scra
         nest_value *a = nest_load(k, buffer, at, 0, stride, p->lanes, p->active_count, p->active);
         nest_value *b = nest_load(k, buffer, at, apart * count, stride, p->lanes, p->active_count, p->active);
         nest_value *both =
-            sum->op == IR_REDUCE ? lower_combine(l, sum, a, b) : operation(l, IR_ADD, a->dtype, a, b, NULL);
+            sum->op == IR_REDUCE ? lower_combine(l, sum, a, b) : lower_op(l, IR_ADD, a->dtype, a, b, NULL);
         nest_store(k, buffer, at, 0, stride, both, p->active_count, p->active);
         lower_loop_end(l, loop);
     }
@@ -191,7 +185,7 @@ static nest_value *argmax_at(const reduction *r)
     nest_value *loop = nest_loop_begin(k, nest_i64(k, 1), nest_i64(k, r->elements), 1, carry, 2, &outer);
     lower_forget(l);
     nest_value *x = element(r, nest_loop_index(loop));
-    nest_value *at = operation(l, IR_CONVERT, IR_I32, nest_loop_index(loop), NULL, NULL);
+    nest_value *at = lower_op(l, IR_CONVERT, IR_I32, nest_loop_index(loop), NULL, NULL);
     nest_value *better = lower_is_better(l, x, loop->carry[0]);
     nest_value *value_in[] = {better, x, loop->carry[0]};
     nest_value *index_in[] = {better, nest_splat(k, at, lanes), loop->carry[1]};

@@ -21,18 +21,6 @@ typedef struct {
     bool by_element; /* where they cannot be */
 } rows;
 
-static nest_value *operation(lowering *l, ir_op op, ir_dtype t, nest_value *a, nest_value *b, const char *word)
-{
-    nest_value *in[] = {a, b};
-    return nest_op(l->kernel, op, t, in, b ? 2 : 1, word);
-}
-
-static nest_value *choose(lowering *l, nest_value *condition, nest_value *yes, nest_value *no)
-{
-    nest_value *in[] = {condition, yes, no};
-    return nest_op(l->kernel, IR_SELECT, yes->dtype, in, 3, NULL);
-}
-
 /* ---- a pass over the row ---- */
 
 static lower_point row_vector(const rows *r, const lower_point *row, nest_value *column, int live)
@@ -85,8 +73,8 @@ static nest_value *lane_numbers(lowering *l, nest_value *column)
 {
     nest_kernel *k = l->kernel;
     nest_value *number = nest_splat(k, column, LOWER_CHAINS);
-    number = operation(l, IR_ADD, IR_I64, number, nest_lanes(k, LOWER_CHAINS), NULL);
-    return operation(l, IR_CONVERT, IR_I32, number, NULL, NULL);
+    number = lower_op(l, IR_ADD, IR_I64, number, nest_lanes(k, LOWER_CHAINS), NULL);
+    return lower_op(l, IR_CONVERT, IR_I32, number, NULL, NULL);
 }
 
 /* One vector of the row into all reductions of the layer. 'live' is NULL where all lanes are. */
@@ -98,17 +86,17 @@ static void step(const rows *r, const layer *y, const lower_point *p, nest_value
         nest_value *x = lower_value(l, y->reduce[i]->in[0], p);
         if (!is_argmax(y->reduce[i])) {
             nest_value *next = lower_combine(l, y->reduce[i], *carry, x);
-            *carry = live ? choose(l, live, next, *carry) : next;
+            *carry = live ? lower_choose(l, live, next, *carry) : next;
             carry++;
             continue;
         }
-        nest_value *unseen = operation(l, IR_COMPARE, IR_I1, carry[1], nest_const(k, IR_I32, LOWER_CHAINS, 0), "LT");
-        nest_value *better = operation(l, IR_OR, IR_I1, lower_is_better(l, x, carry[0]), unseen, NULL);
+        nest_value *unseen = lower_op(l, IR_COMPARE, IR_I1, carry[1], nest_const(k, IR_I32, LOWER_CHAINS, 0), "LT");
+        nest_value *better = lower_op(l, IR_OR, IR_I1, lower_is_better(l, x, carry[0]), unseen, NULL);
         if (live)
-            better = operation(l, IR_AND, IR_I1, better, live, NULL);
+            better = lower_op(l, IR_AND, IR_I1, better, live, NULL);
         nest_value *number = lane_numbers(l, p->index[p->lane_dim]);
-        carry[0] = choose(l, better, x, carry[0]);
-        carry[1] = choose(l, better, number, carry[1]);
+        carry[0] = lower_choose(l, better, x, carry[0]);
+        carry[1] = lower_choose(l, better, number, carry[1]);
         carry += 2;
     }
 }
@@ -121,15 +109,15 @@ static nest_value *fold_argmax(lowering *l, nest_value *best, nest_value *at)
     for (int i = 1; i < LOWER_CHAINS; i++) {
         nest_value *x = nest_lane(k, best, i), *x_at = nest_lane(k, at, i);
         nest_value *zero = nest_const(k, IR_I32, 1, 0);
-        nest_value *seen = operation(l, IR_COMPARE, IR_I1, x_at, zero, "GE");
+        nest_value *seen = lower_op(l, IR_COMPARE, IR_I1, x_at, zero, "GE");
         nest_value *worse = lower_is_better(l, value, x);
         nest_value *better = lower_is_better(l, x, value);
-        nest_value *equal = operation(l, IR_NOT, IR_I1, operation(l, IR_OR, IR_I1, better, worse, NULL), NULL, NULL);
-        nest_value *earlier = operation(l, IR_COMPARE, IR_I1, x_at, index, "LT");
-        better = operation(l, IR_OR, IR_I1, better, operation(l, IR_AND, IR_I1, equal, earlier, NULL), NULL);
-        better = operation(l, IR_AND, IR_I1, better, seen, NULL);
-        value = choose(l, better, x, value);
-        index = choose(l, better, x_at, index);
+        nest_value *equal = lower_op(l, IR_NOT, IR_I1, lower_op(l, IR_OR, IR_I1, better, worse, NULL), NULL, NULL);
+        nest_value *earlier = lower_op(l, IR_COMPARE, IR_I1, x_at, index, "LT");
+        better = lower_op(l, IR_OR, IR_I1, better, lower_op(l, IR_AND, IR_I1, equal, earlier, NULL), NULL);
+        better = lower_op(l, IR_AND, IR_I1, better, seen, NULL);
+        value = lower_choose(l, better, x, value);
+        index = lower_choose(l, better, x_at, index);
     }
     return index;
 }
@@ -151,8 +139,8 @@ static void finish(const rows *r, const layer *y, nest_value **carry)
 static nest_value *live_lanes(lowering *l, int64_t count)
 {
     nest_kernel *k = l->kernel;
-    return operation(l, IR_COMPARE, IR_I1, nest_lanes(k, LOWER_CHAINS),
-                     nest_const(k, IR_I64, LOWER_CHAINS, (double)count), "LT");
+    return lower_op(l, IR_COMPARE, IR_I1, nest_lanes(k, LOWER_CHAINS),
+                    nest_const(k, IR_I64, LOWER_CHAINS, (double)count), "LT");
 }
 
 static void reduce_layer(const rows *r, const layer *y, const lower_point *row)

@@ -4,6 +4,7 @@
  * point, inputs load. Each shape operator stands here three times, side by side in meaning: its value, whether merged
  * dimensions may pass through it (lower_merges), and whether a dimension spread over lanes may (lower_takes_lanes). */
 #include "backend/lower.h"
+#include "ir/contraction.h"
 #include <string.h>
 
 /* A value that was computed at a point, for the next that asks. */
@@ -167,13 +168,13 @@ static nest_value *value_widened(lowering *l, const ir_node *n, const lower_poin
     return v->lanes == lanes ? v : nest_splat(l->kernel, v, lanes);
 }
 
-static nest_value *operation(lowering *l, ir_op op, ir_dtype t, nest_value *a, nest_value *b, const char *word)
+nest_value *lower_op(lowering *l, ir_op op, ir_dtype t, nest_value *a, nest_value *b, const char *word)
 {
     nest_value *in[] = {a, b};
     return nest_op(l->kernel, op, t, in, b ? 2 : 1, word);
 }
 
-static nest_value *choose(lowering *l, nest_value *condition, nest_value *yes, nest_value *no)
+nest_value *lower_choose(lowering *l, nest_value *condition, nest_value *yes, nest_value *no)
 {
     if (condition->lanes != yes->lanes)
         condition = nest_splat(l->kernel, condition, yes->lanes);
@@ -183,12 +184,12 @@ static nest_value *choose(lowering *l, nest_value *condition, nest_value *yes, n
 
 static nest_value *is_less(lowering *l, nest_value *a, int64_t b)
 {
-    return operation(l, IR_COMPARE, IR_I1, a, nest_i64(l->kernel, b), "LT");
+    return lower_op(l, IR_COMPARE, IR_I1, a, nest_i64(l->kernel, b), "LT");
 }
 
-static nest_value *both(lowering *l, nest_value *a, nest_value *b)
+nest_value *lower_both(lowering *l, nest_value *a, nest_value *b)
 {
-    return !a ? b : operation(l, IR_AND, IR_I1, a, b, NULL);
+    return !a ? b : !b ? a : lower_op(l, IR_AND, IR_I1, a, b, NULL);
 }
 
 /* ---- memory ---- */
@@ -196,17 +197,7 @@ static nest_value *both(lowering *l, nest_value *a, nest_value *b)
 void lower_layout(const ir_type *t, const ir_node *halo_of, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
                   int64_t *first)
 {
-    const ir_attr *halo = halo_of ? ir_attr_find(halo_of->attrs, "halo") : NULL;
-    int64_t step = 1;
-    *first = 0;
-    for (int i = t->rank - 1; i >= 0; i--) {
-        bool has = halo && 2 * i + 1 < halo->count;
-        int64_t low = has ? (int64_t)halo->number[2 * i] : 0, high = has ? (int64_t)halo->number[2 * i + 1] : 0;
-        stride[i] = step;
-        *first += low * step;
-        step *= t->dim[i].n + low + high;
-    }
-    *batch_stride = step;
+    ir_layout(t, halo_of ? halo_of->attrs : NULL, stride, batch_stride, first);
 }
 
 nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *halo_of, const lower_point *p,
@@ -319,14 +310,13 @@ static nest_value *reverse_value(lowering *l, const ir_node *n, const lower_poin
     return lower_value(l, n->in[0], &q);
 }
 
-/* An index that may be outside 0 .. n - 1, brought inside; *inside says whether it was there (NULL: surely). */
-static nest_value *clamp_index(lowering *l, nest_value *index, int64_t n, nest_value **inside)
+nest_value *lower_clamp(lowering *l, nest_value *index, int64_t n, nest_value **inside)
 {
     nest_kernel *k = l->kernel;
     if (index->kind == NEST_CONST && index->number >= 0 && index->number < (double)n)
         return index;
-    nest_value *not_below = operation(l, IR_COMPARE, IR_I1, index, nest_i64(k, 0), "GE");
-    *inside = both(l, *inside, both(l, not_below, is_less(l, index, n)));
+    nest_value *not_below = lower_op(l, IR_COMPARE, IR_I1, index, nest_i64(k, 0), "GE");
+    *inside = lower_both(l, *inside, lower_both(l, not_below, is_less(l, index, n)));
     return nest_max(k, nest_min(k, index, nest_i64(k, n - 1)), nest_i64(k, 0));
 }
 
@@ -353,10 +343,10 @@ static nest_value *pad_value(lowering *l, const ir_node *n, const lower_point *p
             continue;
         int64_t gap = interior[i] + 1;
         nest_value *at = nest_add(k, p->index[i], nest_i64(k, -low[i]));
-        at = clamp_index(l, at, (x->type.dim[i].n - 1) * gap + 1, &inside);
+        at = lower_clamp(l, at, (x->type.dim[i].n - 1) * gap + 1, &inside);
         if (gap > 1) {
             nest_value *rest = nest_rem(k, at, gap);
-            inside = both(l, inside, operation(l, IR_COMPARE, IR_I1, rest, nest_i64(k, 0), "EQ"));
+            inside = lower_both(l, inside, lower_op(l, IR_COMPARE, IR_I1, rest, nest_i64(k, 0), "EQ"));
         }
         q.index[i] = nest_div(k, at, gap);
     }
@@ -364,7 +354,7 @@ static nest_value *pad_value(lowering *l, const ir_node *n, const lower_point *p
     if (!inside)
         return value;
     lower_point scalar = lower_scalar_point(l, 0);
-    return choose(l, inside, value, value_widened(l, n->in[1], &scalar, p->lanes));
+    return lower_choose(l, inside, value, value_widened(l, n->in[1], &scalar, p->lanes));
 }
 
 static nest_value *concatenate_value(lowering *l, const ir_node *n, const lower_point *p)
@@ -379,9 +369,9 @@ static nest_value *concatenate_value(lowering *l, const ir_node *n, const lower_
         if (!constant || (index->number >= (double)start && index->number < (double)end)) {
             nest_value *inside = NULL;
             lower_point q = *p;
-            q.index[dim] = clamp_index(l, nest_add(k, index, nest_i64(k, -start)), end - start, &inside);
+            q.index[dim] = lower_clamp(l, nest_add(k, index, nest_i64(k, -start)), end - start, &inside);
             nest_value *own = lower_value(l, n->in[i], &q);
-            value = value ? choose(l, is_less(l, index, end), own, value) : own;
+            value = value ? lower_choose(l, is_less(l, index, end), own, value) : own;
         }
         end = start;
     }
@@ -404,7 +394,7 @@ static nest_value *element_number(lowering *l, const ir_type *t, const lower_poi
     for (int i = single - 1; i >= 0; i--) {
         nest_value *part = nest_mul(k, p->index[i], step);
         if (batch_below)
-            part = operation(l, IR_MULTIPLY, IR_I64, part, nest_batch(k), NULL);
+            part = lower_op(l, IR_MULTIPLY, IR_I64, part, nest_batch(k), NULL);
         number = nest_add(k, number, part);
         step *= t->dim[i].n;
         batch_below |= t->dim[i].batch;
@@ -429,15 +419,15 @@ static nest_value *counting(lowering *l, nest_value *first, int64_t step, int la
         return nest_splat(k, first, lanes);
     nest_value *number = nest_lanes(k, lanes);
     if (step != 1)
-        number = operation(l, IR_MULTIPLY, IR_I64, number, nest_const(k, IR_I64, lanes, (double)step), NULL);
-    return operation(l, IR_ADD, IR_I64, nest_splat(k, first, lanes), number, NULL);
+        number = lower_op(l, IR_MULTIPLY, IR_I64, number, nest_const(k, IR_I64, lanes, (double)step), NULL);
+    return lower_op(l, IR_ADD, IR_I64, nest_splat(k, first, lanes), number, NULL);
 }
 
 static nest_value *iota_value(lowering *l, const ir_node *n, const lower_point *p)
 {
     int dim = (int)ir_int(n, "dim", 0);
     nest_value *number = counting(l, p->index[dim], dim == p->lane_dim ? p->lane_step : 0, p->lanes);
-    return n->type.dtype == IR_I64 ? number : operation(l, IR_CONVERT, n->type.dtype, number, NULL, NULL);
+    return n->type.dtype == IR_I64 ? number : lower_op(l, IR_CONVERT, n->type.dtype, number, NULL, NULL);
 }
 
 static bool is_uniform(const ir_node *constant)
@@ -463,8 +453,8 @@ static nest_value *constant_value(lowering *l, const ir_node *n, const lower_poi
         if (value->number[i] == value->number[i + 1])
             continue;
         nest_value *limit = nest_const(k, IR_I64, p->lanes, i + 1);
-        chosen = choose(l, operation(l, IR_COMPARE, IR_I1, at, limit, "LT"),
-                        nest_const(k, t, p->lanes, value->number[i]), chosen);
+        chosen = lower_choose(l, lower_op(l, IR_COMPARE, IR_I1, at, limit, "LT"),
+                              nest_const(k, t, p->lanes, value->number[i]), chosen);
     }
     return chosen;
 }

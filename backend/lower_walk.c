@@ -10,24 +10,18 @@
 
 /* ---- what a kernel must store ---- */
 
-static bool lower_each_root(const lowering *l, const ir_type *domain, lower_roots *out)
-{
-    for (int i = 0; i < l->region->nresults; i++)
-        if (ir_shape_equal(&l->region->results[i]->type, domain))
-            out->node[out->count++] = l->region->results[i];
-    for (const ir_node *n = l->region->first; n; n = n->next)
-        if (n->op == IR_ASSIGN && ir_shape_equal(&n->in[0]->type, domain))
-            out->node[out->count++] = n->in[0];
-    return out->count > 0;
-}
-
 lower_roots lower_roots_of(lowering *l, const ir_type *domain, const ir_node *more)
 {
     int most = l->region->nresults + 1;
     for (const ir_node *n = l->region->first; n; n = n->next)
         most++;
     lower_roots roots = {.node = arena_new_array(l->kernel->mem, const ir_node *, (size_t)most)};
-    lower_each_root(l, domain, &roots);
+    for (int i = 0; i < l->region->nresults; i++)
+        if (ir_shape_equal(&l->region->results[i]->type, domain))
+            roots.node[roots.count++] = l->region->results[i];
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        if (n->op == IR_ASSIGN && ir_shape_equal(&n->in[0]->type, domain))
+            roots.node[roots.count++] = n->in[0];
     if (more)
         roots.node[roots.count++] = more;
     return roots;

@@ -10,35 +10,6 @@
 
 enum { WHOLE = 64 }; /* windows up to this many places are written out */
 
-static nest_value *operation(lowering *l, ir_op op, ir_dtype t, nest_value *a, nest_value *b, const char *word)
-{
-    nest_value *in[] = {a, b};
-    return nest_op(l->kernel, op, t, in, b ? 2 : 1, word);
-}
-
-static nest_value *choose(lowering *l, nest_value *condition, nest_value *yes, nest_value *no)
-{
-    if (condition->lanes != yes->lanes)
-        condition = nest_splat(l->kernel, condition, yes->lanes);
-    nest_value *in[] = {condition, yes, no};
-    return nest_op(l->kernel, IR_SELECT, yes->dtype, in, 3, NULL);
-}
-
-static nest_value *both(lowering *l, nest_value *a, nest_value *b)
-{
-    return !a ? b : !b ? a : operation(l, IR_AND, IR_I1, a, b, NULL);
-}
-
-/* index brought into 0 .. n - 1; *inside gains the condition that it was there. */
-static nest_value *clamp_index(lowering *l, nest_value *index, int64_t n, nest_value **inside)
-{
-    nest_kernel *k = l->kernel;
-    nest_value *not_below = operation(l, IR_COMPARE, IR_I1, index, nest_i64(k, 0), "GE");
-    nest_value *not_above = operation(l, IR_COMPARE, IR_I1, index, nest_i64(k, n), "LT");
-    *inside = both(l, *inside, both(l, not_below, not_above));
-    return nest_max(k, nest_min(k, index, nest_i64(k, n - 1)), nest_i64(k, 0));
-}
-
 /* ---- reduce_window ---- */
 
 typedef struct {
@@ -74,7 +45,7 @@ static nest_value *at_place(const window *w, nest_value *place, nest_value **ins
         if (i == q.lane_dim)
             q.lane_step *= w->w.stride[i];
         if (reaches_out(w, i))
-            q.index[i] = clamp_index(l, q.index[i], w->n->in[0]->type.dim[i].n, inside);
+            q.index[i] = lower_clamp(l, q.index[i], w->n->in[0]->type.dim[i].n, inside);
     }
     return lower_value(l, w->n->in[0], &q);
 }
@@ -88,16 +59,16 @@ static void window_step(const window *w, nest_value *place, nest_value **carry)
     nest_value *inside, *x = at_place(w, place, &inside);
     if (!ir_word_is(w->n, "kind", "argmax")) {
         nest_value *next = lower_combine(l, w->n, carry[0], x);
-        carry[0] = inside ? choose(l, inside, next, carry[0]) : next;
+        carry[0] = inside ? lower_choose(l, inside, next, carry[0]) : next;
         return;
     }
-    nest_value *unseen = operation(l, IR_COMPARE, IR_I1, carry[1], nest_const(k, IR_I32, lanes, 0), "LT");
-    nest_value *better = operation(l, IR_OR, IR_I1, lower_is_better(l, x, carry[0]), unseen, NULL);
+    nest_value *unseen = lower_op(l, IR_COMPARE, IR_I1, carry[1], nest_const(k, IR_I32, lanes, 0), "LT");
+    nest_value *better = lower_op(l, IR_OR, IR_I1, lower_is_better(l, x, carry[0]), unseen, NULL);
     if (inside)
-        better = operation(l, IR_AND, IR_I1, better, nest_splat(k, inside, lanes), NULL);
-    nest_value *number = operation(l, IR_CONVERT, IR_I32, place, NULL, NULL);
-    carry[0] = choose(l, better, x, carry[0]);
-    carry[1] = choose(l, better, nest_splat(k, number, lanes), carry[1]);
+        better = lower_op(l, IR_AND, IR_I1, better, nest_splat(k, inside, lanes), NULL);
+    nest_value *number = lower_op(l, IR_CONVERT, IR_I32, place, NULL, NULL);
+    carry[0] = lower_choose(l, better, x, carry[0]);
+    carry[1] = lower_choose(l, better, nest_splat(k, number, lanes), carry[1]);
 }
 
 static nest_value *window_value(lowering *l, const ir_node *n, const lower_point *p)
@@ -125,7 +96,7 @@ static nest_value *window_value(lowering *l, const ir_node *n, const lower_point
         carry[0] = loop->final[0];
         carry[1] = loop->final[1];
     }
-    return argmax ? operation(l, IR_CONVERT, IR_UI8, carry[1], NULL, NULL) : carry[0];
+    return argmax ? lower_op(l, IR_CONVERT, IR_UI8, carry[1], NULL, NULL) : carry[0];
 }
 
 /* ---- select_and_scatter ---- */
@@ -148,13 +119,13 @@ static void add_window(scatter *s)
     for (int i = 0; i < s->n->type.rank; i++)
         q.index[i] = s->index[i];
     int lanes = s->p->lanes;
-    nest_value *position = operation(l, IR_CONVERT, IR_I32, lower_value(l, s->n->in[0], &q), NULL, NULL);
-    nest_value *place = operation(l, IR_CONVERT, IR_I32, s->place, NULL, NULL);
-    nest_value *named = operation(l, IR_COMPARE, IR_I1, position, nest_splat(k, place, lanes), "EQ");
+    nest_value *position = lower_op(l, IR_CONVERT, IR_I32, lower_value(l, s->n->in[0], &q), NULL, NULL);
+    nest_value *place = lower_op(l, IR_CONVERT, IR_I32, s->place, NULL, NULL);
+    nest_value *named = lower_op(l, IR_COMPARE, IR_I1, position, nest_splat(k, place, lanes), "EQ");
     if (s->inside)
-        named = operation(l, IR_AND, IR_I1, named, nest_splat(k, s->inside, lanes), NULL);
+        named = lower_op(l, IR_AND, IR_I1, named, nest_splat(k, s->inside, lanes), NULL);
     nest_value *y = lower_value(l, s->n->in[1], &q);
-    s->sum = choose(l, named, operation(l, IR_ADD, y->dtype, s->sum, y, NULL), s->sum);
+    s->sum = lower_choose(l, named, lower_op(l, IR_ADD, y->dtype, s->sum, y, NULL), s->sum);
 }
 
 /* The windows that cover the element, from dimension 'dim' on, in order. */
@@ -180,9 +151,9 @@ static void each_window(scatter *s, int dim)
         nest_value *step = nest_sub(k, from_low, nest_mul(k, at, stride));
         bool always_below = size >= (back + 1) * stride;
         s->inside = inside;
-        s->index[dim] = clamp_index(l, at, windows, &s->inside);
+        s->index[dim] = lower_clamp(l, at, windows, &s->inside);
         if (!always_below)
-            s->inside = both(l, s->inside, operation(l, IR_COMPARE, IR_I1, step, nest_i64(k, size), "LT"));
+            s->inside = lower_both(l, s->inside, lower_op(l, IR_COMPARE, IR_I1, step, nest_i64(k, size), "LT"));
         s->place = nest_add(k, nest_mul(k, place, size), step);
         each_window(s, dim + 1);
     }

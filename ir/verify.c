@@ -184,8 +184,10 @@ static bool verify_node(ir_node *n, diag *d)
         diag_error(d, n->loc, "%s: expected %d operands, found %d", op->name, op->inputs, n->nin);
         return false;
     }
-    if (n->op == IR_INPUT)
-        ir_bug("an input stands among the nodes");
+    if (n->op == IR_INPUT) {
+        diag_error(d, n->loc, "input: expected in a function's head, found among its nodes");
+        return false;
+    }
     const ir_node *owner = n->graph->owner;
     if (owner && (op->traits & OP_SYMBOL) && !(n->op == IR_ASSIGN && owner->op == IR_FUSED)) {
         diag_error(d, n->loc, "%s: expected no symbol inside a %s, found @%s", op->name, ir_ops[owner->op].name,

@@ -235,6 +235,12 @@ static bool is_pointwise(const ir_node *n)
     return (ir_ops[n->op].traits & OP_ELTWISE) || n->op == IR_ASSIGN || n->op == IR_STOP_GRADIENT;
 }
 
+/* A contraction reads its operands by strides: seen through these they have strides still. */
+static bool is_view(const ir_node *n)
+{
+    return n->op == IR_TRANSPOSE || n->op == IR_REVERSE || n->op == IR_SLICE;
+}
+
 /* May n use x, both being in one kernel of this kind? 'through' is the leaf between them, or NULL. */
 static bool edge_fits(kind k, const ir_node *n, const ir_node *x, const ir_node *through)
 {
@@ -243,7 +249,7 @@ static bool edge_fits(kind k, const ir_node *n, const ir_node *x, const ir_node 
                spreads_rows(through);
     if (n->op == IR_REDUCE)
         return k == KIND_ROW || k == KIND_BATCH_REDUCE || k == KIND_REDUCE;
-    return is_pointwise(n);
+    return is_pointwise(n) || (k == KIND_CONTRACTION && is_view(x));
 }
 
 static bool edges_fit_from(fuser *f, kind k, const ir_node *n, const ir_node *x, const ir_node *through, int32_t a,
@@ -320,9 +326,19 @@ static bool same_windows(const ir_node *a, const ir_node *b)
     return true;
 }
 
-/* The kind of the merged group, or KIND_NONE. The one with the core is a; b's nodes must stand on shapes a knows. */
-static kind merged_kind(const group *a, const group *b)
+static bool only_views(const fuser *f, const group *g)
 {
+    for (int32_t i = 0; i < g->count; i++)
+        if (!is_view(f->node[g->member[i]]))
+            return false;
+    return true;
+}
+
+/* The kind of the merged group, or KIND_NONE. The one with the core is a; b's nodes must stand on shapes a knows. */
+static kind merged_kind(const fuser *f, const group *a, const group *b)
+{
+    if (a->kind == KIND_CONTRACTION && b->kind == KIND_ELEMENTWISE && only_views(f, b))
+        return KIND_CONTRACTION;
     if (a->kind == KIND_ELEMENTWISE && b->kind == KIND_ELEMENTWISE)
         return shape_is(&a->domain, &b->domain) ? KIND_ELEMENTWISE : KIND_NONE;
     if (b->kind == KIND_ELEMENTWISE) {
@@ -348,6 +364,15 @@ static bool phases_fit(const group *a, const group *b, kind k)
 
 /* ---- merging ---- */
 
+/* Does it read n's value, itself or through leaves? (An edge may also only keep a reader before an assign.) */
+static bool uses(const ir_node *user, const ir_node *n)
+{
+    for (int i = 0; i < user->nin; i++)
+        if (user->in[i] == n || (is_leaf(user->in[i]) && uses(user->in[i], n)))
+            return true;
+    return false;
+}
+
 /* Is every use of the group's values inside the other group (or itself)? */
 static bool used_only_in(fuser *f, int32_t a, int32_t b)
 {
@@ -355,7 +380,7 @@ static bool used_only_in(fuser *f, int32_t a, int32_t b)
         int32_t id = f->groups[a].member[m];
         const edges *e = &f->next[id];
         for (int32_t i = 0; i < e->count; i++)
-            if (f->of[e->to[i]] != a && f->of[e->to[i]] != b)
+            if (f->of[e->to[i]] != a && f->of[e->to[i]] != b && uses(f->node[e->to[i]], f->node[id]))
                 return false;
         for (int i = 0; i < f->g->nresults; i++)
             if (f->g->results[i] == f->node[id])
@@ -364,24 +389,55 @@ static bool used_only_in(fuser *f, int32_t a, int32_t b)
     return true;
 }
 
+/* What is computed on the way to a core has no other user: reductions over other dimensions than the last and
+ * contractions never store it. */
+static bool is_prologue(const fuser *f, const group *a, const group *b, kind k)
+{
+    if (k == KIND_CONTRACTION)
+        return b->kind == KIND_ELEMENTWISE && only_views(f, b);
+    return (k == KIND_BATCH_REDUCE || k == KIND_REDUCE) && !shape_is(&a->domain, &b->domain);
+}
+
+/* Why b cannot join a; NULL if it can. */
+static const char *refusal(fuser *f, int32_t a, int32_t b)
+{
+    const group *ga = &f->groups[a], *gb = &f->groups[b];
+    kind k = merged_kind(f, ga, gb);
+    if (k == KIND_NONE)
+        return gb->kind == KIND_ELEMENTWISE ? "their shapes differ"
+                                            : "each is built around a contraction, window or reduction";
+    if (ga->stage != gb->stage)
+        return "they belong to different stages";
+    if (!phases_fit(ga, gb, k))
+        return "one is of the forward, the other of the backward pass";
+    if (!edges_fit(f, k, a, b))
+        return "one reads the other at other elements than those at hand";
+    if (!assigns_fit(f, a, b))
+        return "one assigns in place what the other reads at other elements";
+    if (is_prologue(f, ga, gb, k) && !used_only_in(f, b, a))
+        return "others need its value too";
+    if (path_around(f, a, b) || path_around(f, b, a))
+        return "a third kernel must run between them";
+    return NULL;
+}
+
+static bool core_first(const fuser *f, int32_t *a, int32_t *b)
+{
+    if (*a == *b || *a < 0 || *b < 0)
+        return false;
+    if (f->groups[*a].kind == KIND_ELEMENTWISE && f->groups[*b].kind != KIND_ELEMENTWISE) {
+        int32_t swap = *a;
+        *a = *b;
+        *b = swap;
+    }
+    return true;
+}
+
 static bool try_merge(fuser *f, int32_t a, int32_t b)
 {
-    if (a == b || a < 0 || b < 0)
+    if (!core_first(f, &a, &b) || refusal(f, a, b))
         return false;
-    if (f->groups[a].kind == KIND_ELEMENTWISE && f->groups[b].kind != KIND_ELEMENTWISE) {
-        int32_t swap = a;
-        a = b;
-        b = swap;
-    }
     group *ga = &f->groups[a], *gb = &f->groups[b];
-    kind k = merged_kind(ga, gb);
-    if (k == KIND_NONE || ga->stage != gb->stage || !phases_fit(ga, gb, k) || !edges_fit(f, k, a, b) ||
-        !assigns_fit(f, a, b) || path_around(f, a, b) || path_around(f, b, a))
-        return false;
-    /* What a reduction over other dimensions than the last computes before it reduces, it never stores. */
-    bool prologue = (k == KIND_BATCH_REDUCE || k == KIND_REDUCE) && !shape_is(&ga->domain, &gb->domain);
-    if (prologue && !used_only_in(f, b, a))
-        return false;
     for (int32_t i = 0; i < gb->count; i++) {
         f->of[gb->member[i]] = a;
         add_to(f->mem, &ga->member, &ga->count, &ga->capacity, gb->member[i]);
@@ -506,14 +562,6 @@ static ir_node *region_value(fuser *f, ir_node *owner, ir_node *x, ir_node **map
     return map[x->id] = ir_input_new(region, x->name, x->type);
 }
 
-static bool uses(const ir_node *user, const ir_node *n)
-{
-    for (int i = 0; i < user->nin; i++)
-        if (user->in[i] == n || (is_leaf(user->in[i]) && uses(user->in[i], n)))
-            return true;
-    return false;
-}
-
 static bool used_outside(const fuser *f, const ir_node *n, int32_t a)
 {
     const edges *e = &f->next[n->id];
@@ -623,6 +671,28 @@ static void make_fused(fuser *f, int32_t a)
     add_results(f, fused, a, map);
 }
 
+/* ---- remarks ---- */
+
+/* For each kernel that reads another's value: why the two are not one. */
+static void remark_group(fuser *f, int32_t b, diag *d)
+{
+    f->epoch++;
+    for (int32_t i = 0; i < f->groups[b].count; i++) {
+        int32_t id = f->groups[b].member[i];
+        const edges *p = &f->previous[id];
+        for (int32_t k = 0; k < p->count; k++) {
+            int32_t from = f->of[p->to[k]], core = from, other = b;
+            if (!core_first(f, &core, &other) || f->mark[from] == f->epoch || !uses(f->node[id], f->node[p->to[k]]))
+                continue;
+            f->mark[from] = f->epoch;
+            const char *why = refusal(f, core, other);
+            if (why)
+                diag_remark(d, f->node[id]->loc, "@%s: '%s' reads '%s' and is not fused with it: %s", f->g->name,
+                            group_label(f, &f->groups[b]), group_label(f, &f->groups[from]), why);
+        }
+    }
+}
+
 /* ---- order ---- */
 
 /* Emit what a node needs, then the node: depth first over the dependences, in the old order. */
@@ -695,7 +765,7 @@ static void rebuild(fuser *f)
             ir_unlink(f->node[id]);
 }
 
-static void fuse_graph(ir_graph *g)
+static void fuse_graph(ir_graph *g, diag *d)
 {
     fuser f = {.g = g, .mem = arena_new()};
     f.n = ir_number(g);
@@ -720,14 +790,15 @@ static void fuse_graph(ir_graph *g)
             merge_with_producers(&f, id);
     merge_siblings(&f);
     merge_updates(&f);
+    for (int32_t b = 0; b < f.n; b++)
+        remark_group(&f, b, d);
     rebuild(&f);
     arena_free(f.mem);
 }
 
 bool pass_fuse(ir_module *m, diag *d)
 {
-    (void)d;
     for (ir_graph *g = m->functions; g; g = g->next)
-        fuse_graph(g);
+        fuse_graph(g, d);
     return true;
 }

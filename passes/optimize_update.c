@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *const *options;
+    const char *moments[2], *powers[2]; /* states: "adam.m/NAME" for each parameter; scalars of f32 */
     void (*scalars)(update *u);
     ir_node *(*step)(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
     int assigns; /* of one parameter, itself included, and those of the step; an upper bound of each */
@@ -145,8 +146,14 @@ static ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
 /* ---- which optimizer ---- */
 
 static const optimizer optimizers[] = {
-    {"sgd", sgd_options, sgd_scalars, sgd_step, 2},
-    {"adam", adam_options, adam_scalars, adam_step, 3},
+    {"sgd", sgd_options, {"sgd.velocity"}, {NULL}, sgd_scalars, sgd_step, 2},
+    {"adam",
+     adam_options,
+     {"adam.m", "adam.v"},
+     {"adam.beta_1_power", "adam.beta_2_power"},
+     adam_scalars,
+     adam_step,
+     3},
 };
 
 static void add_nearest(diag *d, src_loc at, const char *name, const char *const *known, size_t count)
@@ -321,6 +328,68 @@ static bool has_gradients(const ir_graph *g)
     return false;
 }
 
+/* ---- what a text may have in the way ---- */
+
+static bool reads(const ir_node *n, const ir_symbol *y)
+{
+    while (n->op == IR_RESHAPE)
+        n = n->in[0];
+    return (n->op == IR_PARAM || n->op == IR_STATE) && n->symbol == y;
+}
+
+/* A symbol that the update assigns: of the type it takes it for, and nobody else's to assign or to return. */
+static bool check_symbol(const ir_graph *step, const char *name, ir_segment segment, ir_type type, diag *d)
+{
+    const ir_symbol *y = ir_symbol_find(step->module, name);
+    if (!y)
+        return true;
+    if (y->segment != segment || !ir_type_equal(&y->type, &type)) {
+        diag_error(d, y->loc, "@%s: expected a %s of the optimizer's type for it", name, ir_segment_name(segment));
+        return false;
+    }
+    for (const ir_node *n = step->first; n; n = n->next)
+        if (n->op == IR_ASSIGN && n->symbol == y) {
+            diag_error(d, n->loc, "assign: @%s is the optimizer's to assign", name);
+            return false;
+        }
+    for (int i = 0; i < step->nresults; i++)
+        if (reads(step->results[i], y)) {
+            diag_error(d, step->loc, "function @%s returns the value on entry of @%s, which the optimizer assigns",
+                       step->name, name);
+            return false;
+        }
+    return true;
+}
+
+static bool check_parameter(const ir_graph *step, const optimizer *o, const ir_node *gradient, diag *d)
+{
+    const ir_symbol *p = gradient->symbol;
+    arena *mem = step->module->mem;
+    for (const ir_node *n = gradient->next; n; n = n->next)
+        if (n->op == IR_PARAM_GRADIENT && n->symbol == p) {
+            diag_error(d, n->loc, "param_gradient: @%s has a gradient already", p->name);
+            return false;
+        }
+    bool ok = p->type.dtype == IR_F32;
+    if (!ok)
+        diag_error(d, gradient->loc, "param_gradient: expected a parameter of f32, found @%s", p->name);
+    for (int i = 0; i < 2 && ok && o->moments[i]; i++)
+        ok = check_symbol(step, arena_printf(mem, "%s/%s", o->moments[i], p->name), SEG_STATE, p->type, d);
+    return ok && check_symbol(step, p->name, SEG_PARAM, p->type, d) &&
+           check_symbol(step, arena_printf(mem, "gradient/%s", p->name), SEG_GRADIENT, p->type, d);
+}
+
+static bool check_symbols(const ir_graph *step, const optimizer *o, diag *d)
+{
+    bool ok = check_symbol(step, "step", SEG_STATE, ir_type_scalar(IR_I64), d);
+    for (int i = 0; i < 2 && ok && o->powers[i]; i++)
+        ok = check_symbol(step, o->powers[i], SEG_STATE, ir_type_scalar(IR_F32), d);
+    for (const ir_node *n = step->first; n && ok; n = n->next)
+        if (n->op == IR_PARAM_GRADIENT)
+            ok = check_parameter(step, o, n, d);
+    return ok;
+}
+
 static bool update_function(ir_graph *step, diag *d)
 {
     ir_module *m = step->module;
@@ -339,6 +408,8 @@ static bool update_function(ir_graph *step, diag *d)
         diag_error(d, taken->loc, "@%s is the name of a function that optimize_update makes, found one", taken->name);
         return false;
     }
+    if (!check_symbols(step, o, d))
+        return false;
     arena *tmp = arena_new();
     ir_graph *store = ir_clone_graph(step, "gradients");
     gradients of_step = take_gradients(step, tmp), of_store = take_gradients(store, tmp);

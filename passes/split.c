@@ -16,6 +16,7 @@
  *
  * Needs:  stages labelled, kernels made (with fuse disabled: one node each).
  * Keeps:  the whole functions.      Breaks: nothing. */
+#include "passes/memory.h"
 #include "passes/passes.h"
 #include <inttypes.h>
 #include <string.h>
@@ -140,29 +141,16 @@ static bool number_slots(source *s, slot *slots, int32_t *count, bool decide)
     return s->slots == *count;
 }
 
-/* Bytes of a value's buffer at the largest batch, its halo counted in. */
-static int64_t buffer_bytes(const ir_node *n, int64_t max_batch)
-{
-    const ir_attr *halo = ir_attr_find(n->attrs, "halo");
-    int64_t count = ir_batch_dim(&n->type) >= 0 ? max_batch : 1;
-    for (int i = 0; i < n->type.rank; i++)
-        count *=
-            n->type.dim[i].n +
-            (halo && halo->count == 2 * n->type.rank ? (int64_t)(halo->number[2 * i] + halo->number[2 * i + 1]) : 0);
-    return count * ir_dtype_size(n->type.dtype);
-}
-
 static void place_slots(const source *s, slot *slots)
 {
     ir_module *m = s->g->module;
-    const ir_attr *batch = ir_attr_find(m->attrs, "max_batch");
-    int64_t max_batch = batch && batch->count == 1 ? (int64_t)batch->number[0] : 1, at = 0;
+    int64_t max_batch = mem_max_batch(m), at = 0;
     for (int32_t id = 0; id < s->n; id++)
         if (s->slot[id] >= 0) {
             slot *y = &slots[s->slot[id]];
             y->name = arena_printf(m->mem, "saved.%" PRId32, s->slot[id]);
             y->offset = at;
-            at = (at + buffer_bytes(s->node[id], max_batch) + 63) & ~(int64_t)63;
+            at = (at + mem_bytes(&s->node[id]->type, s->node[id]->attrs, max_batch) + 63) & ~(int64_t)63;
         }
     ir_attr_set_ints(m->mem, &m->attrs, "saved_bytes", &at, 1);
 }
@@ -176,6 +164,8 @@ typedef struct {
     ir_node **map;
     part first, second; /* the parts it holds */
     int64_t stage;
+    diag *d;
+    bool failed;
 } builder;
 
 static bool holds(const builder *b, const ir_node *n)
@@ -188,6 +178,8 @@ static ir_node *value_for(builder *b, ir_node *x);
 
 static ir_node *repeat(builder *b, ir_node *x)
 {
+    if (x->op == IR_INPUT)
+        return ir_input_new(b->to, x->name, x->type);
     for (int i = 0; i < x->nin; i++)
         value_for(b, x->in[i]);
     return ir_clone_node(b->to, x, b->map);
@@ -217,8 +209,13 @@ static ir_node *value_for(builder *b, ir_node *x)
             strip_assigns(b->map[x->id]->region);
         return b->map[x->id];
     }
-    if (s->slot[x->id] < 0)
-        ir_bug("a value crosses into @%s without a slot", b->to->name);
+    if (s->slot[x->id] < 0) {
+        if (!b->failed)
+            diag_error(b->d, x->loc, "%s: another stage than that of its users, @%s, and no value that is saved",
+                       ir_ops[x->op].name, b->to->name);
+        b->failed = true;
+        return b->map[x->id] = ir_input_new(b->to, NULL, x->type);
+    }
     const slot *y = &b->slots[s->slot[x->id]];
     ir_node *in = ir_input_new(b->to, y->name, x->type);
     in->place = (ir_place){SEG_SAVED, y->offset};
@@ -264,12 +261,18 @@ static bool belongs(const builder *b, const ir_node *n)
     return shared ? b->stage == 1 && (b->first == PART_UPDATE || b->second == PART_UPDATE) : holds(b, from);
 }
 
-static void make_function(const source *s, const slot *slots, const char *stage_name, const char *what, part first,
-                          part second, int64_t stage)
+static bool make_function(const source *s, const slot *slots, const char *stage_name, const char *what, part first,
+                          part second, int64_t stage, diag *d)
 {
     ir_module *m = s->g->module;
-    builder b = {.s = s, .slots = slots, .first = first, .second = second, .stage = stage};
-    b.to = ir_function_new(m, arena_printf(m->mem, "%s.%s", stage_name, what), s->g->loc);
+    builder b = {.s = s, .slots = slots, .first = first, .second = second, .stage = stage, .d = d};
+    const char *name = arena_printf(m->mem, "%s.%s", stage_name, what);
+    const ir_graph *taken = ir_function_find(m, name);
+    if (taken) {
+        diag_error(d, taken->loc, "@%s is the name of a function that split makes, found one", name);
+        return false;
+    }
+    b.to = ir_function_new(m, name, s->g->loc);
     b.map = arena_new_array(s->mem, ir_node *, (size_t)s->n + 1);
     add_net_inputs(&b);
     for (ir_node *n = s->g->first; n; n = n->next) {
@@ -283,6 +286,7 @@ static void make_function(const source *s, const slot *slots, const char *stage_
             ir_result_add(b.to, slots[s->slot[n->id]].name, copy);
         }
     }
+    return !b.failed;
 }
 
 static const char *stage_name(ir_module *m, int64_t stage)
@@ -296,34 +300,50 @@ static const char *stage_name(ir_module *m, int64_t stage)
     return name;
 }
 
-static void split_module(ir_module *m, int64_t stages, arena *mem)
+/* A text may have the functions of a training step in any state; the passes leave all three. */
+static bool open_function(source *s, ir_module *m, const char *name, arena *mem, diag *d)
+{
+    ir_graph *g = ir_function_find(m, name);
+    if (g)
+        open_source(s, g, mem);
+    else
+        diag_error(d, m->functions->loc, "expected a function @%s beside those of a staged step, found none", name);
+    return g;
+}
+
+static bool split_module(ir_module *m, int64_t stages, arena *mem, diag *d)
 {
     source train, gradients, update;
-    open_source(&train, ir_function_find(m, "train_step"), mem);
-    open_source(&gradients, ir_function_find(m, "gradients"), mem);
-    open_source(&update, ir_function_find(m, "update"), mem);
+    if (!open_function(&train, m, "train_step", mem, d) || !open_function(&gradients, m, "gradients", mem, d) ||
+        !open_function(&update, m, "update", mem, d))
+        return false;
     slot *slots = arena_new_array(mem, slot, (size_t)train.n + 1);
     int32_t count = 0;
-    if (!number_slots(&train, slots, &count, true) || !number_slots(&gradients, slots, &count, false))
-        ir_bug("the stages of train_step and gradients save different values");
-    place_slots(&train, slots);
-    for (int64_t i = 1; i <= stages; i++) {
-        const char *name = stage_name(m, i);
-        make_function(&train, slots, name, "forward", PART_FORWARD, PART_NONE, i);
-        make_function(&train, slots, name, "backward_update", PART_BACKWARD, PART_UPDATE, i);
-        make_function(&gradients, slots, name, "backward", PART_BACKWARD, PART_NONE, i);
-        make_function(&update, slots, name, "update", PART_UPDATE, PART_NONE, i);
+    if (!number_slots(&train, slots, &count, true) || !number_slots(&gradients, slots, &count, false)) {
+        diag_error(d, gradients.g->loc,
+                   "expected stages that save the same values in @train_step and @gradients, "
+                   "found others");
+        return false;
     }
+    place_slots(&train, slots);
+    bool ok = true;
+    for (int64_t i = 1; i <= stages && ok; i++) {
+        const char *name = stage_name(m, i);
+        ok = make_function(&train, slots, name, "forward", PART_FORWARD, PART_NONE, i, d) &&
+             make_function(&train, slots, name, "backward_update", PART_BACKWARD, PART_UPDATE, i, d) &&
+             make_function(&gradients, slots, name, "backward", PART_BACKWARD, PART_NONE, i, d) &&
+             make_function(&update, slots, name, "update", PART_UPDATE, PART_NONE, i, d);
+    }
+    return ok;
 }
 
 bool pass_split(ir_module *m, diag *d)
 {
-    (void)d;
     const ir_attr *how = ir_attr_find(m->attrs, "partition"), *stages = ir_attr_find(m->attrs, "stages");
     if (!how || !how->word || strcmp(how->word, "staged") || !stages || !ir_function_find(m, "gradients"))
         return true;
     arena *mem = arena_new();
-    split_module(m, (int64_t)stages->number[0], mem);
+    bool ok = split_module(m, (int64_t)stages->number[0], mem, d);
     arena_free(mem);
-    return true;
+    return ok;
 }

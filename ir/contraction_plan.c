@@ -1,0 +1,224 @@
+/* ir/contraction_plan.c - choose the register tile and the tasks of a contraction.
+ *
+ * Every axis that can be a column (the vector operand varies along it, the scalar operand does not) is tried, from
+ * either side, with every tile that fits the registers; the estimated time decides. Nothing here changes a bit. */
+#include "ir/contraction.h"
+
+static int64_t steps_of(const contraction_axis *a, int64_t max_batch)
+{
+    return a->batch ? a->n * max_batch : a->n;
+}
+
+static int64_t vector_stride(const contraction_axis *a, bool swap)
+{
+    return swap ? a->lhs : a->rhs;
+}
+
+static int64_t scalar_stride(const contraction_axis *a, bool swap)
+{
+    return swap ? a->rhs : a->lhs;
+}
+
+/* Of the axes along which only the scalar operand varies, the one with the smallest stride in it; -1 if none. Not
+ * 'but', and not the batch if 'whole'. */
+static int find_row(const contraction *c, const contraction_plan *p, int but, bool whole)
+{
+    int best = -1;
+    int64_t best_stride = 0;
+    for (int i = 0; i < c->naxes; i++) {
+        const contraction_axis *a = &c->axis[i];
+        int64_t stride = scalar_stride(a, p->swap);
+        stride = stride < 0 ? -stride : stride;
+        if (i == p->column || i == but || vector_stride(a, p->swap) || (a->n == 1 && !a->batch) || (whole && a->batch))
+            continue;
+        if (best < 0 || stride < best_stride) {
+            best = i;
+            best_stride = stride;
+        }
+    }
+    return best;
+}
+
+static int64_t chain_length(const contraction *c, int64_t max_batch)
+{
+    int64_t length = 1;
+    for (int i = 0; i < c->nsums; i++) {
+        int64_t n = 0;
+        for (int k = 0; k < c->sum[i].count; k++)
+            n += c->sum[i].run[k].batch ? c->sum[i].run[k].n * max_batch : c->sum[i].run[k].n;
+        length *= n ? n : 1;
+    }
+    return length;
+}
+
+/* Time of one step of the chain in one tile, in multiply-adds: the multiply-adds, or the loads, or latency. */
+static double tile_time(int64_t rows, int64_t vectors)
+{
+    double work = (double)(rows * vectors), loads = (double)(rows + vectors);
+    double time = work > loads ? work : loads;
+    return (time > 6 ? time : 6) + 0.5;
+}
+
+/* Time of all rows of 'total', by tiles of 'rows': what is left of a static axis is one smaller tile, of the batch
+ * tiles of 4 and 1. */
+static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, int64_t vectors)
+{
+    double time = (double)(total / rows) * tile_time(rows * inner, vectors);
+    int64_t left = total % rows;
+    if (batch && rows > 4) {
+        time += (double)(left / 4) * tile_time(4 * inner, vectors);
+        left %= 4;
+    }
+    if (batch)
+        return time + (double)left * tile_time(inner, vectors);
+    return left ? time + tile_time(left * inner, vectors) : time;
+}
+
+/* The accumulators of a tile, its vectors and a splat stay in registers, with a few to spare for the epilogue. */
+static bool fits_registers(const ir_target *t, int64_t rows, int64_t vectors)
+{
+    return rows * vectors + vectors + 1 <= t->registers && rows * vectors <= t->registers - 4;
+}
+
+/* Rows and vectors of the tile, for a column and row already chosen; returns the time of one step of all chains. */
+static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    int64_t columns = 1, total = 1, inner = p->inner >= 0 ? c->axis[p->inner].n : 1;
+    if (p->column >= 0)
+        columns = (c->axis[p->column].n + t->vector - 1) / t->vector;
+    if (p->row >= 0)
+        total = steps_of(&c->axis[p->row], max_batch);
+    bool batch = p->row >= 0 && c->axis[p->row].batch;
+    double best = 0;
+    for (int64_t vectors = 1; vectors <= 6 && vectors <= columns; vectors++)
+        for (int64_t rows = 1; rows <= total && fits_registers(t, rows * inner, vectors); rows++) {
+            int64_t left = columns % vectors;
+            double time = (double)(columns / vectors) * rows_time(total, batch, rows, inner, vectors);
+            if (left)
+                time += rows_time(total, batch, rows, inner, left);
+            if (best == 0 || time < best * 0.999) {
+                best = time;
+                p->rows = rows;
+                p->vectors = vectors;
+            }
+        }
+    return best;
+}
+
+/* Everything but column and swap. Returns the time of the whole contraction, in multiply-adds of vectors. */
+static double complete(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    p->inner = -1;
+    p->row = find_row(c, p, -1, true);
+    if (p->row < 0)
+        p->row = find_row(c, p, -1, false);
+    if (p->row >= 0 && !c->axis[p->row].batch && c->axis[p->row].n < t->registers / 4) {
+        int outer = find_row(c, p, (int)p->row, false);
+        if (outer >= 0) {
+            p->inner = p->row;
+            p->row = outer;
+        }
+    }
+    p->rows = p->vectors = 1;
+    p->unroll = 4;
+    double time = choose_tile(c, t, max_batch, p);
+    for (int i = 0; i < c->naxes; i++)
+        if (i != p->column && i != p->row && i != p->inner)
+            time *= (double)steps_of(&c->axis[i], max_batch);
+    return time * (double)chain_length(c, max_batch);
+}
+
+/* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
+ * Leaves are taken an example at a time, each reading and writing the partial sums. */
+static double epilogue_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
+{
+    double count = c->leaf ? (double)max_batch : 1;
+    for (int i = 0; i < c->naxes; i++)
+        count *= (double)steps_of(&c->axis[i], max_batch);
+    bool even = p->column >= 0 && c->axis[p->column].out == 1;
+    return even ? 8 * count / t->vector : 16 * count;
+}
+
+static double operand_count(const contraction *c, bool swap, int64_t max_batch)
+{
+    return (double)ir_count(&c->node->in[swap ? 0 : 1]->type, max_batch);
+}
+
+/* May tasks cut this axis? Not a spatial one where parts differ in its length. */
+static bool may_cut(const contraction *c, const contraction_plan *p, int i)
+{
+    return i != p->column && i != p->inner && (contraction_parts(c->node) == 1 || c->axis[i].batch);
+}
+
+/* Where tasks cut: the outermost axis that is long enough, else the longest. */
+static void choose_cut(const contraction *c, int64_t max_batch, contraction_plan *p)
+{
+    int64_t most = 1;
+    p->cut = -1;
+    for (int i = 0; i < c->naxes && most < 8; i++) {
+        int64_t steps = steps_of(&c->axis[i], max_batch);
+        if (may_cut(c, p, i) && steps > most) {
+            p->cut = i;
+            most = steps;
+        }
+    }
+}
+
+/* Panels of columns are dealt out too where the cut gives few tasks, or where every task would stream a vector operand
+ * that is larger than a cache. */
+static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    enum { SMALL = 50000, TASK = 200000, TASKS = 16, LEAF = 8 };
+    double flops = 2 * (double)chain_length(c, max_batch);
+    for (int i = 0; i < c->naxes; i++)
+        flops *= (double)steps_of(&c->axis[i], max_batch);
+    int64_t wanted = flops < SMALL ? 1 : (int64_t)(flops / TASK) + 1;
+    wanted = wanted > TASKS ? TASKS : wanted;
+    choose_cut(c, max_batch, p);
+    bool leaves = c->leaf && max_batch > LEAF;
+    int64_t panel = p->vectors * t->vector;
+    int64_t panels = p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
+    int64_t steps = p->cut >= 0 ? steps_of(&c->axis[p->cut], max_batch) : 1;
+    if (leaves)
+        steps = (max_batch + LEAF - 1) / LEAF;
+    bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
+    int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
+    int64_t each = (panels + dealt - 1) / dealt;
+    p->pieces = (panels + each - 1) / each;
+    int64_t cuts = (wanted + p->pieces - 1) / p->pieces;
+    p->chunk = (steps + cuts - 1) / cuts;
+    if (p->cut >= 0 && p->cut == p->row)
+        p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
+    if (leaves) {
+        p->cut = -1;
+        p->chunk = LEAF;
+    }
+}
+
+contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
+                                    bool *packs)
+{
+    contraction_plan best = {.column = -1};
+    double best_time = 4 * (double)t->vector * complete(c, t, max_batch, &best);
+    *packs = false;
+    for (int i = 0; i < c->naxes; i++)
+        for (int swap = 0; swap < 2; swap++) {
+            const contraction_axis *a = &c->axis[i];
+            if (a->batch || a->n == 1 || scalar_stride(a, swap) != 0 || vector_stride(a, swap) == 0)
+                continue;
+            contraction_plan p = {.swap = swap, .column = i};
+            double time = complete(c, t, max_batch, &p) + epilogue_time(c, t, max_batch, &p);
+            bool scattered = vector_stride(a, swap) != 1;
+            if (scattered && repack)
+                time += 2 * operand_count(c, swap, max_batch);
+            else if (scattered)
+                time *= 8;
+            if (time < best_time) {
+                best_time = time;
+                best = p;
+                *packs = scattered && repack;
+            }
+        }
+    choose_tasks(c, t, max_batch, &best);
+    return best;
+}
