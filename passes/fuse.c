@@ -592,7 +592,7 @@ static const char *group_label(const fuser *f, const group *a)
     }
     const ir_node *chosen = core ? core : last;
     if (!chosen)
-        return ir_ops[f->node[a->member[0]]->op].name;
+        return ir_ops[a->core->op].name;
     const char *label = chosen->label;
     arena *mem = f->g->module->mem;
     const ir_row *optimizer = ir_row_find(f->g->module, "optimizer", NULL);
