@@ -15,13 +15,18 @@ typedef struct {
     nest_tasks tasks;
     bool by_worker; /* launches, not tasks, are handed out */
     src_loc loc;
+    int64_t chain; /* 0: none */
 } launch;
+
+typedef struct {
+    launch *of;
+    int count;
+} launch_list;
 
 typedef struct {
     library *l;
     const ir_graph *function;
-    launch *launches;
-    int count, capacity;
+    launch_list launches, later; /* later: second phases of the chain that is being made */
     bool segment[SEG_COUNT];
     bool *input, *output; /* which of the net's are used */
     LLVMValueRef call;
@@ -119,16 +124,10 @@ static bool note_places(call_emitter *c, const nest_kernel *k, diag *d)
     return true;
 }
 
-static void add_launch(call_emitter *c, launch one)
+static void add_to(call_emitter *c, launch_list *l, launch one)
 {
-    if (c->count == c->capacity) {
-        launch *old = c->launches;
-        c->capacity = c->capacity ? 2 * c->capacity : 16;
-        c->launches = arena_new_array(c->l->mem, launch, (size_t)c->capacity);
-        if (old)
-            memcpy(c->launches, old, (size_t)c->count * sizeof *old);
-    }
-    c->launches[c->count++] = one;
+    l->of = arena_grown(c->l->mem, l->of, (size_t)l->count, sizeof *l->of);
+    l->of[l->count++] = one;
 }
 
 static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
@@ -138,10 +137,53 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
     const nest_kernel *k = nest_lower(n, c->l->e.target, mem, d);
     c->l->lower_ms += milliseconds() - start;
     bool ok = k && note_places(c, k, d);
-    for (int i = 0; ok && i < k->nphases; i++)
-        add_launch(c, (launch){emit_task(c->l, k, i), k->phase[i].tasks, uses_worker_memory(k), n->loc});
+    int64_t chain = ir_int(n, "chain", 0);
+    for (int i = 0; ok && i < k->nphases; i++) {
+        launch one = {emit_task(c->l, k, i), k->phase[i].tasks, uses_worker_memory(k), n->loc, chain};
+        add_to(c, chain && i ? &c->later : &c->launches, one);
+    }
     arena_free(mem);
     return ok;
+}
+
+/* ---- chains ---- */
+
+enum { SLICE = 8 };
+
+/* A slice's tasks of one member. */
+static void call_member(call_emitter *c, const launch *one, LLVMValueRef call, LLVMValueRef slice)
+{
+    emitter *e = &c->l->e;
+    const nest_tasks *t = &one->tasks;
+    if (!t->batch || t->chunk != SLICE * t->n || one->by_worker)
+        ir_bug("a kernel of chain %d does not work in slices of %d examples", (int)one->chain, SLICE);
+    int64_t inner = t->inner > 0 ? t->inner : 1;
+    for (int64_t i = 0; i < inner; i++) {
+        LLVMValueRef task = LLVMBuildMul(e->builder, slice, emit_i64(e, inner), "");
+        LLVMValueRef arguments[] = {call, LLVMBuildAdd(e->builder, task, emit_i64(e, i), "")};
+        LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
+    }
+}
+
+/* One task function for the members from 'first' to the end of the launches; then the phases that waited. */
+static void close_chain(call_emitter *c, int first)
+{
+    emitter *e = &c->l->e;
+    if (c->launches.count - first > 1) {
+        launch chain = c->launches.of[first];
+        chain.task = emit_function(e, arena_printf(c->l->mem, "%s.chain%d", c->function->name, (int)chain.chain),
+                                   c->l->task_type, LLVMInternalLinkage);
+        chain.tasks = (nest_tasks){.n = 1, .batch = true, .chunk = SLICE, .inner = 1};
+        emit_function_begin(e, chain.task, chain.loc);
+        for (int i = first; i < c->launches.count; i++)
+            call_member(c, &c->launches.of[i], LLVMGetParam(chain.task, 0), LLVMGetParam(chain.task, 1));
+        LLVMBuildRetVoid(e->builder);
+        c->launches.count = first;
+        add_to(c, &c->launches, chain);
+    }
+    for (int i = 0; i < c->later.count; i++)
+        add_to(c, &c->launches, c->later.of[i]);
+    c->later.count = 0;
 }
 
 /* Values that are only names of memory by now. */
@@ -163,14 +205,25 @@ static bool is_memory(const ir_node *n)
 
 static bool add_kernels(call_emitter *c, diag *d)
 {
+    int64_t chain = 0;
+    int first = 0;
     for (const ir_node *n = c->function->first; n; n = n->next) {
-        if (n->op == IR_FUSED) {
-            if (!add_kernel(c, n, d))
-                return false;
-        } else if (!is_memory(n)) {
-            ir_bug("%s: %s outside a kernel", c->function->name, ir_ops[n->op].name);
+        if (n->op != IR_FUSED) {
+            if (!is_memory(n))
+                ir_bug("%s: %s outside a kernel", c->function->name, ir_ops[n->op].name);
+            continue;
         }
+        int64_t own = ir_int(n, "chain", 0);
+        if (chain && own != chain)
+            close_chain(c, first);
+        if (own != chain)
+            first = c->launches.count;
+        chain = own;
+        if (!add_kernel(c, n, d))
+            return false;
     }
+    if (chain)
+        close_chain(c, first);
     return true;
 }
 
@@ -299,10 +352,10 @@ bool emit_call(library *l, const ir_graph *f, diag *d)
     c.call = LLVMGetParam(function, 0);
     emit_checks(&c);
     bool cancellable = strcmp(f->name, "infer") == 0;
-    for (int i = 0; i < c.count; i++) {
+    for (int i = 0; i < c.launches.count; i++) {
         if (cancellable)
             emit_cancel(&c);
-        emit_launch(&c, &c.launches[i]);
+        emit_launch(&c, &c.launches.of[i]);
     }
     LLVMBuildRet(l->e.builder, emit_i32(&l->e, LAMINA_CALL_OK));
     return true;

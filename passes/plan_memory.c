@@ -5,13 +5,13 @@
  *     results      the number of their `row output`: the kernel that makes one writes it there
  *     saved        what split said: values that go from one function of a stage to another
  *     saved        what crosses between stage functions has its place from split
- *     the others   workspace, shared by all functions: a buffer lives from the kernel that writes it to its last reader
- *                  (reshapes are aliases and read for their operand), scratch while its kernel runs
- * An elementwise kernel with one result writes over an operand of equal type that ends with it, if it reads element i
- * for result i only. Offsets: largest buffer first, each into the tightest gap between those it lives with. A checker
- * then proves that no two buffers that live together overlap. Needs:  every value outside kernels is a symbol's, an
- * input's, a kernel's or a reshape of one; schedule done. Keeps:  the graph.      Leaves: places; module attributes
- * params_bytes, ..., workspace_worker_bytes. */
+ *     the others   workspace, shared by all functions: a buffer lives from the kernel that writes it to its last
+ * reader, and through the chains that touch it (reshapes are aliases and read for their operand), scratch while its
+ * kernel runs An elementwise kernel with one result writes over an operand of equal type that ends with it, if it reads
+ * element i for result i only. Offsets: largest buffer first, each into the tightest gap between those it lives with. A
+ * checker then proves that no two buffers that live together overlap. Needs:  every value outside kernels is a
+ * symbol's, an input's, a kernel's or a reshape of one; schedule done. Keeps:  the graph.      Leaves: places; module
+ * attributes params_bytes, ..., workspace_worker_bytes. */
 #include "passes/memory.h"
 #include "passes/passes.h"
 #include <inttypes.h>
@@ -96,7 +96,7 @@ static bool place_inputs(planner *p)
 static bool place_results(planner *p)
 {
     for (int i = 0; i < p->g->nresults; i++) {
-        ir_node *n = p->node[mem_root(p->g->results[i])->id];
+        ir_node *n = p->node[ir_memory(p->g->results[i])->id];
         if (n->place.segment == SEG_SAVED)
             continue;
         if (n->place.segment == SEG_SAVED)
@@ -121,7 +121,7 @@ static void find_last_uses(planner *p)
 {
     for (const ir_node *n = p->g->first; n; n = n->next)
         for (int i = 0; i < n->nin && n->op != IR_RESHAPE && n->op != IR_RESULT; i++)
-            p->last_use[mem_root(n->in[i])->id] = n->id;
+            p->last_use[ir_memory(n->in[i])->id] = n->id;
 }
 
 static void add_buffer(planner *p, const ir_node *n, int32_t first, int32_t last, ir_segment segment)
@@ -163,7 +163,7 @@ static bool may_run_in_place(const ir_node *kernel)
 static const ir_node *operand_in_place(const planner *p, const ir_node *kernel)
 {
     for (int i = 0; may_run_in_place(kernel) && i < kernel->nin; i++) {
-        const ir_node *root = mem_root(kernel->in[i]);
+        const ir_node *root = ir_memory(kernel->in[i]);
         int32_t b = p->buffer_of[root->id];
         if (b < 0 || p->buffers[b].last != kernel->id || p->buffers[b].segment != SEG_WORKSPACE ||
             root->op == IR_SCRATCH || !ir_type_equal(&kernel->in[i]->type, &kernel->type) ||
@@ -171,7 +171,7 @@ static const ir_node *operand_in_place(const planner *p, const ir_node *kernel)
             continue;
         int aliases = 0;
         for (int k = 0; k < kernel->nin; k++)
-            aliases += mem_root(kernel->in[k]) == root;
+            aliases += ir_memory(kernel->in[k]) == root;
         if (aliases == 1 && reads_pointwise(p, kernel->region, kernel->region->inputs[i]))
             return root;
     }
@@ -211,6 +211,29 @@ static bool find_buffers(planner *p)
         }
     }
     return true;
+}
+
+/* The first or last kernel of the chain that stands at a position; the position itself if none does. */
+static int32_t chain_end(const planner *p, int32_t at, bool last)
+{
+    const ir_node *n = p->node[at];
+    int64_t chain = n->op == IR_FUSED ? ir_int(n, "chain", 0) : 0;
+    for (; chain && n; n = last ? n->next : n->prev) {
+        if (n->op == IR_FUSED && ir_int(n, "chain", 0) != chain)
+            break;
+        if (n->op == IR_FUSED)
+            at = n->id;
+    }
+    return at;
+}
+
+/* Kernels of a chain take turns, slice by slice: what one of them touches lives as long as the chain runs. */
+static void live_through_chains(planner *p)
+{
+    for (int32_t i = 0; i < p->count; i++) {
+        p->buffers[i].first = chain_end(p, p->buffers[i].first, false);
+        p->buffers[i].last = chain_end(p, p->buffers[i].last, true);
+    }
 }
 
 /* ---- offsets ---- */
@@ -376,6 +399,8 @@ static bool plan_function(ir_graph *g, int64_t total[SEG_COUNT], diag *d)
         p.buffer_of[i] = -1;
     find_last_uses(&p);
     bool ok = place_inputs(&p) && place_results(&p) && find_buffers(&p) && check_sizes(&p);
+    if (ok)
+        live_through_chains(&p);
     if (ok) {
         place_buffers(&p, total);
         check_overlaps(&p);

@@ -127,7 +127,7 @@ static void check_variant(const char *net, const char *path, const net_variant *
 
 static void check_net(const char *net)
 {
-    static const char *const off[] = {NULL, "simplify,cleanup", "fuse", "split", "schedule"};
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse", "split", "schedule", "chain"};
     static const char *const cpus[] = {"x86-64-v3", "x86-64-v4"};
     char path[512];
     snprintf(path, sizeof path, "%s/nets/%s.yaml", LAMINA_TESTS_DIR, net);
