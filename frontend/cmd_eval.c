@@ -2,9 +2,11 @@
 #include "backend/backend.h"
 #include "frontend/cmd.h"
 #include "frontend/cmd_data.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct {
@@ -18,9 +20,10 @@ typedef struct {
 static bool load_compiled(ir_module *m, arena *mem, const cmd_build *b, lamina_library **out, diag *d)
 {
     const char *tmp = getenv("TMPDIR");
-    char *dir = arena_printf(mem, "%s/lamina-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    tmp = tmp && *tmp ? tmp : "/tmp";
+    char *dir = arena_printf(mem, "%s/lamina-XXXXXX", tmp);
     if (!mkdtemp(dir)) {
-        diag_error(d, (src_loc){0}, "%s: a directory cannot be made there", dir);
+        diag_error(d, (src_loc){0}, "%s: a directory cannot be made there: %s", tmp, strerror(errno));
         return false;
     }
     const char *library = arena_printf(mem, "%s/%s.so", dir, m->name);
@@ -39,9 +42,9 @@ static void print_values(const lamina_net *net, const char *set, int64_t count, 
     puts(json ? "}" : "");
 }
 
-static bool measure(lamina_model *model, const lamina_dataset *data, const eval_options *o, diag *d)
+static bool measure(lamina_model *model, const lamina_dataset *data, const eval_options *o, arena *mem, diag *d)
 {
-    double values[64];
+    double *values = arena_new_array(mem, double, (size_t)lamina_model_net(model)->metric_count);
     lamina_error e;
     if (lamina_load_weights(model, o->weights, &e) != LAMINA_OK ||
         lamina_evaluate_dataset(model, data, values, &e) != LAMINA_OK) {
@@ -52,8 +55,9 @@ static bool measure(lamina_model *model, const lamina_dataset *data, const eval_
     return true;
 }
 
-static bool evaluate(const char *path, const eval_options *o, arena *mem, diag *d)
+static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
 {
+    const eval_options *o = options;
     fe_network *net;
     lamina_library *library = NULL;
     lamina_dataset *data = NULL;
@@ -67,12 +71,12 @@ static bool evaluate(const char *path, const eval_options *o, arena *mem, diag *
     }
     ok = ok && load_compiled(m, mem, &o->build, &library, d) &&
          cmd_dataset(net, o->set, lamina_library_net(library), &data, d);
-    const lamina_options options = {.workers = o->threads ? o->threads : lamina_processors()};
-    if (ok && lamina_model_new(lamina_library_net(library), &options, &model, &e) != LAMINA_OK) {
+    const lamina_options workers = {.workers = o->threads ? o->threads : lamina_processors()};
+    if (ok && lamina_model_new(lamina_library_net(library), &workers, &model, &e) != LAMINA_OK) {
         diag_error(d, (src_loc){0}, "%s", e.text);
         ok = false;
     }
-    ok = ok && measure(model, data, o, d);
+    ok = ok && measure(model, data, o, mem, d);
     lamina_model_free(model);
     lamina_dataset_free(data);
     lamina_library_free(library);
@@ -100,11 +104,5 @@ int cmd_eval(int argc, char **argv)
         fputs("lamina eval: expected --weights=FILE, found none\n", stderr);
         return EXIT_USAGE;
     }
-    arena *mem = arena_new();
-    diag *d = diag_new();
-    bool ok = evaluate(path, &o, mem, d);
-    code = cmd_report(d, o.build.remarks);
-    diag_free(d);
-    arena_free(mem);
-    return ok ? code : code == EXIT_OK ? EXIT_FAILED : code;
+    return cmd_run(evaluate, path, &o, o.build.remarks);
 }

@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Elements of one example, or of a parameter: beyond it sums of sizes in bytes could leave an int64_t. */
-static const int64_t MOST_ELEMENTS = (int64_t)1 << 36;
+/* Elements of one example, or of a parameter: any shape they take has dimensions that the IR allows. */
+static const int64_t MOST_ELEMENTS = INT32_MAX;
 
 /* ---- names and types ---- */
 

@@ -43,16 +43,16 @@ static const char *skip_argument(const char *s)
     return s;
 }
 
-/* A format: literals and PRI macros side by side. False if something else stands there. */
+/* A format: literals and macros such as PRId64 side by side. False if something else stands there. */
 static bool read_format(const char *s, text *format)
 {
     for (;;) {
         s += strspn(s, " \t\n");
         if (*s == '"') {
             read_literal(&s, format);
-        } else if (!strncmp(s, "PRI", 3)) {
+        } else if (format->length && isupper((unsigned char)*s)) {
             text_add(format, "d");
-            while (isalnum((unsigned char)*s))
+            while (isalnum((unsigned char)*s) || *s == '_')
                 s++;
         } else {
             return format->length && (*s == ',' || *s == ')');

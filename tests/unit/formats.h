@@ -1,15 +1,15 @@
 /* tests/unit/formats.h - is there a case for every message that sources can give?
  *
- * Sources are read as text: every literal format string given to a reporting function must have made one of the messages
- * that were seen while the cases ran, its conversions being wildcards. */
+ * Sources are read as text: every literal format string given to a reporting function must have made one of the
+ * messages that were seen while the cases ran, its conversions being wildcards. */
 #ifndef TESTS_UNIT_FORMATS_H
 #define TESTS_UNIT_FORMATS_H
 
 #include "ir/text.h"
 
 /* What reports: 'call' as it stands in the source, up to its opening parenthesis or further; then 'skip' arguments that
- * are not the format. The message has 'before' in front of the words and maybe more behind: patterns in which FORMAT_ANY
- * is any run of bytes. */
+ * are not the format. The message has 'before' in front of the words and maybe more behind: patterns in which
+ * FORMAT_ANY is any run of bytes. */
 typedef struct {
     const char *call;
     int skip;
@@ -19,7 +19,7 @@ typedef struct {
 #define FORMAT_ANY "\1"
 
 typedef struct {
-    const char *root, *folder;        /* the sources are ROOT/FOLDER/*.c */
+    const char *root, *folder;        /* every .c file there is a source */
     const char *only, *except;        /* names begin so, do not begin so; NULL: any */
     const format_reporter *reporters; /* ends with a call of NULL */
     const char *seen;                 /* the words of all messages, one a line */

@@ -1,15 +1,19 @@
 /* tests/unit/test_errors.c - every error a user can meet has a case, and says file, line and column.
  *
- * A case is one broken file in tests/errors: a network (.yaml: read and built) or IR text (.ir: parsed, verified, run
- * through the passes). Its first lines are the wanted messages, in order, and nothing else may be reported:
+ * A case is one broken file in tests/errors: a network (.yaml: read and built), IR text (.ir: parsed, verified, run
+ * through the passes) or a command line (.cmd: see commands.h). Its first lines are the wanted messages, in order, and
+ * nothing else may be reported:
  *     # ERROR 9:5: units: expected a whole number from 1 to 16777216, found '-1'
  *     # NOTE 4:5: 'fc1' is here
- * So that no message can lack a case, the sources of the folders in 'scanned' are read too: every format string given
- * to diag_error or diag_warning there must have produced one of the messages, its conversions being wildcards. */
+ * So that no message can lack a case, the sources of the layers are read too (formats.h): every format string given to
+ * diag_error and its like must have produced one of the messages. Operators and passes have files of their own, in
+ * tests/ops and tests/passes, whose '# ERROR' lines their suites check: these count here. */
 #include "frontend/frontend.h"
+#include "ir/eval.h"
 #include "passes/passes.h"
+#include "tests/unit/commands.h"
+#include "tests/unit/formats.h"
 #include <CUnit/CUnit.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +23,7 @@
 #define LAMINA_SOURCE_DIR "."
 #endif
 
-/* Folders whose messages must have cases, and files in them that belong to the command line. */
-static const char *const scanned[] = {"frontend"};
-static const char *const command_line[] = {"main.c", "cmd_"};
-
-/* What takes (diag, place, format, ...). */
-static const char *const reporters[] = {"diag_error", "diag_warning", "FAIL"};
-
 enum { MOST_FILES = 1024 };
-
-/* In a pattern: any run of bytes. */
-static const char WILD = '\1';
 
 typedef struct {
     arena *mem;
@@ -52,14 +46,15 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
-/* The names in 'folder' that end in one of two ways, sorted. */
-static int list_files(errors *e, const char *folder, const char *end, const char *other_end, const char **names)
+/* The names in 'folder' that end in one of these, sorted. */
+static int list_files(errors *e, const char *folder, const char *const *ends, const char **names)
 {
     int count = 0;
     DIR *dir = opendir(arena_printf(e->mem, "%s/%s", e->root, folder));
     for (struct dirent *entry; dir && (entry = readdir(dir));)
-        if (count < MOST_FILES && (ends_with(entry->d_name, end) || ends_with(entry->d_name, other_end)))
-            names[count++] = arena_strdup(e->mem, entry->d_name);
+        for (int i = 0; ends[i]; i++)
+            if (count < MOST_FILES && ends_with(entry->d_name, ends[i]))
+                names[count++] = arena_strdup(e->mem, entry->d_name);
     if (dir)
         closedir(dir);
     qsort(names, (size_t)count, sizeof *names, compare_names);
@@ -68,7 +63,7 @@ static int list_files(errors *e, const char *folder, const char *end, const char
 
 /* ---- cases ---- */
 
-/* "9:5: error: ..." for "# ERROR 9:5: ...": the head of a case as the messages it wants. */
+/* "9:5: error: ..." for "# ERROR 9:5: ...": the head of a case as the messages it wants. Some have no place. */
 static void read_wanted(const char *content, text *wanted)
 {
     static const struct {
@@ -81,15 +76,25 @@ static void read_wanted(const char *content, text *wanted)
             if (strncmp(content, heads[i].mark, n))
                 continue;
             content += n;
-            size_t place = strcspn(content, " \n"), line = strcspn(content, "\n");
-            if (place < line)
-                text_printf(wanted, "%.*s %s: %.*s\n", (int)place, content, heads[i].kind, (int)(line - place - 1),
-                            content + place + 1);
+            size_t line = strcspn(content, "\n"), place = strspn(content, "0123456789:");
+            place += place && content[place] == ' ';
+            text_printf(wanted, "%.*s%s: %.*s\n", (int)place, content, heads[i].kind, (int)(line - place),
+                        content + place);
             content += line + (content[line] == '\n');
             more = true;
         }
     }
 }
+
+static const ir_target any_target = {.triple = "x86_64-unknown-linux-gnu",
+                                     .cpu = "haswell",
+                                     .features = "",
+                                     .vector = 8,
+                                     .registers = 16,
+                                     .fma = true,
+                                     .l1 = 32 << 10,
+                                     .l2 = 256 << 10,
+                                     .l3 = 8 << 20};
 
 static void run_case(const char *path, const char *content, diag *d)
 {
@@ -102,7 +107,9 @@ static void run_case(const char *path, const char *content, diag *d)
     }
     pass_options none = {0};
     ir_module *m = ir_parse(content, path, d);
-    if (m && ir_verify(m, d))
+    if (m && !m->target.triple)
+        m->target = any_target;
+    if (m)
         passes_run(m, &none, d);
     ir_module_free(m);
 }
@@ -140,6 +147,8 @@ static void collect_words(errors *e, const char *messages)
 static bool check_case(errors *e, const char *name)
 {
     char *path = arena_printf(e->mem, "%s/tests/errors/%s", e->root, name);
+    if (ends_with(name, ".cmd"))
+        return command_case(name, &e->messages);
     text content = {0}, wanted = {0}, got = {0};
     diag *d = diag_new();
     bool ok = text_read_file(&content, path);
@@ -171,6 +180,66 @@ static bool check_missing_file(errors *e)
     return ok;
 }
 
+/* What only a pass of ours could break: an operand below its user. */
+static bool check_order(errors *e)
+{
+    diag *d = diag_new();
+    text got = {0};
+    ir_module *m = ir_parse("module @m\nfunc @f(%x : f32[4]) -> (y : f32[4]) {\n  %z = negate %x : f32[4]\n"
+                            "  %y = negate %z : f32[4]\n  return %y\n}\n",
+                            "order.ir", d);
+    ir_move_before(m->functions->first, NULL);
+    bool ok = !ir_verify(m, d);
+    diag_print_plain(d, &got, false);
+    ok = ok && !strcmp(text_get(&got), "order.ir:4:3: error: negate: operand 0 is not a value defined above\n");
+    collect_words(e, text_get(&got) + strlen("order.ir:"));
+    ir_module_free(m);
+    text_free(&got);
+    diag_free(d);
+    return ok;
+}
+
+/* A size that only the batch makes too large. */
+static bool check_evaluation(errors *e)
+{
+    static const char ir[] = "module @m\n"
+                             "func @f(%x : f32[B, 1048576, 1048576]) -> (y : f32[B, 1048576, 1048576]) {\n"
+                             "  %y = stop_gradient %x : f32[B, 1048576, 1048576]\n"
+                             "  return %y\n"
+                             "}\n";
+    diag *d = diag_new();
+    text got = {0};
+    ir_module *m = ir_parse(ir, "large.ir", d);
+    evaluator *run = evaluator_new(m, EVAL_F32, 1 << 20);
+    bool ok = !evaluator_run(run, ir_function_find(m, "f"), d);
+    diag_print_plain(d, &got, false);
+    ok = ok && !strcmp(text_get(&got), "large.ir:3:3: error: stop_gradient: expected fewer than 2^59 elements, found "
+                                       "more at batch size 1048576\n");
+    collect_words(e, text_get(&got) + strlen("large.ir:"));
+    evaluator_free(run);
+    ir_module_free(m);
+    text_free(&got);
+    diag_free(d);
+    return ok;
+}
+
+/* The '# ERROR' lines of a folder's IR files. */
+static void collect_goldens(errors *e, const char *folder)
+{
+    const char **names = arena_new_array(e->mem, const char *, MOST_FILES);
+    int count = list_files(e, folder, (const char *const[]){".ir", NULL}, names);
+    for (int i = 0; i < count; i++) {
+        text content = {0};
+        text_read_file(&content, arena_printf(e->mem, "%s/%s/%s", e->root, folder, names[i]));
+        for (const char *line = text_get(&content); *line; line += strcspn(line, "\n") + 1)
+            if (!strncmp(line, "# ERROR ", 8)) {
+                const char *words = line + 8 + strspn(line + 8, "0123456789: ");
+                text_add_bytes(&e->messages, words, strcspn(words, "\n") + 1);
+            }
+        text_free(&content);
+    }
+}
+
 static errors *errors_new(void)
 {
     arena *mem = arena_new();
@@ -178,7 +247,7 @@ static errors *errors_new(void)
     const char *root = getenv("LAMINA_SOURCE_DIR");
     e->mem = mem;
     e->root = root ? root : LAMINA_SOURCE_DIR;
-    e->count = list_files(e, "tests/errors", ".yaml", ".ir", e->names);
+    e->count = list_files(e, "tests/errors", (const char *const[]){".yaml", ".ir", ".cmd", NULL}, e->names);
     return e;
 }
 
@@ -188,160 +257,25 @@ static void errors_free(errors *e)
     arena_free(e->mem);
 }
 
-/* ---- the sources' format strings ---- */
+/* ---- every message has a case ---- */
 
-/* One string literal at *s, without its quotes, added to out; *s goes behind it. */
-static void read_literal(const char **s, text *out)
-{
-    const char *c = *s + 1;
-    for (; *c && *c != '"'; c++) {
-        if (*c == '\\' && c[1])
-            c++;
-        text_add_bytes(out, c, 1);
-    }
-    *s = *c ? c + 1 : c;
-}
+static const format_reporter in_layers[] = {{"diag_error(", 2, NULL, NULL},
+                                            {"diag_warning(", 2, NULL, NULL},
+                                            {"FAIL(", 2, NULL, NULL},
+                                            {"rule_error(", 2, FORMAT_ANY ": ", NULL},
+                                            {0}};
+static const format_reporter in_driver[] = {{"diag_error(", 2, NULL, NULL},
+                                            {"diag_warning(", 2, NULL, NULL},
+                                            {"fprintf(stderr,", 0, NULL, NULL},
+                                            {"usage_error(", 1, FORMAT_ANY, FORMAT_ANY},
+                                            {0}};
 
-/* Past one argument, to its comma or the closing parenthesis. */
-static const char *skip_argument(const char *s)
-{
-    int depth = 0;
-    for (; *s; s++) {
-        if (*s == '"') {
-            text ignored = {0};
-            read_literal(&s, &ignored);
-            text_free(&ignored);
-            s--;
-        } else if (*s == '(' || *s == '{') {
-            depth++;
-        } else if (*s == '}') {
-            depth--;
-        } else if ((*s == ')' && depth-- == 0) || (*s == ',' && depth == 0)) {
-            break;
-        }
-    }
-    return s;
-}
-
-/* A format: literals and PRI macros side by side. False if something else stands there. */
-static bool read_format(const char *s, text *format)
-{
-    for (;;) {
-        s += strspn(s, " \t\n");
-        if (*s == '"') {
-            read_literal(&s, format);
-        } else if (!strncmp(s, "PRI", 3)) {
-            text_add(format, "d");
-            while (isalnum((unsigned char)*s))
-                s++;
-        } else {
-            return format->length && (*s == ',' || *s == ')');
-        }
-    }
-}
-
-/* Each conversion becomes a wildcard. */
-static void make_pattern(const char *format, text *pattern)
-{
-    for (const char *c = format; *c; c++) {
-        if (*c == '%' && c[1] == '%') {
-            c++;
-            text_add(pattern, "%");
-        } else if (*c == '%') {
-            c += 1 + strspn(c + 1, "-+ #0123456789.*lhzjt");
-            text_add_bytes(pattern, &WILD, 1);
-        } else {
-            text_add_bytes(pattern, c, 1);
-        }
-    }
-}
-
-/* Does the pattern give the line at 'words'? Back to the last wildcard where it does not go on. */
-static bool matches(const char *pattern, const char *words)
-{
-    const char *retry = NULL, *from = NULL;
-    while (*words != '\n' && *words) {
-        if (*pattern == WILD) {
-            retry = ++pattern;
-            from = words;
-        } else if (*pattern == *words) {
-            pattern++;
-            words++;
-        } else if (retry) {
-            pattern = retry;
-            words = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == WILD)
-        pattern++;
-    return !*pattern;
-}
-
-static bool was_seen(const errors *e, const char *pattern)
-{
-    for (const char *line = text_get(&e->messages); *line; line += strcspn(line, "\n") + 1)
-        if (matches(pattern, line))
-            return true;
-    return false;
-}
-
-static int line_of(const char *content, const char *at)
-{
-    int line = 1;
-    for (; content < at; content++)
-        line += *content == '\n';
-    return line;
-}
-
-/* The call at 's' (behind the reporter's name): has its message a case? */
-static bool check_call(const errors *e, const char *path, const char *content, const char *s)
-{
-    for (int i = 0; i < 2 && *s; i++)
-        s = skip_argument(s + 1);
-    const char *argument = s + 1 + strspn(s + 1, " \t\n");
-    /* A declaration, or a macro that hands its arguments on. */
-    if (!strncmp(argument, "const char", 10) || !strncmp(argument, "__VA_ARGS__", 11) || !strncmp(argument, "...", 3))
-        return true;
-    text format = {0}, pattern = {0};
-    bool literal = read_format(argument, &format);
-    make_pattern(text_get(&format), &pattern);
-    bool ok = literal && was_seen(e, text_get(&pattern));
-    if (!ok)
-        fprintf(stderr, "%s:%d: %s \"%s\"\n", path, line_of(content, s),
-                literal ? "no case in tests/errors gives" : "expected a literal format, found", text_get(&format));
-    text_free(&format);
-    text_free(&pattern);
-    return ok;
-}
-
-static bool check_source(errors *e, const char *folder, const char *name, int *calls)
-{
-    char *path = arena_printf(e->mem, "%s/%s/%s", e->root, folder, name);
-    text content = {0};
-    bool ok = text_read_file(&content, path);
-    const char *source = text_get(&content);
-    for (size_t i = 0; i < sizeof reporters / sizeof *reporters; i++) {
-        size_t n = strlen(reporters[i]);
-        for (const char *s = source; (s = strstr(s, reporters[i])); s += n) {
-            if ((s > source && (isalnum((unsigned char)s[-1]) || s[-1] == '_')) || s[n] != '(')
-                continue;
-            ok = check_call(e, path, source, s + n) && ok;
-            ++*calls;
-        }
-    }
-    text_free(&content);
-    return ok;
-}
-
-static bool is_command_line(const char *name)
-{
-    for (size_t i = 0; i < sizeof command_line / sizeof *command_line; i++)
-        if (!strncmp(name, command_line[i], strlen(command_line[i])))
-            return true;
-    return false;
-}
+static const struct {
+    const char *folder, *only, *except;
+    const format_reporter *reporters;
+} scanned[] = {{"ir", NULL, NULL, in_layers},         {"passes", NULL, NULL, in_layers},
+               {"backend", NULL, NULL, in_layers},    {"frontend", NULL, "cmd_", in_layers},
+               {"frontend", "cmd_", NULL, in_driver}, {"frontend", "main", NULL, in_driver}};
 
 static void test_every_message(void)
 {
@@ -350,13 +284,21 @@ static void test_every_message(void)
     for (int i = 0; i < e->count; i++)
         CU_ASSERT(check_case(e, e->names[i]));
     CU_ASSERT(check_missing_file(e));
+    CU_ASSERT(check_order(e));
+    CU_ASSERT(check_evaluation(e));
+    collect_goldens(e, "tests/ops");
+    collect_goldens(e, "tests/passes");
     for (size_t i = 0; i < sizeof scanned / sizeof *scanned; i++) {
-        const char **names = arena_new_array(e->mem, const char *, MOST_FILES);
-        int calls = 0, count = list_files(e, scanned[i], ".c", ".def", names);
-        for (int k = 0; k < count; k++)
-            if (!is_command_line(names[k]))
-                CU_ASSERT(check_source(e, scanned[i], names[k], &calls));
-        CU_ASSERT(calls > 0);
+        int missing = 0;
+        format_scan scan = {.root = e->root,
+                            .folder = scanned[i].folder,
+                            .only = scanned[i].only,
+                            .except = scanned[i].except,
+                            .reporters = scanned[i].reporters,
+                            .seen = text_get(&e->messages),
+                            .cases = "tests/errors"};
+        CU_ASSERT(formats_check(&scan, &missing) > 0);
+        CU_ASSERT_EQUAL(missing, 0);
     }
     errors_free(e);
 }

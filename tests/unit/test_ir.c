@@ -35,7 +35,7 @@ static void round_trip(void)
     check_round_trip("module @net {abi = [1], after = fuse, source = \"a b.yaml\"}\n"
                      "target {triple = \"x86_64-unknown-linux-gnu\", cpu = \"znver4\", features = \"\", vector = [16], "
                      "registers = [32], fma = [1], cache = [32768, 1048576, 33554432]}\n"
-                     "row metric @loss {kind = mean, sum = metric.loss, a = [0.001, -0, 1e+30, inf, nan]}\n"
+                     "row values @loss {kind = mean, sum = metric.loss, a = [0.001, -0, 1e+30, inf, nan]}\n"
                      "param @dense1.weight : f32[784, 10] {init = uniform, a = [-0.1], b = [0.1]} @param+0\n"
                      "state @adam.m/dense1.weight : f32[784, 10] @state+64\n"
                      "func @infer(%image : f32[B, 784] @input+0) -> (logits : f32[B, 10]) {\n"

@@ -379,7 +379,7 @@ static void check_plan(const ir_module *m, ir_graph *g)
         span s = {x, x->place.offset, x->place.offset + mem_bytes(&x->type, x->attrs, mem_max_batch(m)), x->id, x->id};
         for (const ir_node *user = x->next; user; user = user->next)
             for (int i = 0; i < user->nin; i++)
-                if (mem_root(user->in[i]) == x && user->op != IR_RESHAPE)
+                if (ir_memory(user->in[i]) == x && user->op != IR_RESHAPE)
                     s.last = user->id;
         s.first = x->op == IR_SCRATCH ? s.last : mem_producer(x)->id;
         CU_ASSERT(s.to <= (int64_t)ir_attr_find(m->attrs, "workspace_bytes")->number[0]);

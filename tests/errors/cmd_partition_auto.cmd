@@ -1,0 +1,3 @@
+# EXIT 3
+# ERROR --partition=auto is not supported yet: expected fused or staged
+"$LAMINA" check "$TESTS"/nets/mlp.yaml --partition=auto

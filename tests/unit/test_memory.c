@@ -1,0 +1,165 @@
+/* tests/unit/test_memory.c - once a model is made, a step calls no allocator: not the runtime's, and not malloc.
+ *
+ * malloc and its kin are defined here, in front of the C library's, and count. Under AddressSanitizer, which has its
+ * own in front, only the runtime's hook counts. */
+#include "runtime/memory.h"
+#include "tests/unit/net_run.h"
+#include <CUnit/CUnit.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_llong calls; /* workers allocate too, if anyone does */
+
+#ifndef __SANITIZE_ADDRESS__
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t bytes);
+void *__libc_memalign(size_t align, size_t bytes);
+void __libc_free(void *p);
+
+void *malloc(size_t bytes)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *p, size_t bytes)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_realloc(p, bytes);
+}
+
+void *memalign(size_t align, size_t bytes);
+void *memalign(size_t align, size_t bytes)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_memalign(align, bytes);
+}
+
+void *aligned_alloc(size_t align, size_t bytes)
+{
+    return memalign(align, bytes);
+}
+
+int posix_memalign(void **out, size_t align, size_t bytes)
+{
+    *out = memalign(align, bytes);
+    return *out ? 0 : ENOMEM;
+}
+
+void free(void *p)
+{
+    atomic_fetch_add(&calls, p != NULL);
+    __libc_free(p);
+}
+#endif
+
+static bool count_runtime(void *user, size_t bytes)
+{
+    (void)user;
+    (void)bytes;
+    atomic_fetch_add(&calls, 1);
+    return true;
+}
+
+enum { LARGEST = 50, CLASSES = 10 }; /* batches above max_batch are fed in pieces */
+
+typedef struct {
+    lamina_model *model;
+    const void *inputs[8];
+    void *outputs[8];
+} subject;
+
+static void open_subject(subject *s, const lamina_net *n, int64_t workers)
+{
+    const lamina_options options = {.workers = workers, .staged = n->stage_count > 0};
+    lamina_error e;
+    CU_ASSERT_EQUAL_FATAL(lamina_model_new(n, &options, &s->model, &e), LAMINA_OK);
+    CU_ASSERT_EQUAL_FATAL(lamina_initialize(s->model, 1, &e), LAMINA_OK);
+    for (int32_t i = 0; i < n->input_count; i++) {
+        void *data = malloc(LARGEST * n->inputs[i].bytes);
+        fill_input(&n->inputs[i], data, LARGEST, CLASSES, (uint32_t)i + 1);
+        s->inputs[i] = data;
+    }
+    for (int32_t i = 0; i < n->output_count; i++)
+        s->outputs[i] = malloc(LARGEST * n->outputs[i].bytes);
+}
+
+static void close_subject(subject *s, const lamina_net *n)
+{
+    for (int32_t i = 0; i < n->input_count; i++)
+        free((void *)s->inputs[i]);
+    for (int32_t i = 0; i < n->output_count; i++)
+        free(s->outputs[i]);
+    lamina_model_free(s->model);
+}
+
+/* Every call of a training loop, at the largest batch, a short one, and one in pieces. */
+static void call_all(const subject *s)
+{
+    static const int64_t batches[] = {20, 7, LARGEST};
+    lamina_error e;
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(lamina_train_step(s->model, s->inputs, batches[i], &e), LAMINA_OK);
+        CU_ASSERT_EQUAL(lamina_evaluate(s->model, s->inputs, batches[i], &e), LAMINA_OK);
+        CU_ASSERT_EQUAL(lamina_infer(s->model, s->inputs, batches[i], s->outputs, &e), LAMINA_OK);
+    }
+    CU_ASSERT_EQUAL(lamina_gradients(s->model, s->inputs, 20, 0, 0.05f, &e), LAMINA_OK);
+    CU_ASSERT_EQUAL(lamina_update(s->model, &e), LAMINA_OK);
+}
+
+static void check_net(const char *yaml, const net_variant *v)
+{
+    net_run r;
+    CU_ASSERT_FATAL(net_open(&r, yaml, v, 1));
+    for (int64_t workers = 1; workers <= 3; workers += 2) {
+        subject s;
+        open_subject(&s, r.net, workers);
+        lamina_set_allocation_hook(count_runtime, NULL);
+        long long before = atomic_load(&calls);
+        call_all(&s);
+        long long after = atomic_load(&calls);
+        lamina_set_allocation_hook(NULL, NULL);
+        CU_ASSERT_EQUAL(after, before);
+        close_subject(&s, r.net);
+    }
+    net_close(&r);
+}
+
+static void no_allocation(void)
+{
+    check_net(LAMINA_TESTS_DIR "/nets/mlp.yaml", &(net_variant){0});
+    check_net(LAMINA_TESTS_DIR "/nets/mlp.yaml", &(net_variant){.partition = "staged", .stages = 2});
+    check_net(LAMINA_TESTS_DIR "/nets/cnn.yaml", &(net_variant){0});
+}
+
+/* The counters do count. */
+static void counters_count(void)
+{
+    lamina_set_allocation_hook(count_runtime, NULL);
+    long long before = atomic_load(&calls);
+    lamina_release(lamina_allocate(1, 8));
+    CU_ASSERT(atomic_load(&calls) > before);
+    lamina_set_allocation_hook(NULL, NULL);
+#ifndef __SANITIZE_ADDRESS__
+    before = atomic_load(&calls);
+    free(strdup("x"));
+    CU_ASSERT_EQUAL(atomic_load(&calls), before + 2);
+#endif
+}
+
+void suite_memory(void);
+void suite_memory(void)
+{
+    CU_pSuite s = CU_add_suite("memory", NULL, NULL);
+    CU_add_test(s, "allocations are counted", counters_count);
+    CU_add_test(s, "no call of a training loop allocates", no_allocation);
+}

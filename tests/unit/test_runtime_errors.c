@@ -1,0 +1,178 @@
+/* tests/unit/test_runtime_errors.c - every error text of the runtime is provoked by a test: those that the tests of
+ * data, models and training have no reason to meet are here; then the sources are searched for texts nobody saw. */
+#include "runtime/data.h"
+#include "runtime/idx.h"
+#include "runtime/memory.h"
+#include "tests/unit/formats.h"
+#include "tests/unit/runtime_case.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int32_t fail_weights(const lamina_weights *w)
+{
+    (void)w;
+    return 5;
+}
+
+static int32_t fail_call(const lamina_call *c)
+{
+    (void)c;
+    return LAMINA_CALL_BAD_POINTER;
+}
+
+/* A net that lacks functions, or whose functions fail. */
+static void test_broken_functions(void)
+{
+    float out[20] = {0};
+    void *const outputs[] = {out};
+    lamina_model *m = NULL;
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    OK(lamina_model_new(&net, NULL, &m, &error));
+    net.infer = fail_call;
+    FAILS(lamina_infer(m, pattern, 1, outputs, &error), LAMINA_BAD_ARG, "fake: infer failed with result");
+    SAYS("a segment is missing or not aligned to 64 bytes");
+    net.infer = NULL;
+    FAILS(lamina_infer(m, pattern, 1, outputs, &error), LAMINA_BAD_ARG, "fake: compiled without infer");
+    net.stage_count = 0;
+    net.update = NULL;
+    FAILS(lamina_update(m, &error), LAMINA_BAD_ARG, "fake: compiled without update");
+    net.import_weights = fail_weights;
+    FAILS(lamina_set_tensor(m, "dense1.bias", out, 4, &error), LAMINA_BAD_ARG,
+          "moving tensor 'dense1.bias' failed with result 5");
+    net.import_weights = NULL;
+    FAILS(lamina_set_tensor(m, "dense1.bias", out, 4, &error), LAMINA_UNSUPPORTED, "compiled without functions");
+    lamina_model_free(m);
+}
+
+static void test_broken_descriptors(void)
+{
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    lamina_model *m;
+    FAILS(lamina_model_new(&net, &(lamina_options){.workers = -1}, &m, &error), LAMINA_BAD_ARG,
+          "fake: workers: expected 0 or more, found -1");
+    net.rate.kind = 9;
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "fake: learning rate of unknown kind 9");
+    net = *fake_net_query(LAMINA_ABI_MAJOR);
+    lamina_tensor inputs[] = {net.inputs[0], net.inputs[1]};
+    inputs[1].rank = LAMINA_MAX_RANK + 1;
+    net.inputs = inputs;
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.0");
+}
+
+/* A system without room for another stack. */
+static void test_no_thread(void)
+{
+    lamina_pool *p;
+    pthread_attr_t usual, huge;
+    CU_ASSERT_EQUAL_FATAL(pthread_getattr_default_np(&usual), 0);
+    CU_ASSERT_EQUAL_FATAL(pthread_getattr_default_np(&huge), 0);
+    pthread_attr_setstacksize(&huge, (size_t)1 << 60);
+    CU_ASSERT_EQUAL_FATAL(pthread_setattr_default_np(&huge), 0);
+    FAILS(lamina_pool_new(3, false, &p, &error), LAMINA_NO_MEMORY, "cannot start worker 2 of 3");
+    CU_ASSERT_EQUAL(pthread_setattr_default_np(&usual), 0);
+    pthread_attr_destroy(&usual);
+    pthread_attr_destroy(&huge);
+}
+
+static void test_data_sets(void)
+{
+    const float x[FAKE_INPUTS] = {0};
+    lamina_dataset *d, *part;
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    OK(lamina_dataset_new(&net, &d, &error));
+    FAILS(lamina_dataset_add(d, "x", x, 0, &error), LAMINA_BAD_ARG, "input 'x': expected 1 or more records, found 0");
+    FAILS(lamina_dataset_check_labels(d, "y", 3, &error), LAMINA_BAD_ARG, "expected integer labels, found no data");
+    OK(lamina_dataset_add(d, "x", pattern_x, 20, &error));
+    FAILS(lamina_dataset_check_labels(d, "x", 3, &error), LAMINA_BAD_ARG, "expected integer labels, found f32");
+    OK(lamina_dataset_split(d, 0.5, 1, &part, &error));
+    FAILS(lamina_dataset_add(d, "y", pattern_y, 20, &error), LAMINA_BAD_ARG, "that was split takes no more data");
+    lamina_dataset_free(part);
+    lamina_dataset_free(d);
+    net.input_count = 0;
+    lamina_loader l;
+    OK(lamina_dataset_new(&net, &d, &error));
+    FAILS(lamina_loader_new(d, 1, false, &l, &error), LAMINA_BAD_ARG, "fake: expected 1 or more records, found none");
+    lamina_dataset_free(d);
+}
+
+/* Cuts a file between its header's length and the header itself, as another program might. */
+static bool cut_file(void *path, size_t bytes)
+{
+    (void)bytes;
+    return truncate(path, 8) == 0;
+}
+
+static void test_failing_reads(void)
+{
+    lamina_idx x;
+    FAILS(lamina_idx_read("/proc/self/mem", &x, &error), LAMINA_IO, "/proc/self/mem: cannot read: Input/output error");
+    lamina_model *m = new_model(1, false);
+    OK(lamina_save_weights(m, path_of("w.st"), &error));
+    char path[128];
+    strcpy(path, path_of("w.st"));
+    lamina_set_allocation_hook(cut_file, path);
+    FAILS(lamina_load_weights(m, path, &error), LAMINA_IO, "w.st: cannot read: it became shorter");
+    lamina_set_allocation_hook(NULL, NULL);
+    lamina_model_free(m);
+}
+
+static void test_checkpoint_of_words(void)
+{
+    lamina_checkpoint c = {.epoch = 7};
+    lamina_model *m = new_model(1, false);
+    char file[4096] = {0};
+    OK(lamina_save_checkpoint(m, &c, path_of("c.st"), &error));
+    size_t n = read_file(path_of("c.st"), file, sizeof file);
+    char *epoch = strstr(file + 8, "\"7\"");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(epoch);
+    epoch[1] = 'x';
+    write_file(path_of("c.st"), file, n);
+    FAILS(lamina_load_checkpoint(m, path_of("c.st"), &c, &c, &error), LAMINA_BAD_FILE, "expected a number, found 'x'");
+    lamina_model_free(m);
+}
+
+/* Libraries that answer to another ABI, and to none. */
+static void test_other_versions(void)
+{
+    static const char *const bodies[] = {"return v == 7 ? &v : (int *)0;", "return (int *)0;"};
+    static const char *const says[] = {"compiled for ABI 7, this runtime has ABI 1", "compiled for an unknown ABI"};
+    lamina_library *l;
+    for (int i = 0; i < 2; i++) {
+        char source[128], command[512];
+        int n =
+            snprintf(source, sizeof source, "int *lamina_net_query(int w) { static int v; v = w; %s }\n", bodies[i]);
+        write_file(path_of("net.c"), source, (size_t)n);
+        snprintf(command, sizeof command, "cc -shared -fPIC -o %s %s", path_of("net.so"), path_of("net.c"));
+        CU_ASSERT_EQUAL(system(command), 0);
+        FAILS(lamina_library_open(path_of("net.so"), &l, &error), LAMINA_UNSUPPORTED, says[i]);
+        unlink(path_of("net.so"));
+        unlink(path_of("net.c"));
+    }
+}
+
+static void test_every_text_was_seen(void)
+{
+    static const format_reporter reporters[] = {{"lamina_fail(", 2, NULL, NULL}, {0}};
+    int missing = 0;
+    format_scan scan = {.root = LAMINA_SOURCE_DIR,
+                        .folder = "runtime",
+                        .reporters = reporters,
+                        .seen = text_get(&error_texts),
+                        .cases = "tests/unit/test_runtime*.c"};
+    CU_ASSERT(formats_check(&scan, &missing) > 0);
+    CU_ASSERT_EQUAL(missing, 0);
+    text_free(&error_texts);
+}
+
+void add_runtime_errors(CU_pSuite s)
+{
+    CU_add_test(s, "broken functions", test_broken_functions);
+    CU_add_test(s, "broken descriptors", test_broken_descriptors);
+    CU_add_test(s, "no thread", test_no_thread);
+    CU_add_test(s, "data sets", test_data_sets);
+    CU_add_test(s, "failing reads", test_failing_reads);
+    CU_add_test(s, "a checkpoint with words for numbers", test_checkpoint_of_words);
+    CU_add_test(s, "libraries of other versions", test_other_versions);
+    CU_add_test(s, "every error text was seen", test_every_text_was_seen);
+}

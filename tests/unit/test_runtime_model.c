@@ -1,0 +1,247 @@
+/* tests/unit/test_runtime_model.c - models, the check of a net, and weights as files. */
+#include "tests/unit/runtime_case.h"
+#include <dlfcn.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- model ---- */
+
+static void test_model_tensors(void)
+{
+    lamina_model *m = new_model(1, false);
+    float p[FAKE_INPUTS + 1], expected[FAKE_INPUTS];
+    get_params(m, p);
+    lamina_initial_values(&lamina_model_net(m)->tensors[0], 1, expected);
+    CU_ASSERT_EQUAL(memcmp(p, expected, sizeof expected), 0);
+    CU_ASSERT_EQUAL(p[FAKE_INPUTS], 0.25f);
+    const float w[] = {3, 2, 1};
+    OK(lamina_set_tensor(m, "dense1.weight", w, sizeof w, &error));
+    get_params(m, p);
+    CU_ASSERT_EQUAL(memcmp(p, w, sizeof w), 0);
+    int64_t seed = 0;
+    OK(lamina_get_tensor(m, "seed", &seed, sizeof seed, &error));
+    CU_ASSERT_EQUAL(seed, 1);
+    FAILS(lamina_get_tensor(m, "dense2.weight", p, 4, &error), LAMINA_BAD_ARG, "no parameter or state 'dense2.weight'");
+    FAILS(lamina_set_tensor(m, "dense1.bias", p, 8, &error), LAMINA_BAD_ARG, "expected 4 bytes, found 8");
+    CU_ASSERT_TRUE(lamina_model_bytes(m) >= 128 + 64 + 64 + 192);
+    lamina_model_free(m);
+    lamina_model_free(NULL);
+}
+
+static void test_model_infers_in_pieces(void)
+{
+    lamina_model *m = new_model(2, false);
+    float out[20], p[FAKE_INPUTS + 1];
+    void *const outputs[] = {out};
+    const void *const only_x[] = {pattern_x, NULL};
+    get_params(m, p);
+    OK(lamina_infer(m, only_x, 20, outputs, &error));
+    for (int i = 0; i < 20; i++) {
+        float y = 0;
+        for (int k = 0; k < FAKE_INPUTS; k++)
+            y += pattern_x[i * FAKE_INPUTS + k] * p[k];
+        CU_ASSERT_EQUAL(out[i], y + p[FAKE_INPUTS]);
+    }
+    void *const none[] = {NULL};
+    FAILS(lamina_infer(m, only_x, 20, none, &error), LAMINA_BAD_ARG, "output 'prediction'");
+    FAILS(lamina_infer(m, only_x, 0, outputs, &error), LAMINA_BAD_ARG, "expected 1 or more, found 0");
+    FAILS(lamina_evaluate(m, only_x, 1, &error), LAMINA_BAD_ARG, "input 'y': expected data");
+    FAILS(lamina_train_step(m, NULL, 1, &error), LAMINA_BAD_ARG, "inputs");
+    lamina_model_free(m);
+    const int32_t cancel = 1;
+    const lamina_options options = {.cancel = &cancel};
+    OK(lamina_model_new(fake_net_query(LAMINA_ABI_MAJOR), &options, &m, &error));
+    FAILS(lamina_infer(m, only_x, 20, outputs, &error), LAMINA_INTERRUPTED, "cancelled");
+    lamina_model_free(m);
+}
+
+static void test_model_steps_have_the_same_bits(void)
+{
+    lamina_model *whole = new_model(1, false), *staged = new_model(3, true), *halves = new_model(2, false);
+    float a[FAKE_INPUTS + 1], b[FAKE_INPUTS + 1], c[FAKE_INPUTS + 1];
+    for (int i = 0; i < 4; i++) {
+        OK(lamina_train_step(whole, pattern, 7, &error));
+        OK(lamina_train_step(staged, pattern, 7, &error));
+        OK(lamina_gradients(halves, pattern, 7, 0, 1.0f / 7, &error));
+        OK(lamina_update(halves, &error));
+    }
+    /* more than max_batch: gradients accumulate, one update */
+    OK(lamina_train_step(whole, pattern, 20, &error));
+    OK(lamina_train_step(staged, pattern, 20, &error));
+    for (int64_t i = 0; i < 3; i++) {
+        const void *const at[] = {pattern_x + 8 * i * FAKE_INPUTS, pattern_y + 8 * i};
+        OK(lamina_gradients(halves, at, i < 2 ? 8 : 4, i, 1.0f / 20, &error));
+    }
+    OK(lamina_update(halves, &error));
+    get_params(whole, a);
+    get_params(staged, b);
+    get_params(halves, c);
+    CU_ASSERT_EQUAL(memcmp(a, b, sizeof a), 0);
+    CU_ASSERT_EQUAL(memcmp(a, c, sizeof a), 0);
+    int64_t step = 0;
+    OK(lamina_get_tensor(whole, "step", &step, sizeof step, &error));
+    CU_ASSERT_EQUAL(step, 5);
+    CU_ASSERT_EQUAL(lamina_steps(whole), 5);
+    CU_ASSERT_EQUAL(lamina_metric_value(whole, 0), lamina_metric_value(staged, 0));
+    FAILS(lamina_gradients(halves, pattern, 9, 0, 1, &error), LAMINA_BAD_ARG, "expected 1 .. 8, found 9");
+    lamina_model_free(whole);
+    lamina_model_free(staged);
+    lamina_model_free(halves);
+}
+
+static void test_model_metrics_and_rate(void)
+{
+    lamina_model *m = new_model(1, false);
+    CU_ASSERT_TRUE(isnan(lamina_metric_value(m, 0)));
+    CU_ASSERT_TRUE(isnan(lamina_metric_value(m, 1)));
+    OK(lamina_evaluate(m, pattern, 20, &error));
+    double loss = lamina_metric_value(m, 0);
+    OK(lamina_evaluate(m, pattern, 20, &error));
+    CU_ASSERT_DOUBLE_EQUAL(lamina_metric_value(m, 0), loss, 1e-12);
+    lamina_reset_metrics(m);
+    CU_ASSERT_TRUE(isnan(lamina_metric_value(m, 0)));
+    CU_ASSERT_EQUAL(lamina_learning_rate(m), 0.05f);
+    float before[FAKE_INPUTS + 1], after[FAKE_INPUTS + 1];
+    get_params(m, before);
+    lamina_set_learning_rate(m, 0);
+    OK(lamina_train_step(m, pattern, 8, &error));
+    get_params(m, after);
+    CU_ASSERT_EQUAL(memcmp(before, after, sizeof before), 0);
+    lamina_set_learning_rate(m, NAN);
+    CU_ASSERT_EQUAL(lamina_learning_rate(m), 0.05f);
+    lamina_model_free(m);
+}
+
+static void test_net_check(void)
+{
+    lamina_model *m;
+    FAILS(lamina_model_new(fake_net_query(99), NULL, &m, &error), LAMINA_UNSUPPORTED, "recompile");
+    lamina_net other = *fake_net_query(LAMINA_ABI_MAJOR);
+    OK(lamina_net_check(&other, &error));
+    other.abi_major = 7;
+    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.0");
+    SAYS("this runtime has ABI 1.0");
+    SAYS("lamina compile");
+    other = *fake_net_query(LAMINA_ABI_MAJOR);
+    other.struct_size = 8;
+    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "descriptor of 8 bytes");
+    other = *fake_net_query(LAMINA_ABI_MAJOR);
+    other.features = "quantum";
+    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "instruction set 'quantum'");
+#if defined(__x86_64__)
+    other.features = "sse,sse2";
+    OK(lamina_net_check(&other, &error));
+#endif
+    other = *fake_net_query(LAMINA_ABI_MAJOR);
+    const lamina_metric bad = {"loss", LAMINA_METRIC_MEAN, 4, 3, 0};
+    other.metrics = &bad;
+    FAILS(lamina_net_check(&other, &error), LAMINA_UNSUPPORTED, "metric 'loss'");
+    other = *fake_net_query(LAMINA_ABI_MAJOR);
+    other.workspace_worker_bytes = UINT64_MAX / 2;
+    FAILS(lamina_model_new(&other, &(lamina_options){.workers = 3}, &m, &error), LAMINA_NO_MEMORY, "workspace");
+    CU_ASSERT_PTR_NULL(m);
+}
+
+static void test_library_refuses_bad_files(void)
+{
+    lamina_library *l;
+    FAILS(lamina_library_open(path_of("none.so"), &l, &error), LAMINA_IO, "none.so: cannot load");
+    write_file(path_of("a.idx"), small_idx, sizeof small_idx);
+    FAILS(lamina_library_open(path_of("a.idx"), &l, &error), LAMINA_IO, "a.idx: cannot load");
+    Dl_info info;
+    CU_ASSERT_NOT_EQUAL_FATAL(dladdr(dlsym(RTLD_DEFAULT, "json_object"), &info), 0);
+    FAILS(lamina_library_open(info.dli_fname, &l, &error), LAMINA_BAD_FILE, "no symbol lamina_net_query");
+    CU_ASSERT_PTR_NULL(l);
+}
+
+/* ---- safetensors ---- */
+
+static void test_weights_round_trip(void)
+{
+    lamina_model *a = new_model(1, false), *b = new_model(1, false);
+    OK(lamina_train_step(a, pattern, 8, &error));
+    OK(lamina_save_weights(a, path_of("w.st"), &error));
+    OK(lamina_load_weights(b, path_of("w.st"), &error));
+    float p[FAKE_INPUTS + 1], q[FAKE_INPUTS + 1];
+    get_params(a, p);
+    get_params(b, q);
+    CU_ASSERT_EQUAL(memcmp(p, q, sizeof p), 0);
+    OK(lamina_save_weights(b, path_of("v.st"), &error));
+    char x[1024], y[1024];
+    size_t n = read_file(path_of("w.st"), x, sizeof x);
+    CU_ASSERT_EQUAL(read_file(path_of("v.st"), y, sizeof y), n);
+    CU_ASSERT_EQUAL(memcmp(x, y, n), 0);
+    static const char header[] = "{\"dense1.weight\":{\"dtype\":\"F32\",\"shape\":[3,1],\"data_offsets\":[0,12]},"
+                                 "\"dense1.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}";
+    CU_ASSERT_EQUAL(memcmp(x + 8, header, sizeof header - 1), 0);
+    CU_ASSERT_EQUAL(x[0] % 8, 0);
+    CU_ASSERT_EQUAL(n, 8 + (size_t)(unsigned char)x[0] + 16);
+    FAILS(lamina_save_weights(a, path_of("no/folder"), &error), LAMINA_IO, "no/folder: cannot create");
+    FAILS(lamina_save_weights(a, folder, &error), LAMINA_IO, "cannot write");
+    lamina_model_free(a);
+    lamina_model_free(b);
+}
+
+static lamina_status load_text(lamina_model *m, const char *header, size_t data)
+{
+    char file[2048] = {0};
+    size_t length = strlen(header);
+    for (int i = 0; i < 8; i++)
+        file[i] = (char)(length >> (8 * i));
+    memcpy(file + 8, header, length);
+    write_file(path_of("w.st"), file, 8 + length + data);
+    return lamina_load_weights(m, path_of("w.st"), &error);
+}
+
+#define WEIGHT(shape, from, to)                                                                                        \
+    "\"dense1.weight\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]}"
+#define BIAS(from, to) "\"dense1.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" from "," to "]}"
+
+static void test_weights_refuse_bad_files(void)
+{
+    lamina_model *m = new_model(1, false);
+    float before[FAKE_INPUTS + 1], after[FAKE_INPUTS + 1];
+    get_params(m, before);
+    FAILS(lamina_load_weights(m, path_of("none"), &error), LAMINA_IO, "none: cannot open");
+    write_file(path_of("w.st"), "abc", 3);
+    FAILS(lamina_load_weights(m, path_of("w.st"), &error), LAMINA_BAD_FILE, "expected 8 bytes or more, found 3");
+    write_file(path_of("w.st"), "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10);
+    FAILS(lamina_load_weights(m, path_of("w.st"), &error), LAMINA_BAD_FILE, "not a safetensors file, or truncated");
+    FAILS(load_text(m, "{\"a\"", 0), LAMINA_BAD_FILE, "w.st: header, byte");
+    FAILS(load_text(m, "[]", 0), LAMINA_BAD_FILE, "expected a JSON object");
+    FAILS(load_text(m, "{}", 0), LAMINA_BAD_FILE, "tensor 'dense1.weight' of network 'fake' is missing");
+    FAILS(load_text(m, "{" WEIGHT("[3,1]", "0", "12") "," WEIGHT("[3,1]", "0", "12") "}", 16), LAMINA_BAD_FILE,
+          "duplicate");
+    FAILS(load_text(m, "{" WEIGHT("[1,3]", "0", "12") "," BIAS("12", "16") "}", 16), LAMINA_BAD_FILE,
+          "w.st: tensor 'dense1.weight': expected F32[3, 1], found F32[1, 3]");
+    FAILS(load_text(m, "{" WEIGHT("[3,1]", "0", "12") "}", 12), LAMINA_BAD_FILE, "tensor 'dense1.bias'");
+    FAILS(load_text(m, "{" WEIGHT("[3,1]", "0", "12") "," BIAS("12", "16") "}", 15), LAMINA_BAD_FILE,
+          "expected 4 bytes within the file's 15 bytes");
+    FAILS(load_text(m, "{" WEIGHT("[3,1]", "0", "12") "," BIAS("12", "16") "}", 17), LAMINA_BAD_FILE,
+          "expected 16 bytes of data, found 17");
+    FAILS(load_text(m, "{" WEIGHT("[3,1]", "0", "12") "," BIAS("8", "12") "}", 16), LAMINA_BAD_FILE,
+          "expected it at byte");
+    FAILS(load_text(m, "{" WEIGHT("[3,1]", "-4", "8") "," BIAS("12", "16") "}", 16), LAMINA_BAD_FILE,
+          "offsets -4 .. 8");
+    FAILS(load_text(m, "{\"dense9.bias\":{}}", 0), LAMINA_BAD_FILE, "tensor 'dense9.bias': network 'fake' has none");
+    FAILS(load_text(m, "{\"dense1.bias\":3}", 0), LAMINA_BAD_FILE, "expected a dtype, a shape and two data_offsets");
+    get_params(m, after);
+    CU_ASSERT_EQUAL(memcmp(before, after, sizeof before), 0);
+    OK(load_text(m, "{\"__metadata__\":{\"format\":\"pt\"}," BIAS("0", "4") "," WEIGHT("[3,1]", "4", "16") "}  ", 16));
+    get_params(m, after);
+    CU_ASSERT_EQUAL(after[0], 0);
+    lamina_model_free(m);
+}
+
+void add_runtime_model(CU_pSuite s)
+{
+    CU_add_test(s, "model tensors", test_model_tensors);
+    CU_add_test(s, "model infers in pieces", test_model_infers_in_pieces);
+    CU_add_test(s, "model steps have the same bits", test_model_steps_have_the_same_bits);
+    CU_add_test(s, "model metrics and rate", test_model_metrics_and_rate);
+    CU_add_test(s, "net check", test_net_check);
+    CU_add_test(s, "library refuses bad files", test_library_refuses_bad_files);
+    CU_add_test(s, "weights round trip", test_weights_round_trip);
+    CU_add_test(s, "weights refuse bad files", test_weights_refuse_bad_files);
+}
