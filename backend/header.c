@@ -234,24 +234,23 @@ static bool is_infer(const ir_graph *f)
     return strcmp(f->name, "infer") == 0;
 }
 
+static void add_value_comment(header *h, const char *what, const be_value *v)
+{
+    text_printf(h->out, " *   %s %s: %s", what, comment_text(h, v->name), c_type(v->type.dtype));
+    add_shape(h, &v->type);
+    text_add(h->out, "\n");
+}
+
 static void add_function_comment(header *h, const ir_graph *f)
 {
     const be_interface *i = h->interface;
     text_printf(h->out, "\n/* %s\n", meaning_of(f->name));
     for (int n = 0; n < i->input_count; n++)
-        if (takes_input(f, i->inputs[n].name)) {
-            text_printf(h->out, " *   in   %s: %s", comment_text(h, i->inputs[n].name),
-                        c_type(i->inputs[n].type.dtype));
-            add_shape(h, &i->inputs[n].type);
-            text_add(h->out, "\n");
-        }
+        if (takes_input(f, i->inputs[n].name))
+            add_value_comment(h, "in  ", &i->inputs[n]);
     for (int n = 0; n < i->output_count; n++)
-        if (gives_output(f, i->outputs[n].name)) {
-            text_printf(h->out, " *   out  %s: %s", comment_text(h, i->outputs[n].name),
-                        c_type(i->outputs[n].type.dtype));
-            add_shape(h, &i->outputs[n].type);
-            text_add(h->out, "\n");
-        }
+        if (gives_output(f, i->outputs[n].name))
+            add_value_comment(h, "out ", &i->outputs[n]);
     for (int n = 0; n < CALL_FIELDS; n++)
         if (takes_field(f, call_fields[n].name))
             text_printf(h->out, " *   %s: %s\n", call_fields[n].name, call_fields[n].meaning);

@@ -27,12 +27,6 @@ const ir_node *lower_scratch(const lowering *l, int index)
     return NULL;
 }
 
-bool lower_unsupported(const ir_node *n, diag *d, const char *what)
-{
-    diag_error(d, n->loc, "%s: %s is not supported yet", ir_ops[n->op].name, what);
-    return false;
-}
-
 bool lower_check_shapes(const lowering *l, const ir_type *a, const ir_type *b, diag *d)
 {
     for (int i = 0; i < l->region->nresults; i++) {
@@ -48,14 +42,6 @@ bool lower_check_shapes(const lowering *l, const ir_type *a, const ir_type *b, d
 
 /* ---- buffers ---- */
 
-/* The value whose memory an operand is: a reshape is a view. */
-static const ir_node *memory_of(const ir_node *n)
-{
-    while (n->op == IR_RESHAPE)
-        n = n->in[0];
-    return n;
-}
-
 static int input_number(const lowering *l, const ir_node *input)
 {
     for (int i = 0; i < l->region->ninputs; i++)
@@ -66,7 +52,7 @@ static int input_number(const lowering *l, const ir_node *input)
 
 int lower_input_buffer(lowering *l, const ir_node *input)
 {
-    const ir_node *n = memory_of(l->fused->in[input_number(l, input)]);
+    const ir_node *n = ir_memory(l->fused->in[input_number(l, input)]);
     nest_buffer b = {.name = n->symbol ? n->symbol->name : n->name, .dtype = input->type.dtype, .node = n};
     return nest_add_buffer(l->kernel, b);
 }
@@ -101,7 +87,7 @@ int lower_assign_buffer(lowering *l, const ir_node *assign)
 
 const ir_node *lower_halo_of_input(const lowering *l, const ir_node *input)
 {
-    return memory_of(l->fused->in[input_number(l, input)]);
+    return ir_memory(l->fused->in[input_number(l, input)]);
 }
 
 const ir_node *lower_halo_of_result(const lowering *l, int index)

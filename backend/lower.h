@@ -98,6 +98,11 @@ nest_value *lower_extent(lowering *l, int64_t n, bool batch);
 /* Zero the halos of the results; of those with the batch, only for examples from .. to - 1. */
 void lower_zero_halos(lowering *l, nest_value *from, nest_value *to);
 
+/* All of a kernel that is one phase: visit the points of a walk, zero the halos. A task is as many units as come to
+ * plan[0] elements, where the whole work is 'elements' (of an example, if the domain has the batch). */
+void lower_one_phase(lowering *l, const ir_type *domain, const lower_walk *w, int64_t elements, lower_body *body,
+                     void *context);
+
 /* ---- what is asked about a region ---- */
 
 /* Reductions, windows and contractions: what a kernel is built around. */
@@ -109,8 +114,12 @@ int64_t lower_plan(const lowering *l, int index, int64_t fallback);
 const ir_node *lower_scratch(const lowering *l, int index);
 /* Every result and assign has one of the shapes (b may be NULL); else an error. */
 bool lower_check_shapes(const lowering *l, const ir_type *a, const ir_type *b, diag *d);
-/* "... is not supported yet" at n's place; false. */
-bool lower_unsupported(const ir_node *n, diag *d, const char *what);
+/* "... is not supported yet" at n's place; false, which is to be seen from here: checks end in it. */
+static inline bool lower_unsupported(const ir_node *n, diag *d, const char *what)
+{
+    diag_error(d, n->loc, "%s: %s is not supported yet", ir_ops[n->op].name, what);
+    return false;
+}
 
 /* Elementwise operators on values: one or two operands (b NULL), select (the condition may be a scalar), and of i1
  * (NULL stands for true). */

@@ -22,14 +22,6 @@ typedef struct {
     nest_value *leaf;        /* its number; NULL without scratch */
 } sums;
 
-static bool is_listed(const int64_t *list, int count, int64_t x)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i] == x)
-            return true;
-    return false;
-}
-
 static bool find_sums(sums *s, diag *d)
 {
     lowering *l = s->l;
@@ -42,7 +34,7 @@ static bool find_sums(sums *s, diag *d)
             continue;
         int64_t dims[IR_MAX_RANK];
         int count = n->op == IR_REDUCE ? ir_ints(n, "dims", dims) : 0;
-        if (n->op != IR_REDUCE || !is_listed(dims, count, ir_batch_dim(&n->in[0]->type)))
+        if (n->op != IR_REDUCE || !ir_in_list(dims, count, ir_batch_dim(&n->in[0]->type)))
             return lower_unsupported(n, d, "something else than reductions of the batch in their kernel");
         if (s->kept && !ir_shape_equal(s->kept, &n->type))
             return lower_unsupported(n, d, "a second reduction of another shape");
@@ -52,8 +44,8 @@ static bool find_sums(sums *s, diag *d)
         s->kept = &n->type;
         s->reduce[s->count++] = n;
     }
-    return s->count ? lower_check_shapes(l, s->kept, NULL, d)
-                    : lower_unsupported(l->fused, d, "a reduction kernel without reduction");
+    return s->kept ? lower_check_shapes(l, s->kept, NULL, d)
+                   : lower_unsupported(l->fused, d, "a reduction kernel without reduction");
 }
 
 /* ---- a leaf ---- */
@@ -88,7 +80,7 @@ static void walk_reduced(leaf_walk *w, int dim, lower_point *p, nest_value *exam
         return;
     }
     int64_t n = t->dim[dim].n;
-    if (!is_listed(w->dims, w->dim_count, dim) || n == 1) {
+    if (!ir_in_list(w->dims, w->dim_count, dim) || n == 1) {
         if (t->dim[dim].batch)
             p->index[dim] = example;
         walk_reduced(w, dim + 1, p, example);
@@ -115,7 +107,7 @@ static lower_point operand_point(const leaf_walk *w, const lower_point *p)
     int kept = 0;
     q.lane_dim = -1;
     for (int dim = 0; dim < t->rank; dim++)
-        if (!is_listed(w->dims, w->dim_count, dim)) {
+        if (!ir_in_list(w->dims, w->dim_count, dim)) {
             if (kept == p->lane_dim)
                 q.lane_dim = dim;
             q.index[dim] = p->index[kept++];
@@ -219,7 +211,7 @@ static bool operands_take_lanes(const sums *s, int dim)
         int64_t dims[IR_MAX_RANK];
         int count = ir_ints(s->reduce[i], "dims", dims), kept = 0;
         for (int k = 0; k < s->reduce[i]->in[0]->type.rank; k++)
-            if (!is_listed(dims, count, k) && kept++ == dim && !lower_takes_lanes(s->l, s->reduce[i]->in[0], k))
+            if (!ir_in_list(dims, count, k) && kept++ == dim && !lower_takes_lanes(s->l, s->reduce[i]->in[0], k))
                 return false;
     }
     return true;

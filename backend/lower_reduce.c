@@ -94,10 +94,7 @@ typedef struct {
 
 static bool is_reduced(const reduction *r, int dim)
 {
-    for (int i = 0; i < r->count; i++)
-        if (r->dims[i] == dim)
-            return true;
-    return false;
+    return ir_in_list(r->dims, r->count, dim);
 }
 
 /* The operand at element i of the reduced ones, counted row-major. */
@@ -276,16 +273,10 @@ bool lower_reduce(lowering *l, diag *d)
             walk.lane_dim = -1;
     if (walk.lane_dim < 0)
         walk.lanes = 1;
-    int64_t units = lower_walk_units(domain, &walk), elements = lower_plan(l, 0, 16384), work = 1;
-    bool batch = ir_batch_dim(domain) >= 0;
+    int64_t elements = 1;
     for (const ir_node *n = l->region->first; n; n = n->next)
         if (n->op == IR_REDUCE)
-            work = ir_static_count(&n->in[0]->type) / (batch ? 1 : units);
-    nest_tasks tasks = {.n = units, .chunk = elements / work > 1 ? elements / work : 1, .inner = 1, .batch = batch};
-    nest_value *from, *to;
-    lower_phase(l, 0, tasks);
-    lower_share(l, tasks, &from, &to, NULL);
-    lower_each(l, domain, &walk, from, to, reduce_point, (void *)domain);
-    lower_zero_halos(l, from, to);
+            elements = ir_static_count(&n->in[0]->type);
+    lower_one_phase(l, domain, &walk, elements, reduce_point, (void *)domain);
     return true;
 }

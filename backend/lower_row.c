@@ -319,14 +319,6 @@ bool lower_row(lowering *l, diag *d)
         r->length *= r->full->dim[i].n;
     r->by_element = !takes_vectors(r);
     lower_walk walk = {.lane_dim = -1, .lanes = 1};
-    int64_t units = lower_walk_units(r->row, &walk), elements = lower_plan(l, 0, 16384);
-    bool batch = ir_batch_dim(r->row) >= 0;
-    int64_t work = ir_static_count(r->full) / (batch ? 1 : units);
-    nest_tasks tasks = {.n = units, .chunk = elements / work > 1 ? elements / work : 1, .inner = 1, .batch = batch};
-    nest_value *from, *to;
-    lower_phase(l, 0, tasks);
-    lower_share(l, tasks, &from, &to, NULL);
-    lower_each(l, r->row, &walk, from, to, do_row, r);
-    lower_zero_halos(l, from, to);
+    lower_one_phase(l, r->row, &walk, ir_static_count(r->full), do_row, r);
     return true;
 }

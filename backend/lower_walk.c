@@ -388,3 +388,17 @@ void lower_zero_halos(lowering *l, nest_value *from, nest_value *to)
             zero_halo(l, &l->region->results[i]->type, halo_of, lower_result_buffer(l, i), from, to);
     }
 }
+
+void lower_one_phase(lowering *l, const ir_type *domain, const lower_walk *w, int64_t elements, lower_body *body,
+                     void *context)
+{
+    bool batch = ir_batch_dim(domain) >= 0;
+    int64_t units = lower_walk_units(domain, w), most = lower_plan(l, 0, 16384);
+    int64_t work = elements / (batch ? 1 : units);
+    nest_tasks tasks = {.n = units, .chunk = most / work > 1 ? most / work : 1, .inner = 1, .batch = batch};
+    nest_value *from, *to;
+    lower_phase(l, 0, tasks);
+    lower_share(l, tasks, &from, &to, NULL);
+    lower_each(l, domain, w, from, to, body, context);
+    lower_zero_halos(l, from, to);
+}

@@ -233,14 +233,6 @@ bool lower_window(lowering *l, diag *d)
     for (int i = 0; i < domain->rank; i++)
         if (domain->dim[i].n > 1 && !domain->dim[i].batch && takes_lanes(l, i, &roots))
             walk = (lower_walk){.lane_dim = i, .lanes = l->kernel->target->vector};
-    bool batch = ir_batch_dim(domain) >= 0;
-    int64_t units = lower_walk_units(domain, &walk), work = ir_static_count(domain) / (batch ? 1 : units);
-    int64_t elements = lower_plan(l, 0, 16384);
-    nest_tasks tasks = {.n = units, .chunk = elements / work > 1 ? elements / work : 1, .inner = 1, .batch = batch};
-    nest_value *from, *to;
-    lower_phase(l, 0, tasks);
-    lower_share(l, tasks, &from, &to, NULL);
-    lower_each(l, domain, &walk, from, to, window_point, (void *)domain);
-    lower_zero_halos(l, from, to);
+    lower_one_phase(l, domain, &walk, ir_static_count(domain), window_point, (void *)domain);
     return true;
 }

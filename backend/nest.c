@@ -372,16 +372,6 @@ static bool same_buffer(const nest_buffer *a, const nest_buffer *b)
     return a->node && a->node == b->node;
 }
 
-static void grow_buffers(nest_kernel *k)
-{
-    int capacity = k->buffer_capacity ? 2 * k->buffer_capacity : 8;
-    nest_buffer *more = arena_new_array(k->mem, nest_buffer, (size_t)capacity);
-    if (k->nbuffers)
-        memcpy(more, k->buffers, (size_t)k->nbuffers * sizeof *more);
-    k->buffers = more;
-    k->buffer_capacity = capacity;
-}
-
 int nest_add_buffer(nest_kernel *k, nest_buffer b)
 {
     for (int i = 0; i < k->nbuffers; i++)
@@ -389,8 +379,7 @@ int nest_add_buffer(nest_kernel *k, nest_buffer b)
             k->buffers[i].written |= b.written;
             return i;
         }
-    if (k->nbuffers == k->buffer_capacity)
-        grow_buffers(k);
+    k->buffers = arena_grown(k->mem, k->buffers, (size_t)k->nbuffers, sizeof *k->buffers);
     k->buffers[k->nbuffers] = b;
     return k->nbuffers++;
 }

@@ -91,7 +91,7 @@ typedef struct nest_kernel {
     const ir_node *node;
     const ir_target *target;
     nest_buffer *buffers;
-    int32_t nbuffers, buffer_capacity;
+    int32_t nbuffers;
     nest_phase phase[2];
     int32_t nphases;
     /* building: where new values go */

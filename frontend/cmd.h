@@ -35,6 +35,12 @@ int cmd_parse(const cmd_syntax *syntax, int argc, char **argv, const char **word
 /* Print what d holds on stderr; EXIT_INVALID if it holds errors, else EXIT_OK. */
 int cmd_report(const diag *d, bool remarks);
 
+/* What a subcommand does with its file once its options are read. False: it failed, perhaps without an error in d. */
+typedef bool cmd_work(const char *path, const void *options, arena *mem, diag *d);
+
+/* Do it, with memory and messages that end with it, and report; the exit code. */
+int cmd_run(cmd_work *work, const char *path, const void *options, bool remarks);
+
 /* ---- from a file to a module ---- */
 
 typedef struct {

@@ -2,6 +2,15 @@
 #include "frontend/cmd.h"
 #include <stdio.h>
 
+static bool check(const char *path, const void *options, arena *mem, diag *d)
+{
+    fe_network *net;
+    ir_module *m = cmd_load(path, options, mem, &net, d);
+    bool ok = m && cmd_run_passes(m, options, d);
+    ir_module_free(m);
+    return ok;
+}
+
 int cmd_check(int argc, char **argv)
 {
     cmd_build b = {0};
@@ -12,15 +21,5 @@ int cmd_check(int argc, char **argv)
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
     if (code >= 0)
         return code;
-    arena *mem = arena_new();
-    diag *d = diag_new();
-    fe_network *net;
-    ir_module *m = cmd_load(path, &b, mem, &net, d);
-    if (m)
-        cmd_run_passes(m, &b, d);
-    code = cmd_report(d, b.remarks);
-    ir_module_free(m);
-    diag_free(d);
-    arena_free(mem);
-    return code;
+    return cmd_run(check, path, &b, b.remarks);
 }

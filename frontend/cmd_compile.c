@@ -11,6 +11,12 @@ typedef struct {
     bool header; /* a header goes beside it */
 } emit_kind;
 
+typedef struct {
+    cmd_build build;
+    const char *output, *emit; /* output NULL: NAME and the kind's ending */
+    bool debug;
+} compile_options;
+
 static const emit_kind kinds[] = {{"so", BE_SO, ".so", true},     {"archive", BE_ARCHIVE, ".a", true},
                                   {"obj", BE_OBJECT, ".o", true}, {"llvm", BE_LLVM, ".ll", false},
                                   {"asm", BE_ASM, ".s", false},   {"header", BE_HEADER, ".h", false}};
@@ -39,12 +45,12 @@ static const char *beside(arena *mem, const char *path, const char *ending)
     return arena_printf(mem, "%.*s%s", (int)length, path, ending);
 }
 
-static bool write_outputs(const ir_module *m, const emit_kind *kind, const char *output, const cmd_build *b, bool debug,
-                          arena *mem, diag *d)
+static bool write_outputs(const ir_module *m, const emit_kind *kind, const compile_options *o, arena *mem, diag *d)
 {
     text timing = {0};
-    be_options o = {kind->kind, output, debug, b->time_passes ? &timing : NULL};
-    bool ok = be_compile(m, &o, d);
+    const char *output = o->output ? o->output : arena_printf(mem, "%s%s", m->name, kind->ending);
+    be_options library = {kind->kind, output, o->debug, o->build.time_passes ? &timing : NULL};
+    bool ok = be_compile(m, &library, d);
     if (ok && kind->header) {
         be_options header = {BE_HEADER, beside(mem, output, ".h"), false, NULL};
         ok = be_compile(m, &header, d);
@@ -54,25 +60,23 @@ static bool write_outputs(const ir_module *m, const emit_kind *kind, const char 
     return ok;
 }
 
-static bool compile(const char *path, const char *output, const char *emit, bool debug, const cmd_build *b, arena *mem,
-                    diag *d)
+static bool compile(const char *path, const void *options, arena *mem, diag *d)
 {
+    const compile_options *o = options;
     fe_network *net;
-    bool ir = !strcmp(emit, "ir");
-    const emit_kind *kind = ir ? NULL : find_kind(emit, d);
+    bool ir = !strcmp(o->emit, "ir");
+    const emit_kind *kind = ir ? NULL : find_kind(o->emit, d);
     if (!ir && !kind)
         return false;
-    ir_module *m = cmd_load(path, b, mem, &net, d);
-    bool ok = m && cmd_run_passes(m, b, d);
+    ir_module *m = cmd_load(path, &o->build, mem, &net, d);
+    bool ok = m && cmd_run_passes(m, &o->build, d);
     if (ok && ir) {
         text out = {0};
-        ir_print(m, b->dump_locations, &out);
+        ir_print(m, o->build.dump_locations, &out);
         fputs(text_get(&out), stdout);
         text_free(&out);
     } else if (ok) {
-        if (!output)
-            output = arena_printf(mem, "%s%s", m->name, kind->ending);
-        ok = write_outputs(m, kind, output, b, debug, mem, d);
+        ok = write_outputs(m, kind, o, mem, d);
     }
     ir_module_free(m);
     return ok;
@@ -80,15 +84,13 @@ static bool compile(const char *path, const char *output, const char *emit, bool
 
 int cmd_compile(int argc, char **argv)
 {
-    cmd_build b = {0};
-    const char *output = NULL, *emit = "so";
-    bool debug = false;
+    compile_options o = {.emit = "so"};
     const cmd_option options[] = {
-        {"o", "FILE", "where the library goes (default: NAME.so); its header NAME.h goes beside it", NULL, &output,
+        {"o", "FILE", "where the library goes (default: NAME.so); its header NAME.h goes beside it", NULL, &o.output,
          NULL, 0, 0},
-        {"emit", "KIND", "so, archive, obj, llvm, asm, header or ir (to stdout)", NULL, &emit, NULL, 0, 0},
-        {"g", NULL, "debug information that points at the YAML", &debug, NULL, NULL, 0, 0},
-        CMD_BUILD_OPTIONS(b),
+        {"emit", "KIND", "so, archive, obj, llvm, asm, header or ir (to stdout)", NULL, &o.emit, NULL, 0, 0},
+        {"g", NULL, "debug information that points at the YAML", &o.debug, NULL, NULL, 0, 0},
+        CMD_BUILD_OPTIONS(o.build),
         {0}};
     const cmd_syntax syntax = {"compile", "lamina compile NET.yaml [-o FILE] [options]",
                                "Compiles a network (YAML or IR text) to a shared object and a C header.", options};
@@ -96,11 +98,5 @@ int cmd_compile(int argc, char **argv)
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
     if (code >= 0)
         return code;
-    arena *mem = arena_new();
-    diag *d = diag_new();
-    bool ok = compile(path, output, emit, debug, &b, mem, d);
-    code = cmd_report(d, b.remarks);
-    diag_free(d);
-    arena_free(mem);
-    return ok ? code : code == EXIT_OK ? EXIT_FAILED : code;
+    return cmd_run(compile, path, &o, o.build.remarks);
 }

@@ -4,20 +4,26 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool dump(const char *path, const char *after, const cmd_build *b, arena *mem, diag *d)
+typedef struct {
+    cmd_build build;
+    const char *after;
+} dump_options;
+
+static bool dump(const char *path, const void *options, arena *mem, diag *d)
 {
+    const dump_options *o = options;
     fe_network *net;
-    ir_module *m = cmd_load(path, b, mem, &net, d);
+    ir_module *m = cmd_load(path, &o->build, mem, &net, d);
     if (!m)
         return false;
-    bool lower = after && !strcmp(after, "lower");
+    bool lower = o->after && !strcmp(o->after, "lower");
     text out = {0};
-    pass_options o = {.disabled = b->disabled, .stop_after = lower ? NULL : after};
-    bool ok = !after || passes_run(m, &o, d);
+    pass_options until = {.disabled = o->build.disabled, .stop_after = lower ? NULL : o->after};
+    bool ok = !o->after || passes_run(m, &until, d);
     if (ok && lower)
         ok = be_print_nests(m, &out, d);
     else if (ok)
-        ir_print(m, b->dump_locations, &out);
+        ir_print(m, o->build.dump_locations, &out);
     if (ok)
         fputs(text_get(&out), stdout);
     text_free(&out);
@@ -27,12 +33,11 @@ static bool dump(const char *path, const char *after, const cmd_build *b, arena 
 
 int cmd_dump(int argc, char **argv)
 {
-    cmd_build b = {0};
-    const char *after = NULL;
+    dump_options o = {0};
     const cmd_option options[] = {{"after", "PASS",
                                    "run the passes up to this one (or lower: print loop nests); default: none", NULL,
-                                   &after, NULL, 0, 0},
-                                  CMD_BUILD_OPTIONS(b),
+                                   &o.after, NULL, 0, 0},
+                                  CMD_BUILD_OPTIONS(o.build),
                                   {0}};
     const cmd_syntax syntax = {"dump", "lamina dump NET [--after=PASS] [options]",
                                "Prints the IR of a network (YAML or IR text). What it prints can be read back.",
@@ -41,11 +46,5 @@ int cmd_dump(int argc, char **argv)
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
     if (code >= 0)
         return code;
-    arena *mem = arena_new();
-    diag *d = diag_new();
-    bool ok = dump(path, after, &b, mem, d);
-    code = cmd_report(d, b.remarks);
-    diag_free(d);
-    arena_free(mem);
-    return ok ? code : code == EXIT_OK ? EXIT_FAILED : code;
+    return cmd_run(dump, path, &o, o.build.remarks);
 }

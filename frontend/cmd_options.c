@@ -121,3 +121,14 @@ int cmd_report(const diag *d, bool remarks)
     text_free(&out);
     return diag_errors(d) ? EXIT_INVALID : EXIT_OK;
 }
+
+int cmd_run(cmd_work *work, const char *path, const void *options, bool remarks)
+{
+    arena *mem = arena_new();
+    diag *d = diag_new();
+    bool ok = work(path, options, mem, d);
+    int code = cmd_report(d, remarks);
+    diag_free(d);
+    arena_free(mem);
+    return ok || code != EXIT_OK ? code : EXIT_FAILED;
+}

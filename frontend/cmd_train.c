@@ -210,9 +210,9 @@ static bool save(session *s, const lamina_checkpoint *at)
 static bool print_test(session *s)
 {
     lamina_error e;
-    double values[64];
     const lamina_net *compiled = lamina_library_net(s->loaded);
-    if (!s->test || compiled->metric_count > 64)
+    double *values = arena_new_array(s->mem, double, (size_t)compiled->metric_count);
+    if (!s->test)
         return true;
     if (lamina_evaluate_dataset(s->model, s->test, values, &e) != LAMINA_OK)
         return fail(s, &e);

@@ -160,9 +160,10 @@ static outcome read_bool(fe_reader *r, const fe_yaml *y, fe_option *o)
 static outcome read_two(const fe_yaml *y, double low, int64_t value[2])
 {
     if (y->kind != FE_LIST) {
-        outcome done = read_whole(y, low, MOST_COUNT, &value[0]);
+        if (read_whole(y, low, MOST_COUNT, &value[0]) != READ)
+            return MISMATCH;
         value[1] = value[0];
-        return done;
+        return READ;
     }
     if (y->count != 2 || read_whole(y->item[0], low, MOST_COUNT, &value[0]) != READ)
         return MISMATCH;

@@ -63,15 +63,9 @@ static bool next(loader *l, yaml_event_t *e)
     return false;
 }
 
-/* 'list' with room for one more; its capacity is the next power of two from its count. */
 static fe_yaml **grown(arena *mem, fe_yaml **list, int count)
 {
-    if (count & (count - 1))
-        return list;
-    fe_yaml **more = arena_new_array(mem, fe_yaml *, count ? 2 * (size_t)count : 1);
-    if (count)
-        memcpy(more, list, (size_t)count * sizeof *list);
-    return more;
+    return arena_grown(mem, list, (size_t)count, sizeof *list);
 }
 
 static void add_anchor(loader *l, const yaml_char_t *name, fe_yaml *node)

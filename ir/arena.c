@@ -74,6 +74,18 @@ void *arena_array(arena *a, size_t count, size_t size)
     return p;
 }
 
+void *arena_grown(arena *a, void *list, size_t count, size_t size)
+{
+    if (count & (count - 1))
+        return list;
+    if (count > SIZE_MAX / 2)
+        out_of_memory();
+    void *more = arena_array(a, count ? 2 * count : 1, size);
+    if (count)
+        memcpy(more, list, count * size);
+    return more;
+}
+
 char *arena_strndup(arena *a, const char *s, size_t n)
 {
     char *copy = arena_array(a, n + 1, 1);

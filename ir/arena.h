@@ -17,6 +17,10 @@ void *arena_array(arena *a, size_t count, size_t size);
 #define arena_new_array(a, type, count) ((type *)arena_array((a), (count), sizeof(type)))
 #define arena_make(a, type) ((type *)arena_array((a), 1, sizeof(type)))
 
+/* 'list', of 'count' objects, with room for one more. It moves where the count is a power of two, its capacity then:
+ * only for lists that grow by this alone. NULL is the empty list. */
+void *arena_grown(arena *a, void *list, size_t count, size_t size);
+
 char *arena_strdup(arena *a, const char *s);
 char *arena_strndup(arena *a, const char *s, size_t n);
 char *arena_printf(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -155,3 +155,11 @@ int ir_ints(const ir_node *n, const char *name, int64_t out[IR_MAX_RANK])
         out[i] = (int64_t)a->number[i];
     return count;
 }
+
+bool ir_in_list(const int64_t *list, int count, int64_t x)
+{
+    for (int i = 0; i < count; i++)
+        if (list[i] == x)
+            return true;
+    return false;
+}

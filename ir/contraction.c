@@ -28,9 +28,7 @@ const ir_node *affine_memory(const ir_node *input)
     for (int i = 0; g->owner && i < g->ninputs; i++)
         if (g->inputs[i] == input)
             n = g->owner->in[i];
-    while (n->op == IR_RESHAPE)
-        n = n->in[0];
-    return n;
+    return ir_memory(n);
 }
 
 static void view_broadcast(const ir_node *n, const affine_view *x, affine_view *out)
@@ -139,14 +137,6 @@ static void add_contracted(contraction *c, arena *mem, int lhs, int rhs)
 
 /* ---- dot_general ---- */
 
-static bool is_in(const int64_t *list, int count, int64_t x)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i] == x)
-            return true;
-    return false;
-}
-
 static void describe_dot(contraction *c, arena *mem)
 {
     ir_dot dot;
@@ -155,10 +145,10 @@ static void describe_dot(contraction *c, arena *mem)
     for (int i = 0; i < dot.lhs_batch_count; i++)
         add_free(c, (int)dot.lhs_batch[i], (int)dot.rhs_batch[i], dim++);
     for (int i = 0; i < c->node->in[0]->type.rank; i++)
-        if (!is_in(dot.lhs_batch, dot.lhs_batch_count, i) && !is_in(dot.lhs_contract, dot.contract_count, i))
+        if (!ir_in_list(dot.lhs_batch, dot.lhs_batch_count, i) && !ir_in_list(dot.lhs_contract, dot.contract_count, i))
             add_free(c, i, -1, dim++);
     for (int i = 0; i < c->node->in[1]->type.rank; i++)
-        if (!is_in(dot.rhs_batch, dot.lhs_batch_count, i) && !is_in(dot.rhs_contract, dot.contract_count, i))
+        if (!ir_in_list(dot.rhs_batch, dot.lhs_batch_count, i) && !ir_in_list(dot.rhs_contract, dot.contract_count, i))
             add_free(c, -1, i, dim++);
     for (int i = 0; i < dot.contract_count; i++)
         add_contracted(c, mem, (int)dot.lhs_contract[i], (int)dot.rhs_contract[i]);
@@ -254,7 +244,10 @@ static void add_class(contraction *c, arena *mem, const ir_conv *v, int64_t part
 {
     for (int i = 0; i < c->nspatial; i++) {
         contraction_spatial *s = &c->spatial[i];
-        int64_t classes = classes_of(s), step = class_step(s), first = s->interior + part % classes;
+        int64_t classes = classes_of(s), step = class_step(s);
+        if (classes < 1)
+            ir_bug("convolution: a class of outputs without an interior");
+        int64_t first = s->interior + part % classes;
         part /= classes;
         s->axis = c->naxes;
         add_axis(c, (contraction_axis){.n = (s->interior_end - 1 - first) / step + 1,

@@ -63,10 +63,11 @@ static double tile_time(int64_t rows, int64_t vectors)
  * tiles of 4 and 1. */
 static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, int64_t vectors)
 {
-    double time = (double)(total / rows) * tile_time(rows * inner, vectors);
-    int64_t left = total % rows;
+    int64_t tiles = total / rows, left = total % rows;
+    double time = (double)tiles * tile_time(rows * inner, vectors);
     if (batch && rows > 4) {
-        time += (double)(left / 4) * tile_time(4 * inner, vectors);
+        tiles = left / 4;
+        time += (double)tiles * tile_time(4 * inner, vectors);
         left %= 4;
     }
     if (batch)
@@ -92,8 +93,8 @@ static double choose_tile(const contraction *c, const ir_target *t, int64_t max_
     double best = 0;
     for (int64_t vectors = 1; vectors <= 6 && vectors <= columns; vectors++)
         for (int64_t rows = 1; rows <= total && fits_registers(t, rows * inner, vectors); rows++) {
-            int64_t left = columns % vectors;
-            double time = (double)(columns / vectors) * rows_time(total, batch, rows, inner, vectors);
+            int64_t tiles = columns / vectors, left = columns % vectors;
+            double time = (double)tiles * rows_time(total, batch, rows, inner, vectors);
             if (left)
                 time += rows_time(total, batch, rows, inner, left);
             if (best == 0 || time < best * 0.999) {

@@ -50,7 +50,11 @@ static void add(diag *d, diag_kind kind, src_loc at, const char *format, va_list
     m->at = at;
     if (at.file)
         m->at.file = arena_strdup(d->mem, at.file);
-    m->words = arena_strdup(d->mem, text_get(&words));
+    char *kept = arena_strdup(d->mem, text_get(&words));
+    for (char *c = kept; *c; c++) /* a message is one line, and obeyed by no terminal */
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
+    m->words = kept;
     text_free(&words);
     *d->last = m;
     d->last = &m->next;

@@ -132,23 +132,12 @@ static ir_node *make_node(ir_graph *g, ir_op op, ir_type type)
     return n;
 }
 
-/* 'list' with room for one more; its capacity is the next power of two from its count. */
-static void *grown(arena *mem, void *list, int32_t count, size_t size)
-{
-    if (count && (count & (count - 1)))
-        return list;
-    void *more = arena_array(mem, count ? 2 * (size_t)count : 1, size);
-    if (count)
-        memcpy(more, list, (size_t)count * size);
-    return more;
-}
-
 ir_node *ir_input_new(ir_graph *g, const char *name, ir_type type)
 {
     arena *mem = g->module->mem;
     ir_node *n = make_node(g, IR_INPUT, type);
     n->name = copy_or_null(mem, name);
-    g->inputs = grown(mem, g->inputs, g->ninputs, sizeof *g->inputs);
+    g->inputs = arena_grown(mem, g->inputs, (size_t)g->ninputs, sizeof *g->inputs);
     g->inputs[g->ninputs++] = n;
     return n;
 }
@@ -156,8 +145,8 @@ ir_node *ir_input_new(ir_graph *g, const char *name, ir_type type)
 void ir_result_add(ir_graph *g, const char *name, ir_node *value)
 {
     arena *mem = g->module->mem;
-    g->results = grown(mem, g->results, g->nresults, sizeof *g->results);
-    g->result_names = grown(mem, g->result_names, g->nresults, sizeof *g->result_names);
+    g->results = arena_grown(mem, g->results, (size_t)g->nresults, sizeof *g->results);
+    g->result_names = arena_grown(mem, g->result_names, (size_t)g->nresults, sizeof *g->result_names);
     g->results[g->nresults] = value;
     g->result_names[g->nresults++] = copy_or_null(mem, name);
 }
@@ -307,4 +296,17 @@ ir_node *ir_region_result(ir_node *n, int index)
     ir_node *r = ir_node_new(g, IR_RESULT, &n, 1, n->region->results[index]->type);
     ir_set_int(r, "index", index);
     return r;
+}
+
+const ir_node *ir_memory(const ir_node *n)
+{
+    while (n->op == IR_RESHAPE)
+        n = n->in[0];
+    return n;
+}
+
+const ir_symbol *ir_memory_symbol(const ir_node *n)
+{
+    n = ir_memory(n);
+    return n->op == IR_PARAM || n->op == IR_STATE ? n->symbol : NULL;
 }

@@ -146,7 +146,7 @@ bool rule_word(const ir_node *n, const char *name, const char *words, diag *d)
 
 bool rule_leaf(const ir_node *n, bool wanted, diag *d)
 {
-    int64_t leaf;
+    int64_t leaf = 0;
     if (!ir_attr_find(n->attrs, "leaf"))
         return !wanted || rule_error(n, d, "a sum over the batch must have leaf = [8], found none");
     if (!wanted)

@@ -224,6 +224,8 @@ ir_node *ir_clone_node(ir_graph *g, const ir_node *n, ir_node **map);
 ir_graph *ir_clone_graph(const ir_graph *g, const char *new_name);
 /* The value that is result 'index' of region operator n: n itself or a `result` node at g's cursor. */
 ir_node *ir_region_result(ir_node *n, int index);
+const ir_node *ir_memory(const ir_node *n);          /* the value whose memory n is: a reshape is a view */
+const ir_symbol *ir_memory_symbol(const ir_node *n); /* the param or state whose memory n is, or NULL */
 
 /* Attributes of a node; the getters with a default allow absence, the others call ir_bug. */
 void ir_set_word(ir_node *n, const char *name, const char *word);
@@ -234,6 +236,7 @@ const char *ir_word(const ir_node *n, const char *name);
 bool ir_word_is(const ir_node *n, const char *name, const char *word); /* false if absent */
 int64_t ir_int(const ir_node *n, const char *name, int64_t fallback);
 int ir_ints(const ir_node *n, const char *name, int64_t out[IR_MAX_RANK]); /* how many; 0 if absent */
+bool ir_in_list(const int64_t *list, int count, int64_t x);
 
 /* ---- rules ---- */
 

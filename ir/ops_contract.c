@@ -64,14 +64,6 @@ static char *at(eval_mode mode, const eval_tensor *t, int64_t index)
     return (char *)t->data + index * element_size(mode, IR_F32);
 }
 
-static bool is_listed(const int64_t *list, int count, int dim)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i] == dim)
-            return true;
-    return false;
-}
-
 /* ---- dot_general ---- */
 
 static bool same_dim(ir_dim a, ir_dim b)
@@ -105,8 +97,8 @@ static bool check_dot_dims(const ir_node *n, ir_dot *dot, diag *d)
                           "expected as many dimensions on both sides, found %d and %d to batch, %d and %d to contract",
                           dot->lhs_batch_count, rhs_batch_count, dot->contract_count, rhs_contract_count);
     for (int i = 0; i < dot->contract_count; i++)
-        if (is_listed(dot->lhs_batch, rhs_batch_count, (int)dot->lhs_contract[i]) ||
-            is_listed(dot->rhs_batch, rhs_batch_count, (int)dot->rhs_contract[i]))
+        if (ir_in_list(dot->lhs_batch, rhs_batch_count, dot->lhs_contract[i]) ||
+            ir_in_list(dot->rhs_batch, rhs_batch_count, dot->rhs_contract[i]))
             return rule_error(n, d, "expected a dimension to be batched or contracted, found both for pair %d", i);
     return true;
 }
@@ -117,7 +109,7 @@ static int free_dims(const ir_type *t, const int64_t *batch, int batch_count, co
 {
     int count = 0;
     for (int i = 0; i < t->rank; i++)
-        if (!is_listed(batch, batch_count, i) && !is_listed(contract, contract_count, i))
+        if (!ir_in_list(batch, batch_count, i) && !ir_in_list(contract, contract_count, i))
             out[count++] = i;
     return count;
 }
@@ -358,7 +350,7 @@ static tap tap_at(const conv_walk *k, const int64_t *place, int64_t position, in
 {
     tap found = TAP_ELEMENT;
     *offset = 0;
-    for (int i = k->v.spatial - 1; i >= 0; i--) {
+    for (int i = k->v.spatial; i-- > 0;) {
         int64_t size = k->w->dim[k->v.rhs[2 + i]].n, dilation = k->v.lhs_dilation[i];
         int64_t at = place[i] * k->v.stride[i] - k->v.low[i] + position % size * k->v.rhs_dilation[i];
         int dim = (int)k->v.lhs[2 + i];

@@ -81,13 +81,13 @@ void eval_iota(eval_context *c, const ir_node *n, const eval_tensor *const *in, 
     int dim = (int)ir_int(n, "dim", 0);
     ir_dim along = out->type.dim[dim];
     loop_strides s = strides_of(&out->type);
-    int64_t total = ir_count(&out->type, c->batch);
+    int64_t total = ir_count(&out->type, c->batch), example = ir_static_count(&out->type);
     (void)in;
     for (int64_t i = 0; i < total; i++) {
         elements e;
         int64_t index = i / s.at[1 + dim] % along.n;
         if (along.batch)
-            index += i / s.at[0] * along.n;
+            index += i / example * along.n;
         if (ir_dtype_is_float(out->type.dtype))
             e.real[0] = (double)index;
         else

@@ -11,7 +11,7 @@ typedef struct scope scope;
 struct scope { /* values by name, of one graph */
     const char **name;
     ir_node **value;
-    size_t count, capacity;
+    size_t count;
 };
 
 enum { MOST_DEPTH = 16 }; /* of regions */
@@ -308,18 +308,8 @@ static void define(parser *p, scope *s, const char *value_name, ir_node *n, src_
 {
     if (!p->failed && find_value(s, value_name))
         FAIL(p, at, "value '%%%s' is defined twice", value_name);
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 32;
-        const char **names = arena_new_array(p->m->mem, const char *, capacity);
-        ir_node **values = arena_new_array(p->m->mem, ir_node *, capacity);
-        for (size_t i = 0; i < s->count; i++) {
-            names[i] = s->name[i];
-            values[i] = s->value[i];
-        }
-        s->name = names;
-        s->value = values;
-        s->capacity = capacity;
-    }
+    s->name = arena_grown(p->m->mem, s->name, s->count, sizeof *s->name);
+    s->value = arena_grown(p->m->mem, s->value, s->count, sizeof *s->value);
     s->name[s->count] = value_name;
     s->value[s->count++] = n;
     if (!isdigit((unsigned char)value_name[0]))

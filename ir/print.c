@@ -19,7 +19,7 @@ typedef struct {
     arena *mem;
     int32_t next_number;
     const char **taken; /* names used in this function */
-    size_t ntaken, taken_capacity;
+    size_t ntaken;
 } printer;
 
 /* Fewest digits that read back as the same number: as the same f32 where that is all the reader keeps. */
@@ -123,14 +123,7 @@ static bool is_taken(const printer *p, const char *name)
 
 static void take(printer *p, const char *name)
 {
-    if (p->ntaken == p->taken_capacity) {
-        size_t capacity = p->taken_capacity ? 2 * p->taken_capacity : 32;
-        const char **more = arena_new_array(p->mem, const char *, capacity);
-        for (size_t i = 0; i < p->ntaken; i++)
-            more[i] = p->taken[i];
-        p->taken = more;
-        p->taken_capacity = capacity;
-    }
+    p->taken = arena_grown(p->mem, p->taken, p->ntaken, sizeof *p->taken);
     p->taken[p->ntaken++] = name;
 }
 

@@ -210,20 +210,12 @@ static bool verify_graph(ir_graph *g, diag *d)
 
 /* ---- rule 6 ---- */
 
-/* The symbol whose memory a value is: a param or state read, or a reshape of one. */
-static const ir_symbol *memory_of(const ir_node *n)
-{
-    while (n->op == IR_RESHAPE)
-        n = n->in[0];
-    return n->op == IR_PARAM || n->op == IR_STATE ? n->symbol : NULL;
-}
-
 static bool verify_assign(const ir_node *assign, const ir_node *top, diag *d)
 {
     const ir_symbol *y = assign->symbol;
     for (const ir_node *n = top->next; n; n = n->next) {
         for (int i = 0; i < n->nin; i++)
-            if (memory_of(n->in[i]) == y) {
+            if (ir_memory_symbol(n->in[i]) == y) {
                 diag_error(d, n->loc, "%s: reads the value of @%s on entry after it was assigned", ir_ops[n->op].name,
                            y->name);
                 return false;
@@ -239,7 +231,7 @@ static bool verify_assign(const ir_node *assign, const ir_node *top, diag *d)
             }
     }
     for (int i = 0; i < top->graph->nresults; i++)
-        if (memory_of(top->graph->results[i]) == y) {
+        if (ir_memory_symbol(top->graph->results[i]) == y) {
             diag_error(d, top->loc, "assign: the function returns the value of @%s on entry", y->name);
             return false;
         }

@@ -11,6 +11,7 @@
  * Needs:  composites and minimize as the frontend writes them.     Keeps:  forward nodes, their order and bits.
  * Breaks: nothing.       Leaves no minimize, composite or stop_gradient. */
 #include "passes/grad.h"
+#include "passes/labels.h"
 #include "passes/passes.h"
 #include <string.h>
 
@@ -35,11 +36,11 @@ static const ir_symbol *param_behind(const ir_node *x)
     return x->op == IR_PARAM ? x->symbol : NULL;
 }
 
-/* "dense1" of "dense1.forward" or "dense1.weight", "stage.head.dense1" of "stage.head.dense1.weight". */
+/* A name without a role is a layer's own. */
 static const char *layer_of(arena *mem, const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    return dot ? arena_strndup(mem, name, (size_t)(dot - name)) : name;
+    const char *layer = label_layer(mem, name);
+    return layer ? layer : name;
 }
 
 static const char *role_label(const grad *g, const ir_node *x)
@@ -50,8 +51,8 @@ static const char *role_label(const grad *g, const ir_node *x)
     if (!layer)
         return NULL;
     if (p) {
-        const char *dot = strrchr(p->name, '.');
-        return arena_printf(mem, "%s.%s_gradient", layer, dot ? dot + 1 : p->name);
+        const char *role = label_role(p->name);
+        return arena_printf(mem, "%s.%s_gradient", layer, role ? role : p->name);
     }
     bool is_product = g->node->op == IR_DOT_GENERAL || g->node->op == IR_CONVOLUTION;
     return arena_printf(mem, "%s.%s", layer, is_product ? "input_gradient" : "backward");
@@ -98,7 +99,7 @@ static void dissolve(ir_graph *g, ir_node *c)
     for (ir_node *n = region->first; n; n = n->next) {
         ir_node *copy = map[n->id] = ir_clone_node(g, n, map);
         if (!copy->label && c->label)
-            copy->label = strchr(c->label, '.') ? c->label : arena_printf(mem, "%s.forward", c->label);
+            copy->label = label_role(c->label) ? c->label : arena_printf(mem, "%s.forward", c->label);
         if (!copy->loc.file)
             copy->loc = c->loc;
         if (stage && !ir_int(copy, "stage", 0))

@@ -11,7 +11,7 @@ static bool is_written_by_a_kernel(const ir_node *root)
 static bool returned_before(const ir_graph *g, int result)
 {
     for (int i = 0; i < result; i++)
-        if (mem_root(g->results[i]) == mem_root(g->results[result]))
+        if (ir_memory(g->results[i]) == ir_memory(g->results[result]))
             return true;
     return false;
 }
@@ -38,6 +38,6 @@ void copies_for_results(ir_module *m)
 {
     for (ir_graph *g = m->functions; g; g = g->next)
         for (int i = 0; i < g->nresults; i++)
-            if (!is_written_by_a_kernel(mem_root(g->results[i])) || returned_before(g, i))
+            if (!is_written_by_a_kernel(ir_memory(g->results[i])) || returned_before(g, i))
                 g->results[i] = copy_of(g, g->results[i]);
 }

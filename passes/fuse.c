@@ -15,6 +15,8 @@
  *
  * Needs:  autodiff and optimize_update done, composites dissolved.
  * Keeps:  every value's bits, results, effects.      Breaks: node order (a new topological one). */
+#include "passes/labels.h"
+#include "passes/memory.h"
 #include "passes/passes.h"
 #include <string.h>
 
@@ -39,11 +41,11 @@ typedef struct {
     ir_type domain;      /* shape of results: the core's, or of the elementwise nodes; a row's full shape F */
     ir_type inner;       /* reductions: the operand's shape; a row's short shape R */
     const ir_node *core; /* the node it began with */
-    int32_t *member, count, capacity;
+    int32_t *member, count;
 } group;
 
 typedef struct {
-    int32_t *to, count, capacity;
+    int32_t *to, count;
 } edges;
 
 typedef struct {
@@ -55,30 +57,19 @@ typedef struct {
     int32_t *of;               /* node id -> group, or -1 for nodes outside kernels and leaves */
     group *groups;             /* as many as nodes; count 0 once merged away */
     edges *next, *previous;    /* between node ids, leaves jumped over, with "reader before assign" */
-    int32_t *mark;             /* of the search for paths */
+    int32_t *mark, *stack;     /* of the search for paths */
     int32_t epoch;
 } fuser;
 
-static void add_to(arena *mem, int32_t **list, int32_t *count, int32_t *capacity, int32_t x)
+static void add_to(arena *mem, int32_t **list, int32_t *count, int32_t x)
 {
-    if (*count == *capacity) {
-        int32_t *more = arena_new_array(mem, int32_t, (size_t)(*capacity = *capacity ? 2 * *capacity : 4));
-        if (*count)
-            memcpy(more, *list, (size_t)*count * sizeof *more);
-        *list = more;
-    }
+    *list = arena_grown(mem, *list, (size_t)*count, sizeof **list);
     (*list)[(*count)++] = x;
 }
 
 static bool is_leaf(const ir_node *n)
 {
-    return n->op == IR_CONSTANT || n->op == IR_IOTA || n->op == IR_BROADCAST_IN_DIM || n->op == IR_BATCH_SIZE;
-}
-
-static bool is_outside(const ir_node *n)
-{
-    return n->op == IR_INPUT || n->op == IR_PARAM || n->op == IR_STATE || n->op == IR_CALL_VALUE ||
-           n->op == IR_RESHAPE || n->op == IR_RESULT || n->op == IR_SCRATCH || n->op == IR_FUSED;
+    return mem_is_leaf(n) || n->op == IR_BROADCAST_IN_DIM;
 }
 
 static bool reduces_batch(const ir_node *n)
@@ -120,10 +111,9 @@ static kind kind_of(const ir_node *n)
 
 static phase phase_of(const ir_node *n)
 {
-    const char *role = n->label ? strrchr(n->label, '.') : NULL;
-    if (!role || !strcmp(role, ".forward") || !strcmp(role, ".scale"))
+    if (!label_role(n->label) || label_is_forward(n))
         return PHASE_FORWARD;
-    return !strcmp(role, ".update") || !strcmp(role, ".step") ? PHASE_UPDATE : PHASE_BACKWARD;
+    return label_is_update(n) ? PHASE_UPDATE : PHASE_BACKWARD;
 }
 
 /* ---- the dependence graph ---- */
@@ -136,8 +126,8 @@ static void add_edge(fuser *f, int32_t from, int32_t to)
     for (int32_t i = 0; i < next->count; i++)
         if (next->to[i] == to)
             return;
-    add_to(f->mem, &next->to, &next->count, &next->capacity, to);
-    add_to(f->mem, &previous->to, &previous->count, &previous->capacity, from);
+    add_to(f->mem, &next->to, &next->count, to);
+    add_to(f->mem, &previous->to, &previous->count, from);
 }
 
 /* Edges from what x stands for, leaves jumped over, to user. */
@@ -151,18 +141,11 @@ static void add_operand_edges(fuser *f, const ir_node *x, int32_t user)
         add_operand_edges(f, x->in[i], user);
 }
 
-static const ir_symbol *memory_of(const ir_node *x)
-{
-    while (x->op == IR_RESHAPE)
-        x = x->in[0];
-    return x->op == IR_PARAM || x->op == IR_STATE ? x->symbol : NULL;
-}
-
 /* Does n read the symbol's memory, itself or through leaves that will be copied into its kernel? */
 static bool reads(const ir_node *n, const ir_symbol *y)
 {
     for (int i = 0; i < n->nin; i++)
-        if (memory_of(n->in[i]) == y || (is_leaf(n->in[i]) && reads(n->in[i], y)))
+        if (ir_memory_symbol(n->in[i]) == y || (is_leaf(n->in[i]) && reads(n->in[i], y)))
             return true;
     return false;
 }
@@ -184,7 +167,7 @@ static void build_edges(fuser *f)
 /* Is there a path from a group to the other that leaves them in between? */
 static bool path_around(fuser *f, int32_t from, int32_t to)
 {
-    int32_t *stack = arena_new_array(f->mem, int32_t, (size_t)f->n + 1), top = 0;
+    int32_t *stack = f->stack, top = 0;
     f->epoch++;
     for (int32_t i = 0; i < f->groups[from].count; i++) {
         const edges *e = &f->next[f->groups[from].member[i]];
@@ -440,7 +423,7 @@ static bool try_merge(fuser *f, int32_t a, int32_t b)
     group *ga = &f->groups[a], *gb = &f->groups[b];
     for (int32_t i = 0; i < gb->count; i++) {
         f->of[gb->member[i]] = a;
-        add_to(f->mem, &ga->member, &ga->count, &ga->capacity, gb->member[i]);
+        add_to(f->mem, &ga->member, &ga->count, gb->member[i]);
     }
     if (gb->phase > ga->phase)
         ga->phase = gb->phase;
@@ -519,7 +502,7 @@ static void start_groups(fuser *f)
 {
     for (int32_t id = 0; id < f->n; id++) {
         ir_node *n = f->node[id];
-        if (is_outside(n) || is_leaf(n))
+        if (!mem_is_bare(n) || is_leaf(n))
             continue;
         group *own = &f->groups[id];
         f->of[id] = id;
@@ -534,7 +517,7 @@ static void start_groups(fuser *f)
             own->inner = n->type;
             own->domain = n->in[0]->type;
         }
-        add_to(f->mem, &own->member, &own->count, &own->capacity, id);
+        add_to(f->mem, &own->member, &own->count, id);
     }
 }
 
@@ -779,6 +762,7 @@ static void fuse_graph(ir_graph *g, diag *d)
     f.next = arena_new_array(f.mem, edges, (size_t)f.n + 1);
     f.previous = arena_new_array(f.mem, edges, (size_t)f.n + 1);
     f.mark = arena_new_array(f.mem, int32_t, (size_t)f.n + 1);
+    f.stack = arena_new_array(f.mem, int32_t, (size_t)f.n + 1);
     for (int i = 0; i < g->ninputs; i++)
         f.node[g->inputs[i]->id] = g->inputs[i];
     for (ir_node *n = g->first; n; n = n->next)

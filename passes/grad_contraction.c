@@ -19,21 +19,13 @@ typedef struct {
     int other_free; /* where other's free dimensions start in y */
 } side;
 
-static bool contains(const int64_t *list, int count, int64_t v)
-{
-    for (int i = 0; i < count; i++)
-        if (list[i] == v)
-            return true;
-    return false;
-}
-
 /* Dimensions of x that are neither batch nor contracted, in order. */
 static int free_dims(const ir_node *x, const int64_t *batch, int batch_count, const int64_t *contract,
                      int contract_count, int64_t *out)
 {
     int count = 0;
     for (int i = 0; i < x->type.rank; i++)
-        if (!contains(batch, batch_count, i) && !contains(contract, contract_count, i))
+        if (!ir_in_list(batch, batch_count, i) && !ir_in_list(contract, contract_count, i))
             out[count++] = i;
     return count;
 }
@@ -85,7 +77,7 @@ static ir_node *product(grad *g, const side *s, ir_node *dy, bool dy_first)
 
 static void add_side(grad *g, const side *s, ir_node *dy, bool prefer_dy_first)
 {
-    int64_t order[IR_MAX_RANK], back[IR_MAX_RANK];
+    int64_t order[IR_MAX_RANK] = {0}, back[IR_MAX_RANK];
     int rank = s->own->type.rank;
     if (!toward(g, s->own))
         return;

@@ -4,22 +4,9 @@
 /* What the command line takes where neither the net nor the user says a batch. */
 enum { DEFAULT_MAX_BATCH = 128 };
 
-const ir_node *mem_root(const ir_node *n)
-{
-    while (n->op == IR_RESHAPE)
-        n = n->in[0];
-    return n;
-}
-
-const ir_symbol *mem_symbol(const ir_node *n)
-{
-    n = mem_root(n);
-    return n->op == IR_PARAM || n->op == IR_STATE ? n->symbol : NULL;
-}
-
 const ir_node *mem_producer(const ir_node *n)
 {
-    n = mem_root(n);
+    n = ir_memory(n);
     return n->op == IR_RESULT ? n->in[0] : n;
 }
 
@@ -37,6 +24,16 @@ bool mem_is_kernel(const ir_node *n)
     default:
         return true;
     }
+}
+
+bool mem_is_bare(const ir_node *n)
+{
+    return mem_is_kernel(n) && n->op != IR_FUSED;
+}
+
+bool mem_is_leaf(const ir_node *n)
+{
+    return n->op == IR_CONSTANT || n->op == IR_IOTA || n->op == IR_BATCH_SIZE;
 }
 
 int64_t mem_max_batch(const ir_module *m)

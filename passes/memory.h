@@ -1,4 +1,5 @@
-/* passes/memory.h - whose memory a value is, and how much; for the passes that order kernels and place buffers. */
+/* passes/memory.h - who writes a value, and how much memory it takes; for the passes that order kernels and place
+ * buffers. */
 #ifndef PASSES_MEMORY_H
 #define PASSES_MEMORY_H
 
@@ -7,10 +8,10 @@
 /* Sizes stop growing here, far above what any machine has: sums of them cannot overflow. */
 #define MEM_LIMIT ((int64_t)1 << 48)
 
-const ir_node *mem_root(const ir_node *n);     /* the value whose memory n is: reshapes are aliases */
-const ir_symbol *mem_symbol(const ir_node *n); /* the symbol whose memory n is, or NULL */
 const ir_node *mem_producer(const ir_node *n); /* the node that writes n's memory: a `result` node's kernel */
 bool mem_is_kernel(const ir_node *n);          /* it runs; the others only name memory or scalars of the call */
+bool mem_is_bare(const ir_node *n);            /* it runs, but is no `fused` node yet */
+bool mem_is_leaf(const ir_node *n);            /* without operands, made anew wherever it is needed */
 int64_t mem_max_batch(const ir_module *m);     /* the module's max_batch, or the default */
 /* Bytes at the largest batch, the `halo` among the attributes included; at most MEM_LIMIT. */
 int64_t mem_bytes(const ir_type *t, const ir_attr *attrs, int64_t max_batch);

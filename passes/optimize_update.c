@@ -10,6 +10,7 @@
  *            m = beta_1 m + (1 - beta_1) g     v = beta_2 v + ((1 - beta_2) g) g     w -= alpha m / (sqrt(v) + eps_t)
  * Needs:  autodiff.      Keeps:  the forward and backward graph.      Leaves no param_gradient. */
 #include "ir/build.h"
+#include "passes/labels.h"
 #include "passes/passes.h"
 #include <string.h>
 
@@ -216,8 +217,8 @@ static void aim(ir_graph *g, src_loc loc, const char *label, int64_t stage)
 
 static const char *update_label(arena *mem, const char *param)
 {
-    const char *dot = strrchr(param, '.');
-    return dot ? arena_printf(mem, "%.*s.update", (int)(dot - param), param) : arena_printf(mem, "%s.update", param);
+    const char *layer = label_layer(mem, param);
+    return arena_printf(mem, "%s.update", layer ? layer : param);
 }
 
 /* Take g's param_gradients out of it. */
@@ -244,7 +245,7 @@ static gradients take_gradients(ir_graph *g, arena *mem)
 static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const gradients *all)
 {
     arena *tmp = arena_new(), *mem = g->module->mem;
-    size_t most = (size_t)(all->count * o->assigns + 4);
+    size_t most = (size_t)all->count * (size_t)o->assigns + 4;
     update u = {.graph = g, .row = row};
     u.symbol = arena_new_array(tmp, ir_symbol *, most);
     u.value = arena_new_array(tmp, ir_node *, most);

@@ -9,6 +9,7 @@
  * and with it every bit; passes after this one copy a node's stage to the nodes they make of it.
  *
  * Needs:  labels.      Keeps:  everything but `stage` attributes. */
+#include "passes/labels.h"
 #include "passes/passes.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,14 +24,8 @@ typedef struct {
 typedef struct {
     arena *mem;
     layer *layers;
-    int count, capacity;
+    int count;
 } layers;
-
-static const char *layer_name(arena *mem, const ir_node *n)
-{
-    const char *dot = n->label ? strrchr(n->label, '.') : NULL;
-    return dot ? arena_strndup(mem, n->label, (size_t)(dot - n->label)) : NULL;
-}
 
 static layer *find_layer(layers *l, const char *name)
 {
@@ -42,12 +37,7 @@ static layer *find_layer(layers *l, const char *name)
 
 static layer *add_layer(layers *l, const char *name)
 {
-    if (l->count == l->capacity) {
-        layer *more = arena_new_array(l->mem, layer, (size_t)(l->capacity = l->capacity ? 2 * l->capacity : 16));
-        if (l->count)
-            memcpy(more, l->layers, (size_t)l->count * sizeof *more);
-        l->layers = more;
-    }
+    l->layers = arena_grown(l->mem, l->layers, (size_t)l->count, sizeof *l->layers);
     layer *fresh = &l->layers[l->count++];
     *fresh = (layer){.name = name};
     return fresh;
@@ -57,7 +47,7 @@ static layer *add_layer(layers *l, const char *name)
 static void collect(layers *l, const ir_graph *g)
 {
     for (const ir_node *n = g->first; n; n = n->next) {
-        const char *name = layer_name(l->mem, n);
+        const char *name = label_layer(l->mem, n->label);
         if (!name)
             continue;
         layer *at = find_layer(l, name);
@@ -147,7 +137,7 @@ static bool cut_evenly(layers *l, int64_t stages, diag *d)
 static void label_nodes(layers *l, ir_graph *g)
 {
     for (ir_node *n = g->first; n; n = n->next) {
-        const layer *own = find_layer(l, layer_name(l->mem, n));
+        const layer *own = find_layer(l, label_layer(l->mem, n->label));
         int64_t stage = own ? own->stage : 1;
         for (int i = 0; i < n->nin; i++) {
             int64_t before = ir_int(n->in[i], "stage", 1);

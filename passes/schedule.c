@@ -43,7 +43,7 @@ static void add_once(int32_t *list, int32_t *count, int32_t x)
 static bool reads_symbol(const ir_node *n, const ir_symbol *y)
 {
     for (int i = 0; i < n->nin; i++)
-        if (mem_symbol(n->in[i]) == y)
+        if (ir_memory_symbol(n->in[i]) == y)
             return true;
     return false;
 }
@@ -51,7 +51,7 @@ static bool reads_symbol(const ir_node *n, const ir_symbol *y)
 static bool is_output(const ir_graph *g, const ir_node *root)
 {
     for (int i = 0; i < g->nresults; i++)
-        if (mem_root(g->results[i]) == root)
+        if (ir_memory(g->results[i]) == root)
             return true;
     return false;
 }

@@ -26,33 +26,14 @@ enum { ELEMENTS = 16384, KEPT_ELEMENTS = 4096, LEAF = 8, LITTLE = 65536 };
 
 /* ---- kernels of one node ---- */
 
-static bool is_leaf(const ir_node *n)
-{
-    return n->op == IR_CONSTANT || n->op == IR_IOTA || n->op == IR_BATCH_SIZE;
-}
-
-/* Does it become a kernel? Leaves do only where something needs them in memory. */
-static bool is_bare(const ir_node *n)
-{
-    return mem_is_kernel(n) && n->op != IR_FUSED;
-}
-
-static bool has_dim(const int64_t *dims, int count, int dim)
-{
-    for (int i = 0; i < count; i++)
-        if (dims[i] == dim)
-            return true;
-    return false;
-}
-
 static const char *kind_of_reduce(const ir_node *n)
 {
     int64_t dims[IR_MAX_RANK];
     int count = ir_ints(n, "dims", dims), rank = n->in[0]->type.rank;
-    if (has_dim(dims, count, ir_batch_dim(&n->in[0]->type)))
+    if (ir_in_list(dims, count, ir_batch_dim(&n->in[0]->type)))
         return "batch_reduce";
     for (int i = rank - count; i < rank; i++)
-        if (!has_dim(dims, count, i))
+        if (!ir_in_list(dims, count, i))
             return "reduce";
     return "row";
 }
@@ -118,7 +99,7 @@ static void wrap(ir_node *n)
     copy->name = NULL;
     copy->place = (ir_place){SEG_NONE, 0};
     for (int i = 0; i < n->nin; i++) {
-        if (!is_leaf(n->in[i])) {
+        if (!mem_is_leaf(n->in[i])) {
             copy->in[i] = region_input(fused, n->in[i]);
             continue;
         }
@@ -135,16 +116,17 @@ static void wrap(ir_node *n)
     ir_unlink(n);
 }
 
+/* Leaves become kernels only where something needs them in memory. */
 static void wrap_all(ir_graph *g)
 {
     for (ir_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (is_bare(n) && !is_leaf(n))
+        if (mem_is_bare(n) && !mem_is_leaf(n))
             wrap(n);
     }
     for (ir_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (!is_leaf(n))
+        if (!mem_is_leaf(n))
             continue;
         if (ir_is_used(g, n))
             wrap(n);
@@ -302,7 +284,7 @@ static bool is_last_free(const ir_node *core, int side, int dim)
     ir_dot_read(core, &dot);
     const int64_t *batch = side ? dot.rhs_batch : dot.lhs_batch, *sum = side ? dot.rhs_contract : dot.lhs_contract;
     for (int i = dim + 1; i < core->in[side]->type.rank; i++)
-        if (!has_dim(batch, dot.lhs_batch_count, i) && !has_dim(sum, dot.contract_count, i))
+        if (!ir_in_list(batch, dot.lhs_batch_count, i) && !ir_in_list(sum, dot.contract_count, i))
             return false;
     return true;
 }

@@ -98,6 +98,15 @@ static bool is_kept_by_text(double v)
     return fabs(v) <= 9007199254740992.0;
 }
 
+/* Text keeps the sign of a zero and a NaN apart from numbers, so equality of numbers will not do. */
+static bool same_bits(double a, double b)
+{
+    uint64_t x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return x == y;
+}
+
 /* A constant of n's type with the numbers of t, or NULL if text could not hold them. */
 static ir_node *constant_of(ir_graph *g, const ir_node *n, const evaluator *e, const eval_tensor *t)
 {
@@ -106,7 +115,7 @@ static ir_node *constant_of(ir_graph *g, const ir_node *n, const evaluator *e, c
     bool all_same = true;
     for (int i = 0; i < count; i++) {
         value[i] = evaluator_get(e, t, i);
-        all_same &= !memcmp(&value[i], &value[0], sizeof *value);
+        all_same &= same_bits(value[i], value[0]);
         if (!ir_dtype_is_float(n->type.dtype) && !is_kept_by_text(value[i]))
             return NULL;
     }

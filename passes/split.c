@@ -16,6 +16,7 @@
  *
  * Needs:  stages labelled, kernels made (with fuse disabled: one node each).
  * Keeps:  the whole functions.      Breaks: nothing. */
+#include "passes/labels.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
 #include <inttypes.h>
@@ -43,15 +44,8 @@ typedef struct {
 /* Repeated in each function rather than passed between them. */
 static bool is_repeated(const ir_node *n)
 {
-    return n->op == IR_INPUT || n->op == IR_PARAM || n->op == IR_STATE || n->op == IR_CALL_VALUE ||
-           n->op == IR_RESHAPE || n->op == IR_CONSTANT || n->op == IR_IOTA || n->op == IR_BATCH_SIZE ||
-           n->op == IR_BROADCAST_IN_DIM;
-}
-
-static bool has_role(const ir_node *n, const char *a, const char *b)
-{
-    const char *role = n->label ? strrchr(n->label, '.') : NULL;
-    return role && (!strcmp(role, a) || !strcmp(role, b));
+    bool names_memory = !mem_is_kernel(n) && n->op != IR_RESULT;
+    return names_memory || mem_is_leaf(n) || n->op == IR_BROADCAST_IN_DIM;
 }
 
 /* The kernel a value comes from. */
@@ -63,9 +57,9 @@ static const ir_node *maker(const ir_node *x)
 /* What no stage has as its own is the optimizer's. */
 static part part_of(const ir_node *n, bool scaled, int64_t stage)
 {
-    if (!scaled && (!stage || has_role(n, ".update", ".step")))
+    if (!scaled && (!stage || label_is_update(n)))
         return PART_UPDATE;
-    return !scaled && has_role(n, ".forward", ".scale") ? PART_FORWARD : PART_BACKWARD;
+    return !scaled && label_is_forward(n) ? PART_FORWARD : PART_BACKWARD;
 }
 
 static void classify(source *s)

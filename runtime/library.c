@@ -1,4 +1,5 @@
 /* runtime/library.c - load a compiled network and make sure that it can run here. */
+#include "runtime/cpu.h"
 #include "runtime/error.h"
 #include "runtime/memory.h"
 #include <dlfcn.h>
@@ -9,49 +10,6 @@ struct lamina_library {
     void *handle;
     const lamina_net *net;
 };
-
-/* ---- processor ---- */
-
-/* __builtin_cpu_supports takes literals only; it also asks whether the system saves the registers. */
-/* clang-format off */
-#define FEATURES(X) \
-    X("sse") X("sse2") X("sse3") X("ssse3") X("sse4.1") X("sse4.2") X("mmx") X("popcnt") X("aes") X("pclmul") \
-    X("avx") X("avx2") X("fma") X("fma4") X("f16c") X("bmi") X("bmi2") X("lzcnt") X("movbe") X("gfni") X("vaes") \
-    X("vpclmulqdq") X("avx512f") X("avx512vl") X("avx512bw") X("avx512dq") X("avx512cd") X("avx512vbmi") \
-    X("avx512vbmi2") X("avx512ifma") X("avx512vnni") X("avx512bitalg") X("avx512vpopcntdq") X("avx512bf16") \
-    X("avx512vp2intersect") X("avxvnni")
-/* clang-format on */
-
-#if defined(__x86_64__) || defined(__i386__)
-static bool cpu_has(const char *feature)
-{
-#define ASK(name)                                                                                                      \
-    if (strcmp(feature, name) == 0)                                                                                    \
-        return __builtin_cpu_supports(name) != 0;
-    FEATURES(ASK)
-#undef ASK
-    return false;
-}
-#else
-static bool cpu_has(const char *feature)
-{
-    (void)feature;
-    return false;
-}
-#endif
-
-/* The first name in the list that this processor lacks goes to `missing`. */
-static bool cpu_has_all(const char *features, char *missing, size_t size)
-{
-    while (*features) {
-        size_t n = strcspn(features, ",");
-        snprintf(missing, size, "%.*s", (int)n, features);
-        if (n > 0 && !cpu_has(missing))
-            return false;
-        features += n + (features[n] == ',');
-    }
-    return true;
-}
 
 /* ---- descriptor ---- */
 
@@ -102,7 +60,7 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
     char missing[64];
-    if (net->features && !cpu_has_all(net->features, missing, sizeof missing))
+    if (net->features && !lamina_cpu_has_all(net->features, missing, sizeof missing))
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for %s, needs the instruction set '%s' that this processor does not have; "
                            "recompile it with 'lamina compile --cpu=native'",

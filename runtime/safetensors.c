@@ -94,7 +94,7 @@ static json_t *make_header(const lamina_net *net, bool states, const lamina_meta
             json_t *shape = shape_of(t);
             failed |= (int32_t)json_array_size(shape) != t->rank;
             json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_names[t->dtype], "shape", shape,
-                                      "data_offsets", (json_int_t)offset, (json_int_t)(offset + t->bytes));
+                                      "data_offsets", (json_int_t)offset, (json_int_t)offset + (json_int_t)t->bytes);
             failed |= json_object_set_new(header, t->name, entry);
             offset += t->bytes;
         }

@@ -19,5 +19,7 @@ echo "== style"
 "$root/tests/style.sh"
 echo "== tests"
 build_and_test "$root/build"
+echo "== clang-tidy"
+"$root/tests/tidy.sh" "$root/build"
 echo "== tests under sanitizers"
 build_and_test "$root/build-sanitize" -DLAMINA_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug
