@@ -7,8 +7,7 @@
     X(ir)                                                                                                              \
     X(math)                                                                                                            \
     X(ops)                                                                                                             \
-    X(passes) X(frontend) X(errors) X(fuzz) X(runtime) X(backend) X(lowering) X(driver) X(reference) X(matrix)         \
-        X(memory)
+    X(passes) X(frontend) X(errors) X(fuzz) X(runtime) X(backend) X(lowering) X(driver) X(reference) X(matrix) X(memory)
 
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
