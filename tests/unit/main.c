@@ -3,21 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SUITES(X)                                                                                                      \
-    X(ir)                                                                                                              \
-    X(math)                                                                                                            \
-    X(ops)                                                                                                             \
-    X(passes) X(frontend) X(errors) X(fuzz) X(runtime) X(backend) X(lowering) X(driver) X(reference) X(matrix) X(memory)
-
-#define DECLARE(name) void suite_##name(void);
-SUITES(DECLARE)
+#define SUITE(name) void suite_##name(void);
+#include "tests/unit/suites.def"
+#undef SUITE
 
 static const struct {
     const char *name;
     void (*add)(void);
 } suites[] = {
-#define ROW(name) {#name, suite_##name},
-    SUITES(ROW)};
+#define SUITE(name) {#name, suite_##name},
+#include "tests/unit/suites.def"
+#undef SUITE
+};
 
 static int wanted(const char *name, int argc, char **argv)
 {
