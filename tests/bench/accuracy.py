@@ -2,7 +2,7 @@
 """Accuracy on Fashion-MNIST, Lamina beside PyTorch: the same net, initialisers, schedule and number of steps; mean of
 several seeds. Debian's python3-torch is enough.
 
-    accuracy.py LAMINA [--nets fashion_mlp,fashion_cnn] [--seeds 5] [--threads 2]
+    accuracy.py LAMINA [--nets fashion_mlp,fashion_cnn] [--seeds 5] [--threads 2] [--epochs N]
 """
 import argparse
 import gzip
@@ -43,33 +43,33 @@ def make(net):
     return m
 
 
-def pytorch(net, seed, data):
+def pytorch(net, seed, data, epochs):
     x, y, xt, yt = data
     torch.manual_seed(seed)
     m = make(net)
     optimizer = torch.optim.Adam(m.parameters(), lr=1e-3, eps=1e-7)
     start = time.time()
-    for _ in range(EPOCHS[net]):
+    for _ in range(epochs):
         order = torch.randperm(len(x))
         for i in range(0, len(x), 128):
             chosen = order[i:i + 128]
             optimizer.zero_grad()
             F.cross_entropy(m(x[chosen]), y[chosen]).backward()
             optimizer.step()
-    seconds = (time.time() - start) / EPOCHS[net]
+    seconds = (time.time() - start) / epochs
     with torch.no_grad():
         right = sum((m(xt[i:i + 1000]).argmax(1) == yt[i:i + 1000]).sum().item() for i in range(0, len(xt), 1000))
     return right / len(xt), seconds
 
 
-def lamina(binary, net, seed, threads):
+def lamina(binary, net, seed, threads, epochs):
     with tempfile.TemporaryDirectory() as out:
         yaml = os.path.join(EXAMPLES, net + ".yaml")
         start = time.time()
-        subprocess.run([binary, "train", yaml, "--out=" + out, f"--seed={seed}", f"--epochs={EPOCHS[net]}",
+        subprocess.run([binary, "train", yaml, "--out=" + out, f"--seed={seed}", f"--epochs={epochs}",
                         f"--threads={threads}", "--json"], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        seconds = (time.time() - start) / EPOCHS[net]
+        seconds = (time.time() - start) / epochs
         result = subprocess.run([binary, "eval", yaml, "--weights=" + os.path.join(out, "weights.safetensors"),
                                  "--json"], check=True, stdout=subprocess.PIPE)
         return json.loads(result.stdout)["accuracy"], seconds
@@ -81,6 +81,7 @@ def main():
     arguments.add_argument("--nets", default="fashion_mlp,fashion_cnn")
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--epochs", type=int, help="instead of the examples' own")
     a = arguments.parse_args()
     torch.set_num_threads(a.threads)
     data = (images("train-images-idx3-ubyte.gz"), idx("train-labels-idx1-ubyte.gz", 8).long(),
@@ -88,13 +89,13 @@ def main():
     print("| net | epochs | seeds | Lamina accuracy | PyTorch accuracy | Lamina s/epoch | PyTorch s/epoch |")
     print("|---|---|---|---|---|---|---|")
     for net in a.nets.split(","):
-        ours, theirs = [], []
+        ours, theirs, epochs = [], [], a.epochs or EPOCHS[net]
         for seed in range(1, a.seeds + 1):
-            ours.append(lamina(a.lamina, net, seed, a.threads))
-            theirs.append(pytorch(net, seed, data))
+            ours.append(lamina(a.lamina, net, seed, a.threads, epochs))
+            theirs.append(pytorch(net, seed, data, epochs))
             print(net, seed, ours[-1], theirs[-1], file=sys.stderr, flush=True)
         mean = lambda rows, i: sum(r[i] for r in rows) / len(rows)
-        print(f"| {net} | {EPOCHS[net]} | {a.seeds} | {mean(ours, 0):.4f} | {mean(theirs, 0):.4f} | "
+        print(f"| {net} | {epochs} | {a.seeds} | {mean(ours, 0):.4f} | {mean(theirs, 0):.4f} | "
               f"{mean(ours, 1):.2f} | {mean(theirs, 1):.2f} |", flush=True)
 
 

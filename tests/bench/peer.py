@@ -1,8 +1,8 @@
 """What the Python sides of the bench share: the nets, the numbers that every side starts from, and the protocol.
 
-A side is a program that is told NET BATCH THREADS and writes
+A side is a program that is told NET BATCH THREADS RATE and writes
     first PEAK_BYTES        after one training step
-    losses L0 ... L9        of ten steps with rate 1e-3 from the shared start values
+    losses L0 ... L9        of ten steps with that rate from the shared start values
     note TEXT
 then answers each line on stdin, `train SECONDS` or `infer SECONDS`, with the seconds that one operation takes.
 """
@@ -12,7 +12,7 @@ import time
 
 import numpy
 
-RATE, CHECK_RATE, CHECKED_STEPS = 1e-6, 1e-3, 10
+RATE, CHECKED_STEPS = 1e-6, 10
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 IMAGE, LABEL = 1000, 2000  # stand where a tensor's number does
 

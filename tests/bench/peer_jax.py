@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""JAX's side of the bench: peer_jax.py NET BATCH THREADS. The whole step is one jitted function whose state is donated.
+"""JAX's side of the bench: peer_jax.py NET BATCH THREADS RATE. The whole step is one jitted function whose state is donated.
 
 XLA starts a thread for each processor it may use, so THREADS are what the affinity allows.
 """
@@ -72,11 +72,11 @@ class Side:
 
 
 def main():
-    net, batch, _ = sys.argv[1:]
+    net, batch, _, rate = sys.argv[1:]
     side = Side(net, int(batch))
     side.train()
     peer.say("first", peer.peak_memory())
-    side.state, side.rate = start(net), jnp.float32(peer.CHECK_RATE)
+    side.state, side.rate = start(net), jnp.float32(rate)
     peer.say("losses", *[f"{float(side.train()):.9g}" for _ in range(peer.CHECKED_STEPS)])
     side.rate = jnp.float32(peer.RATE)
     import jaxlib

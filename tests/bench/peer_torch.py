@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch's side of the bench: peer_torch.py NET BATCH THREADS [--compile], or peer_torch.py contractions THREADS.
+"""PyTorch's side of the bench: peer_torch.py NET BATCH THREADS RATE [--compile], or peer_torch.py contractions THREADS.
 
 PyTorch at its best: of the memory formats and of Adam's implementations it has, the fastest that a short trial finds.
 """
@@ -101,15 +101,15 @@ def trial(operation):
     return peer.seconds_of(operation, TRIAL)
 
 
-def losses(c):
+def losses(c, rate):
     c.set_start_values()
-    c.set_rate(peer.CHECK_RATE)
+    c.set_rate(rate)
     out = [c.train().item() for _ in range(peer.CHECKED_STEPS)]
     c.set_rate(peer.RATE)
     return out
 
 
-def run_net(net, batch, compiled):
+def run_net(net, batch, rate, compiled):
     Candidate(net, batch, net == "cnn", "", compiled).train()
     peer.say("first", peer.peak_memory())
     trainer = inferrer = None
@@ -119,7 +119,7 @@ def run_net(net, batch, compiled):
             trainer = times[0], c
         if not inferrer or times[1] < inferrer[0]:
             inferrer = times[1], c
-    peer.say("losses", *[f"{v:.9g}" for v in losses(trainer[1])])
+    peer.say("losses", *[f"{v:.9g}" for v in losses(trainer[1], rate)])
     peer.say(f"note {torch.__version__}, train: {trainer[1].name}, infer: {inferrer[1].name}, "
              f"package={peer.package_bytes(torch)}")
     peer.serve({"train": trainer[1].train, "infer": inferrer[1].infer})
@@ -166,8 +166,9 @@ def run_contractions():
 
 if __name__ == "__main__":
     words = [w for w in sys.argv[1:] if w != "--compile"]
-    torch.set_num_threads(int(words[-1]))
     if words[0] == "contractions":
+        torch.set_num_threads(int(words[1]))
         run_contractions()
     else:
-        run_net(words[0], int(words[1]), "--compile" in sys.argv)
+        torch.set_num_threads(int(words[2]))
+        run_net(words[0], int(words[1]), float(words[3]), "--compile" in sys.argv)

@@ -1,8 +1,8 @@
-/* tests/bench/step.c - Lamina's side of the bench: step LIBRARY.so BATCH THREADS
+/* tests/bench/step.c - Lamina's side of the bench: step LIBRARY.so BATCH THREADS RATE
  *
  * Loads a compiled net and writes
  *     first PEAK_BYTES                after one training step
- *     losses L0 ... L9                of ten steps with rate 1e-3 from the start values that all sides share
+ *     losses L0 ... L9                of ten steps with that rate from the start values that all sides share
  *     note segment=bytes ...
  * and then answers each line on stdin with a line of seconds for one operation:
  *     train SECONDS | infer SECONDS   measure for about that long
@@ -129,9 +129,9 @@ static void infer(void *context)
     check(lamina_infer(s->model, s->inputs, s->batch, s->outputs, &e), &e);
 }
 
-static void print_losses(side *s)
+static void print_losses(side *s, float rate)
 {
-    lamina_set_learning_rate(s->model, 1e-3f);
+    lamina_set_learning_rate(s->model, rate);
     printf("losses");
     for (int i = 0; i < CHECKED_STEPS; i++) {
         lamina_reset_metrics(s->model);
@@ -182,8 +182,8 @@ static void answer(side *s)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fputs("usage: step LIBRARY.so BATCH THREADS\n", stderr);
+    if (argc != 5) {
+        fputs("usage: step LIBRARY.so BATCH THREADS RATE\n", stderr);
         return 2;
     }
     side s = {.batch = atoll(argv[2])};
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
     train(&s);
     printf("first %" PRId64 "\n", peak_memory());
     set_start_values(&s);
-    print_losses(&s);
+    print_losses(&s, (float)atof(argv[4]));
     print_note(&s);
     answer(&s);
     lamina_model_free(s.model);
