@@ -15,7 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOLERANCE = 1e-4  # relative: what reordered sums make of ten steps, with room
-CHECK_RATES = {"large": 1e-4}  # else 1e-3, where the large net overshoots: there even two peers differ by 1e-3
+CHECK_RATES = {"large": 1e-4}  # else 1e-3, where the large net overshoots: there two peers differ by as much too
 LAMINA, PAUSE = "Lamina", 0.05  # seconds until the threads of the side before sleep
 
 MATRIX_SHAPES = ((32, 128, 784), (128, 128, 784), (128, 784, 128), (128, 10, 128), (256, 256, 256), (256, 512, 784),

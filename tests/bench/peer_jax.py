@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""JAX's side of the bench: peer_jax.py NET BATCH THREADS RATE. The whole step is one jitted function whose state is donated.
+"""JAX's side of the bench: peer_jax.py NET BATCH THREADS RATE. The whole step is one jitted function whose state is
+donated.
 
 XLA starts a thread for each processor it may use, so THREADS are what the affinity allows.
 """
