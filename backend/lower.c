@@ -85,12 +85,12 @@ int lower_assign_buffer(lowering *l, const ir_node *assign)
                            (nest_buffer){.name = y->name, .dtype = y->type.dtype, .symbol = y, .written = true});
 }
 
-const ir_node *lower_halo_of_input(const lowering *l, const ir_node *input)
+const ir_node *lower_memory_of_input(const lowering *l, const ir_node *input)
 {
     return ir_memory(l->fused->in[input_number(l, input)]);
 }
 
-const ir_node *lower_halo_of_result(const lowering *l, int index)
+const ir_node *lower_memory_of_result(const lowering *l, int index)
 {
     return outer_result(l, index);
 }

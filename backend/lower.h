@@ -8,6 +8,7 @@
 #define BACKEND_LOWER_H
 
 #include "backend/nest.h"
+#include "ir/layout.h"
 
 typedef struct {
     nest_value *index[IR_MAX_RANK]; /* i64 scalars; along the batch, the example's number (for n*B: example * n + i) */
@@ -34,9 +35,9 @@ void lower_unbind(lowering *l, const ir_node *n);
 /* Forget remembered values (at the start of a loop body, or after leaving one). Bindings stay. */
 void lower_forget(lowering *l);
 
-/* Element offset of a point in a buffer of this type (halo from the node's `halo`, or no halo if node is NULL), as an
- * i64 scalar; *lane_stride gets the step between lanes. */
-nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *halo_of, const lower_point *p,
+/* Element offset of a point in a buffer of this type (laid out as ir_layout_of says), as an i64 scalar; *lane_stride
+ * gets the step between lanes. */
+nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *memory, const lower_point *p,
                          int64_t *lane_stride);
 
 /* Store every result and assign of the region whose value has the shape of 'domain' at this point. All are computed
@@ -65,6 +66,8 @@ typedef void lower_body(lowering *l, const lower_point *p, void *context);
 lower_roots lower_roots_of(lowering *l, const ir_type *domain, const ir_node *more);
 /* May the last 'merged' dimensions of n be walked as one: does everything below n follow, down to memory? */
 bool lower_merges(const lowering *l, const ir_node *n, int merged);
+/* The same of memory that is read or written: t's, laid out as ir_layout_of says. */
+bool lower_memory_merges(const lowering *l, const ir_type *t, const ir_node *memory, int merged);
 /* Can n be computed with dimension 'dim' spread over lanes? */
 bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim);
 /* The best walk of 'domain' for these values of that shape. */
@@ -140,18 +143,14 @@ nest_value *lower_reduce_at(lowering *l, const ir_node *reduce, const lower_poin
 /* The partial sums that lie in scratch [leaves, elements of 'sum'], combined as neighbours, at a point of 'sum'. */
 nest_value *lower_leaf_tree(lowering *l, const ir_node *sum, const ir_node *scratch, const lower_point *p);
 
-/* Strides of a value in its buffer, the halo counted in: like ir_strides, and the offset of element 0. */
-void lower_layout(const ir_type *t, const ir_node *halo_of, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
-                  int64_t *first);
-
 /* Buffer numbers of a region input (the outer operand's memory), of fused result 'index' (-1 where nothing uses it), of
  * an assign node. */
 int lower_input_buffer(lowering *l, const ir_node *input);
 int lower_result_buffer(lowering *l, int index);
 int lower_assign_buffer(lowering *l, const ir_node *assign);
-/* The nodes whose `halo` says how a region input, a result (NULL where nothing uses it) lie in memory. */
-const ir_node *lower_halo_of_input(const lowering *l, const ir_node *input);
-const ir_node *lower_halo_of_result(const lowering *l, int index);
+/* The nodes that say how a region input, a result (NULL where nothing uses it) lie in memory (ir_layout_of). */
+const ir_node *lower_memory_of_input(const lowering *l, const ir_node *input);
+const ir_node *lower_memory_of_result(const lowering *l, int index);
 
 /* One lowering a kind; each fills k->phase[]. False after an error in d. */
 bool lower_elementwise(lowering *l, diag *d);

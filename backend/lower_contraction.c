@@ -303,8 +303,8 @@ static void operand_starts(tile *t, nest_value **a, nest_value **b)
 {
     nest_kernel *k = t->k;
     const contraction *c = t->c;
-    *a = nest_i64(k, t->plan.swap ? c->rhs.first : c->lhs.first);
-    *b = nest_i64(k, t->plan.swap ? c->lhs.first : c->rhs.first);
+    *a = nest_i64(k, t->plan.swap ? c->rhs.at.first : c->lhs.at.first);
+    *b = nest_i64(k, t->plan.swap ? c->lhs.at.first : c->rhs.at.first);
     for (int i = 0; i < c->naxes; i++) {
         *a = nest_add(k, *a, nest_mul(k, t->at[i], scalar_stride(t, &c->axis[i])));
         *b = nest_add(k, *b, nest_mul(k, t->at[i], vector_stride(t, &c->axis[i])));
@@ -612,7 +612,7 @@ static void lower_part(tile *t, const share *s)
 static bool has_halo(const lowering *l)
 {
     for (int i = 0; i < l->region->nresults; i++) {
-        const ir_node *n = lower_halo_of_result(l, i);
+        const ir_node *n = lower_memory_of_result(l, i);
         if (n && ir_attr_find(n->attrs, "halo"))
             return true;
     }

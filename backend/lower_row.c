@@ -301,10 +301,8 @@ static bool takes_vectors(rows *r)
     for (int i = 0; i < roots.count; i++)
         fits = fits &&
                (r->merged > 1 ? lower_merges(l, roots.node[i], r->merged) : lower_takes_lanes(l, roots.node[i], dim));
-    for (int i = 0; i < l->region->nresults && r->merged > 1; i++) {
-        const ir_node *halo_of = lower_halo_of_result(l, i);
-        fits = fits && !(halo_of && ir_attr_find(halo_of->attrs, "halo"));
-    }
+    for (int i = 0; i < l->region->nresults && r->merged > 1; i++)
+        fits = fits && lower_memory_merges(l, &l->region->results[i]->type, lower_memory_of_result(l, i), r->merged);
     return fits;
 }
 

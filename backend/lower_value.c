@@ -194,34 +194,41 @@ nest_value *lower_both(lowering *l, nest_value *a, nest_value *b)
 
 /* ---- memory ---- */
 
-void lower_layout(const ir_type *t, const ir_node *halo_of, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
-                  int64_t *first)
+/* Where an index of a dimension leads. */
+static nest_value *index_offset(lowering *l, const ir_type *t, const ir_layout *at, int dim, nest_value *index)
 {
-    ir_layout(t, halo_of ? halo_of->attrs : NULL, stride, batch_stride, first);
+    nest_kernel *k = l->kernel;
+    int64_t n = t->dim[dim].n, own = at->stride[dim];
+    if (dim == at->cut) {
+        nest_value *panel = nest_mul(k, nest_div(k, index, at->width), at->panel);
+        return nest_add(k, panel, nest_mul(k, nest_rem(k, index, at->width), own));
+    }
+    if (!t->dim[dim].batch)
+        return nest_mul(k, index, own);
+    if (n == 1 || at->batch_stride == n * own)
+        return nest_mul(k, index, n == 1 ? at->batch_stride : own);
+    nest_value *example = nest_mul(k, nest_div(k, index, n), at->batch_stride);
+    return nest_add(k, example, nest_mul(k, nest_rem(k, index, n), own));
 }
 
-nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *halo_of, const lower_point *p,
+static int64_t lane_stride_of(const ir_type *t, const ir_layout *at, int dim)
+{
+    return t->dim[dim].batch && t->dim[dim].n == 1 ? at->batch_stride : at->stride[dim];
+}
+
+nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *memory, const lower_point *p,
                          int64_t *lane_stride)
 {
     nest_kernel *k = l->kernel;
-    int64_t stride[IR_MAX_RANK], batch_stride, first;
-    lower_layout(t, halo_of, stride, &batch_stride, &first);
+    ir_layout at = ir_layout_of(t, memory);
     int single = p->merged ? t->rank - p->merged : t->rank; /* dimensions with an index of their own */
-    nest_value *offset = nest_i64(k, first);
+    nest_value *offset = nest_i64(k, at.first);
     *lane_stride = 0;
     for (int i = 0; i < single; i++) {
-        int64_t n = t->dim[i].n, own = stride[i];
-        nest_value *index = p->index[i];
-        if (t->dim[i].batch && (n == 1 || batch_stride == n * own))
-            own = n == 1 ? batch_stride : own;
-        else if (t->dim[i].batch) {
-            offset = nest_add(k, offset, nest_mul(k, nest_div(k, index, n), batch_stride));
-            index = nest_rem(k, index, n);
-        }
         if (!is_single(t->dim[i]))
-            offset = nest_add(k, offset, nest_mul(k, index, own));
+            offset = nest_add(k, offset, index_offset(l, t, &at, i, p->index[i]));
         if (i == p->lane_dim)
-            *lane_stride = own * p->lane_step;
+            *lane_stride = lane_stride_of(t, &at, i) * p->lane_step;
     }
     if (p->merged) {
         offset = nest_add(k, offset, p->index[single]);
@@ -234,7 +241,7 @@ nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *halo_of, 
 static nest_value *input_value(lowering *l, const ir_node *n, const lower_point *p)
 {
     int64_t lane_stride;
-    nest_value *offset = lower_offset(l, &n->type, lower_halo_of_input(l, n), p, &lane_stride);
+    nest_value *offset = lower_offset(l, &n->type, lower_memory_of_input(l, n), p, &lane_stride);
     return nest_load(l->kernel, lower_input_buffer(l, n), offset, 0, lane_stride, p->lanes, p->active_count, p->active);
 }
 
@@ -565,9 +572,35 @@ nest_value *lower_value(lowering *l, const ir_node *n, const lower_point *p)
 
 /* ---- merged dimensions ---- */
 
-static bool has_halo(const ir_node *n)
+static bool lies_as(const ir_type *own, const ir_node *memory, const ir_type *t, const ir_layout *as)
 {
-    return n && ir_attr_find(n->attrs, "halo");
+    ir_layout at = ir_layout_of(own, memory);
+    return !ir_shape_equal(own, t) || ir_layout_equal(&at, as, t->rank);
+}
+
+/* Does all that this kernel reads and writes of shape t lie alike? Then a walk over all elements in memory order meets
+ * the same element everywhere, panels or not. */
+static bool all_alike(const lowering *l, const ir_type *t, const ir_layout *as)
+{
+    const ir_graph *r = l->region;
+    for (int i = 0; i < r->ninputs; i++)
+        if (!lies_as(&r->inputs[i]->type, lower_memory_of_input(l, r->inputs[i]), t, as))
+            return false;
+    for (int i = 0; i < r->nresults; i++)
+        if (!lies_as(&r->results[i]->type, lower_memory_of_result(l, i), t, as))
+            return false;
+    for (const ir_node *n = r->first; n; n = n->next)
+        if (n->op == IR_ASSIGN && !lies_as(&n->in[0]->type, n, t, as))
+            return false;
+    return true;
+}
+
+bool lower_memory_merges(const lowering *l, const ir_type *t, const ir_node *memory, int merged)
+{
+    if (memory && ir_attr_find(memory->attrs, "halo"))
+        return false;
+    ir_layout at = ir_layout_of(t, memory);
+    return at.cut < 0 || (merged == t->rank && all_alike(l, t, &at));
 }
 
 /* Dimensions first .. rank - 1 lie in memory as one. */
@@ -642,7 +675,7 @@ bool lower_merges(const lowering *l, const ir_node *n, int merged)
         return false;
     switch (n->op) {
     case IR_INPUT:
-        return !has_halo(lower_halo_of_input(l, n));
+        return lower_memory_merges(l, &n->type, lower_memory_of_input(l, n), merged);
     case IR_CONSTANT:
         return is_uniform(n);
     case IR_BATCH_SIZE:
@@ -685,13 +718,24 @@ static bool all_take_lanes(const lowering *l, const ir_node *n, int dim)
 }
 
 /* A dimension n*B whose examples do not follow each other in memory is not walked by vectors. */
-static bool batch_takes_lanes(const lowering *l, const ir_node *n, int dim)
+static bool memory_takes_lanes(const lowering *l, const ir_node *n, int dim)
 {
-    int64_t stride[IR_MAX_RANK], batch_stride, first;
+    ir_layout at = ir_layout_of(&n->type, n->op == IR_INPUT ? lower_memory_of_input(l, n) : NULL);
     if (!n->type.dim[dim].batch || n->type.dim[dim].n == 1)
         return true;
-    lower_layout(&n->type, n->op == IR_INPUT ? lower_halo_of_input(l, n) : NULL, stride, &batch_stride, &first);
-    return batch_stride == n->type.dim[dim].n * stride[dim];
+    return at.batch_stride == n->type.dim[dim].n * at.stride[dim];
+}
+
+/* Does anything below n lie in panels? A vector that does not start at a multiple of its length would reach over a
+ * panel's end. */
+static bool reads_panels(const lowering *l, const ir_node *n)
+{
+    if (n->op == IR_INPUT)
+        return ir_layout_of(&n->type, lower_memory_of_input(l, n)).cut >= 0;
+    for (int i = 0; i < n->nin; i++)
+        if (reads_panels(l, n->in[i]))
+            return true;
+    return false;
 }
 
 bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
@@ -702,7 +746,7 @@ bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
         return true;
     switch (n->op) {
     case IR_INPUT:
-        return batch_takes_lanes(l, n, dim);
+        return memory_takes_lanes(l, n, dim);
     case IR_BROADCAST_IN_DIM:
         count = ir_ints(n, "dims", dims);
         for (int i = 0; i < count; i++)
@@ -714,6 +758,9 @@ bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
         return lower_takes_lanes(l, n->in[0], (int)dims[dim]);
     case IR_PAD:
         return !is_padded(n, dim) && lower_takes_lanes(l, n->in[0], dim);
+    case IR_SLICE:
+    case IR_REVERSE:
+        return !reads_panels(l, n) && lower_takes_lanes(l, n->in[0], dim);
     case IR_CONCATENATE:
         return ir_int(n, "dim", 0) != dim && all_take_lanes(l, n, dim);
     case IR_RNG_BITS:

@@ -31,7 +31,7 @@ typedef struct {
     nest_value *value;
     int buffer;
     const ir_type *type;
-    const ir_node *halo_of;
+    const ir_node *memory;
 } pending_store;
 
 void lower_store_results(lowering *l, const ir_type *domain, const lower_point *p)
@@ -43,29 +43,34 @@ void lower_store_results(lowering *l, const ir_type *domain, const lower_point *
         const ir_node *r = l->region->results[i];
         int buffer = ir_shape_equal(&r->type, domain) ? lower_result_buffer(l, i) : -1;
         if (buffer >= 0)
-            pending[count++] = (pending_store){lower_value(l, r, p), buffer, &r->type, lower_halo_of_result(l, i)};
+            pending[count++] = (pending_store){lower_value(l, r, p), buffer, &r->type, lower_memory_of_result(l, i)};
     }
     for (const ir_node *n = l->region->first; n; n = n->next)
         if (n->op == IR_ASSIGN && ir_shape_equal(&n->in[0]->type, domain))
             pending[count++] =
-                (pending_store){lower_value(l, n->in[0], p), lower_assign_buffer(l, n), &n->symbol->type, NULL};
+                (pending_store){lower_value(l, n->in[0], p), lower_assign_buffer(l, n), &n->symbol->type, n};
     for (int i = 0; i < count; i++) {
         int64_t lane_stride;
-        nest_value *offset = lower_offset(l, pending[i].type, pending[i].halo_of, p, &lane_stride);
+        nest_value *offset = lower_offset(l, pending[i].type, pending[i].memory, p, &lane_stride);
         nest_store(l->kernel, pending[i].buffer, offset, 0, lane_stride, pending[i].value, p->active_count, p->active);
     }
 }
 
 /* ---- choosing a walk ---- */
 
-static bool results_have_halo(const lowering *l, const ir_type *domain)
+/* What is stored of this shape lies so in memory that the last 'merged' dimensions can be walked as one. */
+static bool stores_merge(const lowering *l, const ir_type *domain, int merged)
 {
     for (int i = 0; i < l->region->nresults; i++) {
-        const ir_node *halo_of = lower_halo_of_result(l, i);
-        if (ir_shape_equal(&l->region->results[i]->type, domain) && halo_of && ir_attr_find(halo_of->attrs, "halo"))
-            return true;
+        const ir_type *t = &l->region->results[i]->type;
+        if (ir_shape_equal(t, domain) && !lower_memory_merges(l, t, lower_memory_of_result(l, i), merged))
+            return false;
     }
-    return false;
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        if (n->op == IR_ASSIGN && ir_shape_equal(&n->in[0]->type, domain) &&
+            !lower_memory_merges(l, &n->in[0]->type, n, merged))
+            return false;
+    return true;
 }
 
 static bool all_merge(const lowering *l, const lower_roots *roots, int merged)
@@ -137,9 +142,8 @@ static int32_t transposed_dim(const ir_type *domain, const lower_roots *roots, i
 
 lower_walk lower_walk_of(lowering *l, const ir_type *domain, const lower_roots *roots, int lanes)
 {
-    bool halo = results_have_halo(l, domain);
-    for (int merged = domain->rank; merged > 1 && !halo; merged--)
-        if (all_merge(l, roots, merged))
+    for (int merged = domain->rank; merged > 1; merged--)
+        if (stores_merge(l, domain, merged) && all_merge(l, roots, merged))
             return (lower_walk){merged, domain->rank - merged, lanes, 0};
     int dim = innermost(domain);
     bool fits = dim >= 0 && is_one_run(domain, dim);
@@ -334,58 +338,57 @@ static void zero_run(lowering *l, int buffer, nest_value *offset, int64_t count)
 }
 
 /* The border of one dimension, at every inner index of those before it. */
-static void zero_border(lowering *l, const ir_type *t, const ir_node *halo_of, int buffer, int at, int dim,
+static void zero_border(lowering *l, const ir_type *t, const ir_node *memory, int buffer, int at, int dim,
                         nest_value *offset)
 {
     nest_kernel *k = l->kernel;
-    int64_t stride[IR_MAX_RANK], batch_stride, first;
-    lower_layout(t, halo_of, stride, &batch_stride, &first);
+    ir_layout lies = ir_layout_of(t, memory);
     if (at < dim && (t->dim[at].n == 1 || t->dim[at].batch)) {
-        zero_border(l, t, halo_of, buffer, at + 1, dim, offset);
+        zero_border(l, t, memory, buffer, at + 1, dim, offset);
         return;
     }
     if (at < dim) {
         lower_loop loop = lower_loop_begin(l, nest_i64(k, 0), nest_i64(k, t->dim[at].n), 1);
-        nest_value *inner = nest_add(k, offset, nest_mul(k, nest_loop_index(loop.loop), stride[at]));
-        zero_border(l, t, halo_of, buffer, at + 1, dim, inner);
+        nest_value *inner = nest_add(k, offset, nest_mul(k, nest_loop_index(loop.loop), lies.stride[at]));
+        zero_border(l, t, memory, buffer, at + 1, dim, inner);
         lower_loop_end(l, loop);
         return;
     }
-    const double *halo = ir_attr_find(halo_of->attrs, "halo")->number;
+    const double *halo = ir_attr_find(memory->attrs, "halo")->number;
     int64_t low = (int64_t)halo[2 * dim], high = (int64_t)halo[2 * dim + 1];
     /* The borders of later dimensions belong to this one's: a run starts at their first element. */
     int64_t start = 0;
     for (int i = dim + 1; i < t->rank; i++)
-        start -= (int64_t)halo[2 * i] * stride[i];
+        start -= (int64_t)halo[2 * i] * lies.stride[i];
     if (low)
-        zero_run(l, buffer, nest_add(k, offset, nest_i64(k, start - low * stride[dim])), low * stride[dim]);
+        zero_run(l, buffer, nest_add(k, offset, nest_i64(k, start - low * lies.stride[dim])), low * lies.stride[dim]);
     if (high)
-        zero_run(l, buffer, nest_add(k, offset, nest_i64(k, start + t->dim[dim].n * stride[dim])), high * stride[dim]);
+        zero_run(l, buffer, nest_add(k, offset, nest_i64(k, start + t->dim[dim].n * lies.stride[dim])),
+                 high * lies.stride[dim]);
 }
 
-static void zero_halo(lowering *l, const ir_type *t, const ir_node *halo_of, int buffer, nest_value *from,
+static void zero_halo(lowering *l, const ir_type *t, const ir_node *memory, int buffer, nest_value *from,
                       nest_value *to)
 {
     nest_kernel *k = l->kernel;
-    int64_t stride[IR_MAX_RANK], batch_stride, first;
-    lower_layout(t, halo_of, stride, &batch_stride, &first);
+    ir_layout lies = ir_layout_of(t, memory);
     bool batch = ir_batch_dim(t) >= 0;
     lower_loop loop = batch ? lower_loop_begin(l, from, to, 1)
                             : lower_loop_begin(l, nest_min(k, nest_task(k), nest_i64(k, 1)), nest_i64(k, 1), 1);
-    nest_value *offset = nest_i64(k, first);
+    nest_value *offset = nest_i64(k, lies.first);
     if (batch)
-        offset = nest_add(k, nest_mul(k, nest_loop_index(loop.loop), batch_stride), offset);
+        offset = nest_add(k, nest_mul(k, nest_loop_index(loop.loop), lies.batch_stride), offset);
     for (int dim = 0; dim < t->rank; dim++)
-        zero_border(l, t, halo_of, buffer, 0, dim, offset);
+        zero_border(l, t, memory, buffer, 0, dim, offset);
     lower_loop_end(l, loop);
 }
 
 void lower_zero_halos(lowering *l, nest_value *from, nest_value *to)
 {
     for (int i = 0; i < l->region->nresults; i++) {
-        const ir_node *halo_of = lower_halo_of_result(l, i);
-        if (halo_of && ir_attr_find(halo_of->attrs, "halo"))
-            zero_halo(l, &l->region->results[i]->type, halo_of, lower_result_buffer(l, i), from, to);
+        const ir_node *memory = lower_memory_of_result(l, i);
+        if (memory && ir_attr_find(memory->attrs, "halo"))
+            zero_halo(l, &l->region->results[i]->type, memory, lower_result_buffer(l, i), from, to);
     }
 }
 

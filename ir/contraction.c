@@ -5,22 +5,6 @@
 
 /* ---- memory ---- */
 
-void ir_layout(const ir_type *t, const ir_attr *attrs, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
-               int64_t *first)
-{
-    const ir_attr *halo = ir_attr_find(attrs, "halo");
-    int64_t step = 1;
-    *first = 0;
-    for (int i = t->rank - 1; i >= 0; i--) {
-        bool has = halo && halo->count == 2 * t->rank;
-        int64_t low = has ? (int64_t)halo->number[2 * i] : 0, high = has ? (int64_t)halo->number[2 * i + 1] : 0;
-        stride[i] = step;
-        *first += low * step;
-        step *= t->dim[i].n + low + high;
-    }
-    *batch_stride = step;
-}
-
 const ir_node *affine_memory(const ir_node *input)
 {
     const ir_graph *g = input->graph;
@@ -31,7 +15,7 @@ const ir_node *affine_memory(const ir_node *input)
     return ir_memory(n);
 }
 
-static void view_broadcast(const ir_node *n, const affine_view *x, affine_view *out)
+static void view_broadcast(const ir_node *n, const ir_layout *x, ir_layout *out)
 {
     int64_t dims[IR_MAX_RANK];
     int count = ir_ints(n, "dims", dims);
@@ -46,13 +30,49 @@ static void view_broadcast(const ir_node *n, const affine_view *x, affine_view *
     }
     if (!batch)
         out->batch_stride = 0;
+    out->cut = x->cut >= 0 ? (int32_t)dims[x->cut] : -1;
+}
+
+static void view_transpose(const ir_node *n, const ir_layout *x, ir_layout *out)
+{
+    int64_t permutation[IR_MAX_RANK];
+    ir_ints(n, "permutation", permutation);
+    for (int i = 0; i < n->type.rank; i++) {
+        out->stride[i] = x->stride[permutation[i]];
+        if (permutation[i] == x->cut)
+            out->cut = i;
+    }
+}
+
+/* Slices and reverses move within a dimension, which panels do not follow. */
+static bool view_slice(const ir_node *n, const ir_layout *x, ir_layout *out)
+{
+    int64_t start[IR_MAX_RANK], step[IR_MAX_RANK];
+    ir_ints(n, "start", start);
+    ir_ints(n, "stride", step);
+    for (int i = 0; i < n->type.rank; i++) {
+        out->first += start[i] * x->stride[i];
+        out->stride[i] *= step[i];
+    }
+    return x->cut < 0;
+}
+
+static bool view_reverse(const ir_node *n, const ir_layout *x, ir_layout *out)
+{
+    int64_t dims[IR_MAX_RANK];
+    int count = ir_ints(n, "dims", dims);
+    for (int i = 0; i < count; i++) {
+        out->first += (n->type.dim[dims[i]].n - 1) * x->stride[dims[i]];
+        out->stride[dims[i]] = -x->stride[dims[i]];
+    }
+    return x->cut < 0;
 }
 
 bool affine_view_of(const ir_node *n, affine_view *out)
 {
     if (n->op == IR_INPUT) {
         out->input = n;
-        ir_layout(&n->type, affine_memory(n)->attrs, out->stride, &out->batch_stride, &out->first);
+        out->at = ir_layout_of(&n->type, affine_memory(n));
         return true;
     }
     bool view = n->op == IR_TRANSPOSE || n->op == IR_SLICE || n->op == IR_REVERSE || n->op == IR_BROADCAST_IN_DIM ||
@@ -60,29 +80,21 @@ bool affine_view_of(const ir_node *n, affine_view *out)
     affine_view x;
     if (!view || !affine_view_of(n->in[0], &x))
         return false;
-    int64_t a[IR_MAX_RANK], b[IR_MAX_RANK];
     *out = x;
-    if (n->op == IR_BROADCAST_IN_DIM) {
-        view_broadcast(n, &x, out);
-    } else if (n->op == IR_TRANSPOSE) {
-        ir_ints(n, "permutation", a);
-        for (int i = 0; i < n->type.rank; i++)
-            out->stride[i] = x.stride[a[i]];
-    } else if (n->op == IR_SLICE) {
-        ir_ints(n, "start", a);
-        ir_ints(n, "stride", b);
-        for (int i = 0; i < n->type.rank; i++) {
-            out->first += a[i] * x.stride[i];
-            out->stride[i] *= b[i];
-        }
-    } else if (n->op == IR_REVERSE) {
-        int count = ir_ints(n, "dims", a);
-        for (int i = 0; i < count; i++) {
-            out->first += (n->type.dim[a[i]].n - 1) * x.stride[a[i]];
-            out->stride[a[i]] = -x.stride[a[i]];
-        }
+    switch (n->op) {
+    case IR_BROADCAST_IN_DIM:
+        view_broadcast(n, &x.at, &out->at);
+        return true;
+    case IR_TRANSPOSE:
+        view_transpose(n, &x.at, &out->at);
+        return true;
+    case IR_SLICE:
+        return view_slice(n, &x.at, &out->at);
+    case IR_REVERSE:
+        return view_reverse(n, &x.at, &out->at);
+    default:
+        return true;
     }
-    return true;
 }
 
 /* ---- building ---- */
@@ -101,38 +113,74 @@ static void add_sum(contraction *c, arena *mem, const contraction_run *runs, int
         s->run[i] = runs[i];
 }
 
+/* Elements a panel of a dimension that is 'lhs' of the lhs and 'rhs' of the rhs (-1: not there); 0: not in panels.
+ * Where both are, the panels are equally wide. */
+static int64_t panel_width(const contraction *c, int lhs, int rhs)
+{
+    if (lhs >= 0 && lhs == c->lhs.at.cut)
+        return c->lhs.at.width;
+    return rhs >= 0 && rhs == c->rhs.at.cut ? c->rhs.at.width : 0;
+}
+
+/* From panel to panel along a dimension of an operand, which may itself lie plain. */
+static int64_t panel_stride(const ir_layout *at, int dim, int64_t width)
+{
+    return dim < 0 ? 0 : dim == at->cut ? at->panel : width * at->stride[dim];
+}
+
+static int64_t stride_of(const ir_layout *at, int dim)
+{
+    return dim < 0 ? 0 : at->stride[dim];
+}
+
 /* A dimension of the result that is dimension 'lhs' of the lhs and 'rhs' of the rhs (-1: not there). One of n*B is two
- * axes, the examples first. */
+ * axes, the examples first; one in panels is two, the panels first. */
 static void add_free(contraction *c, int lhs, int rhs, int dim)
 {
     const ir_node *l = c->node->in[0], *r = c->node->in[1];
     ir_dim d = lhs >= 0 ? l->type.dim[lhs] : r->type.dim[rhs];
-    if (d.batch)
-        add_axis(c, (contraction_axis){.n = 1,
-                                       .batch = true,
-                                       .lhs = lhs >= 0 ? c->lhs.batch_stride : 0,
-                                       .rhs = rhs >= 0 ? c->rhs.batch_stride : 0,
-                                       .dim = dim,
-                                       .step = d.n,
-                                       .lhs_dim = lhs,
-                                       .rhs_dim = rhs});
+    contraction_axis a = {.n = d.n,
+                          .lhs = stride_of(&c->lhs.at, lhs),
+                          .rhs = stride_of(&c->rhs.at, rhs),
+                          .dim = dim,
+                          .step = 1,
+                          .lhs_dim = lhs,
+                          .rhs_dim = rhs};
+    int64_t width = panel_width(c, lhs, rhs);
+    contraction_axis outer = a;
+    if (d.batch) {
+        outer.n = 1;
+        outer.batch = true;
+        outer.lhs = lhs >= 0 ? c->lhs.at.batch_stride : 0;
+        outer.rhs = rhs >= 0 ? c->rhs.at.batch_stride : 0;
+        outer.step = d.n;
+        add_axis(c, outer);
+    } else if (width) {
+        outer.n = d.n / width;
+        outer.lhs = panel_stride(&c->lhs.at, lhs, width);
+        outer.rhs = panel_stride(&c->rhs.at, rhs, width);
+        outer.step = width;
+        add_axis(c, outer);
+        a.n = width;
+    }
     if (d.n > 1 || !d.batch)
-        add_axis(c, (contraction_axis){.n = d.n,
-                                       .lhs = lhs >= 0 ? c->lhs.stride[lhs] : 0,
-                                       .rhs = rhs >= 0 ? c->rhs.stride[rhs] : 0,
-                                       .dim = dim,
-                                       .step = 1,
-                                       .lhs_dim = lhs,
-                                       .rhs_dim = rhs});
+        add_axis(c, a);
 }
 
 static void add_contracted(contraction *c, arena *mem, int lhs, int rhs)
 {
+    const ir_layout *l = &c->lhs.at, *r = &c->rhs.at;
     ir_dim d = c->node->in[0]->type.dim[lhs];
+    int64_t width = panel_width(c, lhs, rhs), n = d.n;
     if (d.batch)
-        add_sum(c, mem, &(contraction_run){1, true, c->lhs.batch_stride, c->rhs.batch_stride, 0, 0}, 1);
-    if (d.n > 1)
-        add_sum(c, mem, &(contraction_run){d.n, false, c->lhs.stride[lhs], c->rhs.stride[rhs], 0, 0}, 1);
+        add_sum(c, mem, &(contraction_run){1, true, l->batch_stride, r->batch_stride, 0, 0}, 1);
+    if (width && n > width) {
+        contraction_run panels = {n / width, false, panel_stride(l, lhs, width), panel_stride(r, rhs, width), 0, 0};
+        add_sum(c, mem, &panels, 1);
+        n = width;
+    }
+    if (n > 1)
+        add_sum(c, mem, &(contraction_run){n, false, l->stride[lhs], r->stride[rhs], 0, 0}, 1);
 }
 
 /* ---- dot_general ---- */
@@ -301,8 +349,8 @@ static void add_spatial(contraction *c, arena *mem, const ir_conv *v, int part)
     c->nspatial = v->spatial;
     for (int i = 0; i < v->spatial; i++) {
         c->spatial[i] = spatial_of(c->node, v, i);
-        c->spatial[i].lhs = c->lhs.stride[v->lhs[2 + i]];
-        c->spatial[i].rhs = c->rhs.stride[v->rhs[2 + i]];
+        c->spatial[i].lhs = c->lhs.at.stride[v->lhs[2 + i]];
+        c->spatial[i].rhs = c->rhs.at.stride[v->rhs[2 + i]];
     }
     if (!is_spread(v))
         add_even(c, mem, v);
@@ -324,7 +372,7 @@ static void describe_convolution(contraction *c, arena *mem, int part)
     } else {
         int64_t each = x->type.dim[batch].n / bg;
         add_axis(c, (contraction_axis){.n = each,
-                                       .lhs = c->lhs.stride[batch],
+                                       .lhs = c->lhs.at.stride[batch],
                                        .dim = (int)v.out[0],
                                        .step = 1,
                                        .lhs_dim = batch,
@@ -332,11 +380,11 @@ static void describe_convolution(contraction *c, arena *mem, int part)
     }
     int64_t groups = fg * bg, features = w->type.dim[out_feature].n / groups;
     if (groups > 1) {
-        int64_t lhs = fg > 1 ? x->type.dim[feature].n / fg * c->lhs.stride[feature]
-                             : x->type.dim[batch].n / bg * c->lhs.stride[batch];
+        int64_t lhs = fg > 1 ? x->type.dim[feature].n / fg * c->lhs.at.stride[feature]
+                             : x->type.dim[batch].n / bg * c->lhs.at.stride[batch];
         add_axis(c, (contraction_axis){.n = groups,
                                        .lhs = lhs,
-                                       .rhs = features * c->rhs.stride[out_feature],
+                                       .rhs = features * c->rhs.at.stride[out_feature],
                                        .dim = (int)v.out[1],
                                        .step = features,
                                        .lhs_dim = -1,
@@ -345,16 +393,17 @@ static void describe_convolution(contraction *c, arena *mem, int part)
     ir_dim sum = w->type.dim[v.rhs[0]];
     if (sum.batch) {
         c->leaf = true;
-        add_sum(c, mem, &(contraction_run){1, true, c->lhs.batch_stride, c->rhs.batch_stride, 0, 0}, 1);
+        add_sum(c, mem, &(contraction_run){1, true, c->lhs.at.batch_stride, c->rhs.at.batch_stride, 0, 0}, 1);
     }
     add_spatial(c, mem, &v, part);
     if (sum.n > 1 || c->nsums == 0)
-        add_sum(c, mem, &(contraction_run){sum.n, false, c->lhs.stride[feature], c->rhs.stride[v.rhs[0]], 0, 0}, 1);
+        add_sum(c, mem, &(contraction_run){sum.n, false, c->lhs.at.stride[feature], c->rhs.at.stride[v.rhs[0]], 0, 0},
+                1);
     if (groups == 1)
         add_free(c, -1, out_feature, (int)v.out[1]);
     else
         add_axis(c, (contraction_axis){.n = features,
-                                       .rhs = c->rhs.stride[out_feature],
+                                       .rhs = c->rhs.at.stride[out_feature],
                                        .dim = (int)v.out[1],
                                        .step = 1,
                                        .lhs_dim = -1,
@@ -421,12 +470,40 @@ static void merge_sums(contraction *c)
     }
 }
 
+/* Where lhs and rhs are contracted or batched along dimensions that are both in panels, these are equally wide. */
+static bool panels_agree(const ir_node *n, const ir_layout *lhs, const ir_layout *rhs)
+{
+    ir_dot dot;
+    if (lhs->cut < 0 || rhs->cut < 0 || lhs->width == rhs->width)
+        return true;
+    ir_dot_read(n, &dot);
+    for (int i = 0; i < dot.lhs_batch_count; i++)
+        if (dot.lhs_batch[i] == lhs->cut && dot.rhs_batch[i] == rhs->cut)
+            return false;
+    for (int i = 0; i < dot.contract_count; i++)
+        if (dot.lhs_contract[i] == lhs->cut && dot.rhs_contract[i] == rhs->cut)
+            return false;
+    return true;
+}
+
+bool contraction_reads(const ir_node *n, int side)
+{
+    affine_view own, other;
+    if (!affine_view_of(n->in[side], &own))
+        return false;
+    if (n->op == IR_CONVOLUTION)
+        return own.at.cut < 0;
+    return side == 1 || !affine_view_of(n->in[1], &other) || panels_agree(n, &own.at, &other.at);
+}
+
 bool contraction_describe(const ir_node *n, int part, arena *mem, contraction *out)
 {
     memset(out, 0, sizeof *out);
     out->node = n;
-    if (!affine_view_of(n->in[0], &out->lhs) || !affine_view_of(n->in[1], &out->rhs))
+    if (!contraction_reads(n, 0) || !contraction_reads(n, 1))
         return false;
+    affine_view_of(n->in[0], &out->lhs);
+    affine_view_of(n->in[1], &out->rhs);
     if (n->op == IR_DOT_GENERAL)
         describe_dot(out, mem);
     else

@@ -11,17 +11,12 @@
 #ifndef IR_CONTRACTION_H
 #define IR_CONTRACTION_H
 
-#include "ir/ir.h"
-
-/* Element strides of a value in its memory, the producing node's `halo` counted in: like ir_strides, and the offset of
- * element 0. attrs may be NULL. */
-void ir_layout(const ir_type *t, const ir_attr *attrs, int64_t stride[IR_MAX_RANK], int64_t *batch_stride,
-               int64_t *first);
+#include "ir/layout.h"
 
 /* A value that is a region input seen through transpose, slice, reverse or broadcast_in_dim. */
 typedef struct {
     const ir_node *input;
-    int64_t stride[IR_MAX_RANK], batch_stride, first;
+    ir_layout at; /* of the view's own dimensions */
 } affine_view;
 
 bool affine_view_of(const ir_node *n, affine_view *out); /* false: something is computed on the way */
@@ -58,7 +53,7 @@ typedef struct {
     int32_t axis;     /* the axis that walks it */
 } contraction_spatial;
 
-enum { CONTRACTION_AXES = 2 * IR_MAX_RANK, CONTRACTION_SUMS = IR_MAX_RANK + 1 };
+enum { CONTRACTION_AXES = 2 * IR_MAX_RANK, CONTRACTION_SUMS = IR_MAX_RANK + 2 };
 
 typedef struct {
     const ir_node *node;
@@ -77,7 +72,9 @@ typedef struct {
 } contraction;
 
 int contraction_parts(const ir_node *n);
-/* Describe a part. False if an operand is not an affine view. Everything lives in mem. */
+/* Can operand 'side' be read where it lies: is it an affine view, in panels only if n can follow them? */
+bool contraction_reads(const ir_node *n, int side);
+/* Describe a part. False if an operand cannot be read where it lies. Everything lives in mem. */
 bool contraction_describe(const ir_node *n, int part, arena *mem, contraction *out);
 
 /* How far a convolution reads beyond the lhs at each of its dimensions; 0 for dot_general. The caller has zeros there.

@@ -1,5 +1,6 @@
 /* ir/rows.c - rules for what stands beside the functions: rows, and the attributes of symbols. A text may hold anything
  * there; the passes and the backend take what they read for granted. */
+#include "ir/layout.h"
 #include "ir/verify.h"
 #include <math.h>
 #include <string.h>
@@ -120,6 +121,15 @@ bool verify_symbols(const ir_module *m, diag *d)
             return false;
         if (ir_attr_find(y->attrs, "halo")) {
             diag_error(d, y->loc, "%s '%s': expected no 'halo', found one", ir_segment_name(y->segment), y->name);
+            return false;
+        }
+        int32_t dim;
+        int64_t width;
+        if (ir_attr_find(y->attrs, "panels") && !ir_panels(y, &dim, &width)) {
+            diag_error(
+                d, y->loc,
+                "%s '%s': expected 'panels' of a dimension of two and a width, a multiple of 16, that divides it",
+                ir_segment_name(y->segment), y->name);
             return false;
         }
     }

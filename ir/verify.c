@@ -9,9 +9,11 @@
  *  5. A node's type is the one its operator infers; at most one dimension has the batch.
  *  6. An assign's value has the symbol's type; a function assigns a symbol once, and nothing reads the symbol's value
  *     on entry (or a reshape of it) after that: an assign may write in place.
- *  7. Types of symbols and inputs are within bounds, and only what is saved or an input has the batch. Rows are
- *     different, and what the descriptor takes from them and from symbols is of a known kind (rows.c). */
+ *  7. Types of symbols and inputs are within bounds, and only what is saved or an input has the batch. Panels of a
+ *     symbol suit its type, and no reshape names its memory. Rows are different, and what the descriptor takes from
+ *     them and from symbols is of a known kind (rows.c). */
 #include "ir/verify.h"
+#include "ir/layout.h"
 #include "ir/rules.h"
 #include <stdio.h>
 #include <string.h>
@@ -177,6 +179,18 @@ static bool verify_order(const ir_graph *g, diag *d)
     return true;
 }
 
+/* A reshape is another name for memory: what lies in panels has none. */
+static bool verify_memory(const ir_node *n, diag *d)
+{
+    int32_t dim;
+    int64_t width;
+    const ir_symbol *y = n->op == IR_RESHAPE ? ir_memory_symbol(n->in[0]) : NULL;
+    if (!ir_panels(y, &dim, &width))
+        return true;
+    diag_error(d, n->loc, "reshape: expected a value that is not in panels, found that of @%s", y->name);
+    return false;
+}
+
 static bool verify_node(ir_node *n, diag *d)
 {
     const ir_op_info *op = &ir_ops[n->op];
@@ -194,7 +208,8 @@ static bool verify_node(ir_node *n, diag *d)
                    n->symbol ? n->symbol->name : "");
         return false;
     }
-    return verify_attrs(n, d) && verify_numbers(n, d) && verify_symbol(n, d) && verify_region(n, d);
+    return verify_attrs(n, d) && verify_numbers(n, d) && verify_symbol(n, d) && verify_region(n, d) &&
+           verify_memory(n, d);
 }
 
 static bool verify_graph(ir_graph *g, diag *d)

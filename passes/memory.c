@@ -42,6 +42,14 @@ int64_t mem_max_batch(const ir_module *m)
     return a && a->count == 1 && a->number[0] >= 1 ? (int64_t)a->number[0] : DEFAULT_MAX_BATCH;
 }
 
+ir_target mem_target(const ir_module *m)
+{
+    ir_target t = m->target;
+    if (!t.vector) /* an x86-64 with AVX2 */
+        t = (ir_target){.vector = 8, .registers = 16, .l1 = 32 << 10, .l2 = 512 << 10, .l3 = 4 << 20};
+    return t;
+}
+
 int64_t mem_bytes(const ir_type *t, const ir_attr *attrs, int64_t max_batch)
 {
     const ir_attr *halo = ir_attr_find(attrs, "halo");

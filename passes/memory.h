@@ -13,6 +13,7 @@ bool mem_is_kernel(const ir_node *n);          /* it runs; the others only name 
 bool mem_is_bare(const ir_node *n);            /* it runs, but is no `fused` node yet */
 bool mem_is_leaf(const ir_node *n);            /* without operands, made anew wherever it is needed */
 int64_t mem_max_batch(const ir_module *m);     /* the module's max_batch, or the default */
+ir_target mem_target(const ir_module *m);      /* the module's, or the least one that there is code for */
 /* Bytes at the largest batch, the `halo` among the attributes included; at most MEM_LIMIT. */
 int64_t mem_bytes(const ir_type *t, const ir_attr *attrs, int64_t max_batch);
 

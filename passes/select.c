@@ -255,14 +255,13 @@ static void widen_halo(ir_node *v, const int64_t *low, const int64_t *high)
 static void settle_operands(ir_node *fused)
 {
     ir_node *core = core_of(fused);
-    affine_view view;
     int64_t low[IR_MAX_RANK], high[IR_MAX_RANK], order[IR_MAX_RANK];
     in_order(order);
-    if (!affine_view_of(core->in[1], &view))
+    if (!contraction_reads(core, 1))
         materialize(fused, core, 1, order);
     contraction_reach(core, low, high);
     if (!reaches_out(core, low, high)) {
-        if (!affine_view_of(core->in[0], &view))
+        if (!contraction_reads(core, 0))
             materialize(fused, core, 0, order);
         return;
     }
@@ -364,7 +363,7 @@ static void spread_rows(ir_node *fused, ir_node *core, const contraction *c, con
         if (!(p->swap ? c->axis[i].lhs : c->axis[i].rhs))
             uses *= c->axis[i].batch ? c->axis[i].n * max_batch : c->axis[i].n;
     if (step == 0 || step * 4 % PAGE || length < LONG || uses < MANY || core->in[side]->type.dim[last].batch ||
-        view->stride[last] != 1)
+        view->at.stride[last] != 1)
         return;
     ir_node *v = NULL;
     for (int i = 0; i < fused->nin; i++)
@@ -420,18 +419,9 @@ static void plan_batch_reduce(ir_node *fused, int64_t max_batch)
     ir_set_ints(fused, "plan", (const int64_t[]){leaves > 1 && work > LITTLE ? 2 : 1, KEPT_ELEMENTS}, 2);
 }
 
-/* What plans assume where the module names no target: an x86-64 with AVX2. */
-static ir_target target_of(const ir_module *m)
-{
-    ir_target t = m->target;
-    if (!t.vector)
-        t = (ir_target){.vector = 8, .registers = 16, .l1 = 32 << 10, .l2 = 512 << 10, .l3 = 4 << 20};
-    return t;
-}
-
 static void plan_kernels(ir_graph *g)
 {
-    ir_target target = target_of(g->module);
+    ir_target target = mem_target(g->module);
     int64_t max_batch = mem_max_batch(g->module);
     for (ir_node *n = g->first; n; n = n->next) {
         if (n->op != IR_FUSED)

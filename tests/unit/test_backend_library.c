@@ -62,10 +62,10 @@ static void path_of(char *path, const char *name)
     sprintf(path, "/tmp/lamina-library-%ld-%s", (long)getpid(), name);
 }
 
-static ir_module *parse_tiny(void)
+static ir_module *parse_module(const char *source)
 {
     diag *d = diag_new();
-    ir_module *m = ir_parse(tiny, "tiny.lmir", d);
+    ir_module *m = ir_parse(source, "tiny.lmir", d);
     text said = {0};
     diag_print(d, &said, false);
     if (!m)
@@ -77,15 +77,20 @@ static ir_module *parse_tiny(void)
     return m;
 }
 
-static void compile_tiny(be_kind kind, const char *path, bool debug_info, text *timing)
+static void compile_source(const char *source, be_kind kind, const char *path, bool debug_info, text *timing)
 {
-    ir_module *m = parse_tiny();
+    ir_module *m = parse_module(source);
     diag *d = diag_new();
     const be_options o = {kind, path, debug_info, timing};
     CU_ASSERT_TRUE_FATAL(be_compile(m, &o, d));
     CU_ASSERT_EQUAL(diag_errors(d), 0);
     diag_free(d);
     ir_module_free(m);
+}
+
+static void compile_tiny(be_kind kind, const char *path, bool debug_info, text *timing)
+{
+    compile_source(tiny, kind, path, debug_info, timing);
 }
 
 /* ---- the loaded library and its memory ---- */
@@ -174,6 +179,49 @@ static void calls(void)
     for (int i = 0; i < 4; i++)
         CU_ASSERT_EQUAL(weight[i], some_weight[i] - 0.25f);
     dlclose(h.handle);
+}
+
+/* Weights in panels: the caller sees row-major tensors. */
+static void weights_in_panels(void)
+{
+    enum { ROWS = 3, COLUMNS = 32, WIDTH = 16, COUNT = ROWS * COLUMNS };
+    static const char source[] =
+        "module @panels {abi = [1], max_batch = [8], params_bytes = [768], state_bytes = [128]}\n"
+        "param @wide : f32[3, 32] {panels = [1, 16]} @param+0\n"
+        "param @tall : f32[32, 3] {panels = [0, 16]} @param+384\n"
+        "state @plain : i64[2] @state+0\n";
+    static float wide[COUNT], tall[COUNT], back[2][COUNT];
+    static _Alignas(64) float params[2][COUNT];
+    static _Alignas(64) int64_t state[16];
+    int64_t plain[2] = {7, 8}, plain_back[2] = {0, 0};
+    char path[64];
+    path_of(path, "panels.so");
+    compile_source(source, BE_SO, path, false, NULL);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(handle);
+    unlink(path);
+    lamina_query *query;
+    *(void **)&query = dlsym(handle, "panels_query");
+    const lamina_net *net = query(LAMINA_ABI_MAJOR);
+    for (int i = 0; i < COUNT; i++) {
+        wide[i] = (float)i;
+        tall[i] = (float)-i;
+    }
+    void *tensors[] = {wide, tall, plain}, *tensors_back[] = {back[0], back[1], plain_back};
+    lamina_weights w = {sizeof w, params, state, tensors};
+    CU_ASSERT_EQUAL_FATAL(net->import_weights(&w), LAMINA_CALL_OK);
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLUMNS; c++) {
+            int resident = c / WIDTH * ROWS * WIDTH + r * WIDTH + c % WIDTH;
+            CU_ASSERT_EQUAL(params[0][resident], wide[r * COLUMNS + c]);
+            CU_ASSERT_EQUAL(params[1][resident], tall[c * ROWS + r]);
+        }
+    w.tensors = tensors_back;
+    CU_ASSERT_EQUAL_FATAL(net->export_weights(&w), LAMINA_CALL_OK);
+    CU_ASSERT_EQUAL(memcmp(back[0], wide, sizeof wide), 0);
+    CU_ASSERT_EQUAL(memcmp(back[1], tall, sizeof tall), 0);
+    CU_ASSERT_EQUAL(memcmp(plain_back, plain, sizeof plain), 0);
+    dlclose(handle);
 }
 
 static void refused_calls(void)
@@ -417,7 +465,7 @@ static void one_library(void)
 
 static void unknown_target(void)
 {
-    ir_module *m = parse_tiny();
+    ir_module *m = parse_module(tiny);
     diag *d = diag_new();
     m->target.cpu = "pentium-pro";
     const be_options o = {BE_OBJECT, "/nowhere/at/all", false, NULL};
@@ -431,6 +479,7 @@ void suite_backend_library(void)
 {
     CU_pSuite s = CU_add_suite("backend library", NULL, NULL);
     CU_add_test(s, "calls", calls);
+    CU_add_test(s, "weights in panels", weights_in_panels);
     CU_add_test(s, "refused calls", refused_calls);
     CU_add_test(s, "parallel calls", parallel_calls);
     CU_add_test(s, "memory of workers", worker_memory);

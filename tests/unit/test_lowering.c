@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "backend/interface.h"
 #include "ir/eval.h"
+#include "ir/layout.h"
 #include "passes/passes.h"
 #include "runtime/lamina_abi.h"
 #include "tests/unit/ir_files.h"
@@ -169,6 +170,35 @@ static char *symbol_memory(environment *e, const ir_symbol *y)
     return (char *)b->bytes + y->place.offset;
 }
 
+/* A symbol's memory from row-major elements, or back. */
+static void move_symbol(const ir_symbol *y, char *resident, char *plain, int64_t bytes, bool to_resident)
+{
+    ir_node memory = {.op = IR_PARAM, .symbol = (ir_symbol *)y};
+    ir_layout at = ir_layout_of(&y->type, &memory);
+    int64_t size = ir_dtype_size(y->type.dtype), columns = at.cut < 0 ? 1 : y->type.dim[1].n;
+    if (at.cut < 0)
+        memcpy(to_resident ? resident : plain, to_resident ? plain : resident, (size_t)bytes);
+    for (int64_t i = 0; at.cut >= 0 && i < bytes / size; i++) {
+        int64_t index[] = {i / columns, i % columns}, cut = index[at.cut], other = index[1 - at.cut];
+        int64_t to = cut / at.width * at.panel + cut % at.width * at.stride[at.cut] + other * at.stride[1 - at.cut];
+        memcpy(to_resident ? resident + to * size : plain + i * size,
+               to_resident ? plain + i * size : resident + to * size, (size_t)size);
+    }
+}
+
+static bool symbol_is(const subject *s, environment *e, const ir_graph *f, evaluator *reference, const ir_symbol *y)
+{
+    const eval_tensor *want = evaluator_symbol(reference, y->name);
+    if (!want)
+        return true;
+    int64_t bytes = evaluator_bytes(reference, want);
+    block plain = block_new((size_t)bytes);
+    move_symbol(y, symbol_memory(e, y), plain.bytes, bytes, false);
+    bool same = same_bits(s, f->name, y->name, want, plain.bytes);
+    block_free(&plain);
+    return same;
+}
+
 /* Memory for a call, with the evaluator's symbols and inputs in it. */
 static void open_environment(environment *e, const subject *s, const ir_graph *f, const ir_graph *planned,
                              evaluator *reference, int64_t batch, int64_t workers)
@@ -183,7 +213,7 @@ static void open_environment(environment *e, const subject *s, const ir_graph *f
     for (const ir_symbol *y = s->planned->symbols; y; y = y->next) {
         const eval_tensor *t = evaluator_symbol(reference, y->name);
         if (t)
-            memcpy(symbol_memory(e, y), t->data, (size_t)evaluator_bytes(reference, t));
+            move_symbol(y, symbol_memory(e, y), t->data, evaluator_bytes(reference, t), true);
     }
     for (int k = 0; k < f->ninputs; k++) {
         eval_tensor *t = evaluator_input(reference, f, k);
@@ -254,8 +284,7 @@ static bool run_both(const subject *s, const ir_graph *f, int64_t batch, int64_t
     for (int i = 0; i < f->nresults && ok; i++)
         ok = same_bits(s, f->name, f->result_names[i], evaluator_result(reference, i), e.output[i]);
     for (const ir_symbol *y = s->planned->symbols; y && ok; y = y->next)
-        if (evaluator_symbol(reference, y->name))
-            ok = same_bits(s, f->name, y->name, evaluator_symbol(reference, y->name), symbol_memory(&e, y));
+        ok = symbol_is(s, &e, f, reference, y);
     diag_free(d);
     close_environment(&e);
     evaluator_free(reference);
