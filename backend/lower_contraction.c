@@ -13,34 +13,18 @@
  * fill a tile get a smaller one, columns that do not fill a vector a masked one. Both operands are read where they lie:
  * pass select has laid them out so (zeros around a padded convolution, columns side by side).
  *
+ * Where the plan says so, each panel of the vector operand is copied to scratch first, the way it will be read
+ * (lower_pack.c).
+ *
  * A weight gradient of a convolution sums examples by leaves: phase 0 writes a leaf's sums to scratch, going through it
  * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue.
  *
  * plan = contraction_plan */
-#include "backend/lower.h"
-#include "ir/contraction.h"
+#include "backend/interface.h"
+#include "backend/tile.h"
 #include <string.h>
 
-enum { MOST_ROWS = 64, MOST_VECTORS = 8, UNROLL_WHOLE = 8 };
-
-/* Zeros at tile level are made by loop-carried constants; one contraction, or one part of it. */
-typedef struct {
-    lowering *l;
-    nest_kernel *k;
-    const contraction *c;
-    contraction_plan plan;
-    int scalars, vectors; /* buffers */
-    int lanes;
-    nest_value *at[CONTRACTION_AXES]; /* where the tile starts on each axis */
-    /* this tile */
-    int64_t rows, nvectors, live; /* live lanes of the last vector */
-    nest_value *accumulator[MOST_ROWS * MOST_VECTORS];
-    int spill;   /* local buffer of a tile, -1 before the first use */
-    bool rolled; /* the epilogue is a loop over rows of that buffer */
-    /* leaves: the example, the first of its leaf, and the leaf's place in scratch; else NULL */
-    nest_value *example, *first_example, *leaf_offset;
-    int scratch;
-} tile;
+enum { UNROLL_WHOLE = 8 };
 
 static int64_t inner_rows(const tile *t)
 {
@@ -60,11 +44,6 @@ static int64_t scalar_stride(const tile *t, const contraction_axis *a)
 static int64_t vector_stride(const tile *t, const contraction_axis *a)
 {
     return t->plan.swap ? a->lhs : a->rhs;
-}
-
-static int live_lanes(const tile *t, int64_t vector)
-{
-    return (int)(vector == t->nvectors - 1 ? t->live : t->lanes);
 }
 
 /* ---- the chain ---- */
@@ -92,10 +71,10 @@ static void multiply_add(tile *t, nest_value *a, nest_value *b, int64_t a_disp, 
 {
     nest_kernel *k = t->k;
     int64_t stride = t->plan.column >= 0 ? vector_stride(t, &t->c->axis[t->plan.column]) : 0;
-    nest_value *vector[MOST_VECTORS];
+    nest_value *vector[CONTRACTION_VECTORS];
     for (int64_t v = 0; v < t->nvectors; v++)
         vector[v] =
-            nest_load(k, t->vectors, b, b_disp + v * t->lanes * stride, stride, t->lanes, live_lanes(t, v), NULL);
+            nest_load(k, t->vectors, b, b_disp + v * t->lanes * stride, stride, t->lanes, tile_live_lanes(t, v), NULL);
     for (int64_t r = 0; r < all_rows(t); r++) {
         nest_value *scalar = nest_load(k, t->scalars, a, a_disp + row_offset(t, r), 0, 1, 1, NULL);
         nest_value *splat = nest_splat(k, scalar, t->lanes);
@@ -115,7 +94,7 @@ static void run_loop(tile *t, int level, const contraction_run *run, nest_value 
     nest_kernel *k = t->k;
     int64_t by_a = t->plan.swap ? run->rhs : run->lhs, by_b = t->plan.swap ? run->lhs : run->rhs;
     int n = (int)(all_rows(t) * t->nvectors);
-    nest_value *carry[MOST_ROWS * MOST_VECTORS + 2];
+    nest_value *carry[CONTRACTION_ROWS * CONTRACTION_VECTORS + 2];
     memcpy(carry, t->accumulator, sizeof *carry * (size_t)n);
     carry[n] = *a;
     carry[n + 1] = *b;
@@ -307,7 +286,8 @@ static void operand_starts(tile *t, nest_value **a, nest_value **b)
     *b = nest_i64(k, t->plan.swap ? c->lhs.at.first : c->rhs.at.first);
     for (int i = 0; i < c->naxes; i++) {
         *a = nest_add(k, *a, nest_mul(k, t->at[i], scalar_stride(t, &c->axis[i])));
-        *b = nest_add(k, *b, nest_mul(k, t->at[i], vector_stride(t, &c->axis[i])));
+        if (!t->packed || i != t->plan.column) /* a packed panel begins at the tile */
+            *b = nest_add(k, *b, nest_mul(k, t->at[i], vector_stride(t, &c->axis[i])));
     }
     if (t->example) {
         const contraction_run *run = c->sum[0].run;
@@ -356,7 +336,7 @@ static lower_point accumulator_point(tile *t, const lower_point *start, int64_t 
     step_along(t, &p, t->plan.row, row);
     step_along(t, &p, t->plan.inner, inner);
     step_along(t, &p, t->plan.column, v * t->lanes);
-    p.active_count = live_lanes(t, v);
+    p.active_count = tile_live_lanes(t, v);
     return p;
 }
 
@@ -558,6 +538,8 @@ static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to
         return;
     lower_loop loop = lower_loop_begin(t->l, from, to, 1);
     t->at[t->plan.column] = nest_mul(t->k, nest_loop_index(loop.loop), width);
+    if (t->packed)
+        tile_pack_panel(t);
     axes_loop(t, s, 0);
     lower_loop_end(t->l, loop);
 }
@@ -650,7 +632,7 @@ static void lower_whole(tile *t, const contraction *parts, int count)
     lower_phase(t->l, 0, tasks);
     lower_share(t->l, tasks, &s.from, &s.to, &s.piece);
     for (int i = 0; i < count; i++) {
-        t->c = &parts[i];
+        t->c = t->packed ? t->packed : &parts[i];
         lower_part(t, &s);
     }
     zero_halos(t->l, t, &s);
@@ -762,7 +744,8 @@ static contraction_plan read_plan(const lowering *l)
                               .unroll = lower_plan(l, 6, 1),
                               .cut = lower_plan(l, 7, -1),
                               .chunk = lower_plan(l, 8, 1),
-                              .pieces = lower_plan(l, 9, 1)};
+                              .pieces = lower_plan(l, 9, 1),
+                              .pack = lower_plan(l, 10, 0)};
 }
 
 bool lower_contraction(lowering *l, diag *d)
@@ -783,12 +766,17 @@ bool lower_contraction(lowering *l, diag *d)
     t->c = parts;
     t->plan = read_plan(l);
     t->lanes = t->plan.column >= 0 ? l->kernel->target->vector : 1;
+    const ir_node *scratch = lower_scratch(l, 0);
+    if (!contraction_plan_fits(parts, t->lanes, be_module_number(n->graph->module->attrs, "max_batch", 128), &t->plan,
+                               scratch ? ir_static_count(&scratch->type) : 0))
+        return lower_unsupported(n, d, "a plan of such numbers");
     t->scalars = lower_input_buffer(l, t->plan.swap ? parts->rhs.input : parts->lhs.input);
     t->vectors = lower_input_buffer(l, t->plan.swap ? parts->lhs.input : parts->rhs.input);
     t->spill = -1;
     t->rolled = t->lanes > 1 && is_long_epilogue(l);
-    const ir_node *scratch = lower_scratch(l, 0);
-    if (scratch)
+    if (scratch && t->plan.pack)
+        tile_pack_into(t, lower_input_buffer(l, scratch));
+    if (scratch && !t->plan.pack)
         lower_by_leaves(t, parts, count, scratch);
     else
         lower_whole(t, parts, count);

@@ -91,6 +91,30 @@ nest_value *nest_lane(nest_kernel *k, nest_value *vector, int index)
     return v;
 }
 
+nest_value *nest_zip(nest_kernel *k, nest_value *a, nest_value *b, int upper)
+{
+    nest_value *v = append_new(k, NEST_ZIP, a->dtype, a->lanes);
+    set_operands(v, (nest_value *const[]){a, b}, 2);
+    v->index = upper;
+    return v;
+}
+
+/* A perfect shuffle moves one bit of an element's place from its row to its column; as many of them as there are such
+ * bits exchange the two. */
+void nest_transpose(nest_kernel *k, nest_value **v)
+{
+    enum { MOST_LANES = 64 };
+    nest_value *next[MOST_LANES];
+    int lanes = v[0]->lanes;
+    for (int round = 1; round < lanes; round *= 2) {
+        for (int i = 0; i < lanes / 2; i++) {
+            next[2 * i] = nest_zip(k, v[i], v[i + lanes / 2], 0);
+            next[2 * i + 1] = nest_zip(k, v[i], v[i + lanes / 2], 1);
+        }
+        memcpy(v, next, sizeof *v * (size_t)lanes);
+    }
+}
+
 nest_value *nest_fold(nest_kernel *k, ir_op op, nest_value *vector)
 {
     if (vector->lanes == 1)

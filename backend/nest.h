@@ -20,6 +20,7 @@ typedef enum {
     NEST_LANES, /* 0, 1, ..., lanes - 1 as i64 */
     NEST_SPLAT, /* in[0], a scalar, in every lane */
     NEST_LANE,  /* element 'index' of in[0], as a scalar */
+    NEST_ZIP,   /* the lower (index 0) or upper (1) halves of in[0] and in[1], element by element in turn */
     NEST_FOLD,  /* the lanes of in[0] into a scalar by op: upper half onto lower half until one is left */
     NEST_LOAD,  /* from buffer: lane l reads element in[0] + disp + l * stride */
     NEST_STORE, /* no value: lane l of in[1] goes to element in[0] + disp + l * stride */
@@ -107,6 +108,9 @@ nest_value *nest_task(nest_kernel *k);
 nest_value *nest_lanes(nest_kernel *k, int lanes);
 nest_value *nest_splat(nest_kernel *k, nest_value *scalar, int lanes); /* scalar itself if lanes is 1 */
 nest_value *nest_lane(nest_kernel *k, nest_value *v, int index);
+nest_value *nest_zip(nest_kernel *k, nest_value *a, nest_value *b, int upper);
+/* v[i], as many vectors as lanes, become the columns of the matrix whose rows they are. */
+void nest_transpose(nest_kernel *k, nest_value **v);
 nest_value *nest_fold(nest_kernel *k, ir_op op, nest_value *v);
 nest_value *nest_load(nest_kernel *k, int buffer, nest_value *offset, int64_t disp, int64_t stride, int lanes,
                       int active_count, nest_value *active);

@@ -161,6 +161,8 @@ static const char *kind_name(const nest_value *v)
         return "splat";
     case NEST_LANE:
         return "lane";
+    case NEST_ZIP:
+        return v->index ? "zip.upper" : "zip.lower";
     case NEST_FOLD:
         return "fold";
     case NEST_LOAD:

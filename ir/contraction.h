@@ -86,17 +86,27 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
 /* Printed as the kernel's plan, in this order. The "vector operand" is loaded by vectors, the "scalar operand" element
  * by element; axes are numbers of contraction.axis. A tile is `rows` steps of axis `row` by all of axis `inner` (-1:
  * none) by `vectors` registers of axis `column` (-1: none, scalars). Tasks take `chunk` steps of axis `cut`, and the
- * panels of columns are dealt to `pieces` tasks. */
+ * panels of columns are dealt to `pieces` tasks. With `pack`, a task copies each panel of the vector operand to scratch
+ * before its rows pass over it. */
 typedef struct {
     int64_t swap; /* the vector operand is the lhs */
-    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces;
+    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack;
 } contraction_plan;
 
-enum { CONTRACTION_PLAN = 10 };
+/* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
+enum { CONTRACTION_PLAN = 11, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
 
 /* The analytic choice. 'repack': assume that the vector operand can be laid out anew; *packs says whether the choice
  * wants that. */
 contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
                                     bool *packs);
+
+/* Let p pack, if its vector operand is large, and all else that varies it is the columns. The elements of a panel; 0: p
+ * stays as it is. */
+int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+
+/* Can code be made by this plan, which may come from a text? 'scratch': elements of the kernel's scratch. */
+bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
+                           int64_t scratch);
 
 #endif

@@ -151,41 +151,61 @@ static bool may_cut(const contraction *c, const contraction_plan *p, int i)
     return i != p->column && i != p->inner && (contraction_parts(c->node) == 1 || c->axis[i].batch);
 }
 
-/* Where tasks cut: the outermost axis that is long enough, else the longest. */
-static void choose_cut(const contraction *c, int64_t max_batch, contraction_plan *p)
+/* Where tasks cut: the outermost axis that is long enough, else the longest. A vector operand that is larger than a
+ * cache is read once if tasks cut it too: then only its own axes are wanted, if it has one besides the columns. */
+static void choose_cut(const contraction *c, int64_t max_batch, bool large, contraction_plan *p)
 {
     int64_t most = 1;
     p->cut = -1;
     for (int i = 0; i < c->naxes && most < 8; i++) {
         int64_t steps = steps_of(&c->axis[i], max_batch);
-        if (may_cut(c, p, i) && steps > most) {
+        if (may_cut(c, p, i) && steps > most && (!large || vector_stride(&c->axis[i], p->swap))) {
             p->cut = i;
             most = steps;
         }
     }
+    if (large && most < 4)
+        choose_cut(c, max_batch, false, p);
+}
+
+static int64_t wanted_tasks(const contraction *c, int64_t max_batch)
+{
+    enum { SMALL = 50000, TASK = 200000, TASKS = 16 };
+    double flops = 2 * (double)chain_length(c, max_batch);
+    for (int i = 0; i < c->naxes; i++)
+        flops *= (double)steps_of(&c->axis[i], max_batch);
+    int64_t wanted = flops < SMALL ? 1 : (int64_t)(flops / TASK) + 1;
+    return wanted > TASKS ? TASKS : wanted;
+}
+
+static int64_t panels_of(const contraction *c, const ir_target *t, const contraction_plan *p)
+{
+    int64_t panel = p->vectors * t->vector;
+    return p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
+}
+
+/* How many pieces of panels there are if none gets more than its part. */
+static int64_t even_pieces(int64_t panels, int64_t wanted)
+{
+    int64_t each = (panels + wanted - 1) / wanted;
+    return (panels + each - 1) / each;
 }
 
 /* Panels of columns are dealt out too where the cut gives few tasks, or where every task would stream a vector operand
  * that is larger than a cache. */
 static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
-    enum { SMALL = 50000, TASK = 200000, TASKS = 16, LEAF = 8 };
-    double flops = 2 * (double)chain_length(c, max_batch);
-    for (int i = 0; i < c->naxes; i++)
-        flops *= (double)steps_of(&c->axis[i], max_batch);
-    int64_t wanted = flops < SMALL ? 1 : (int64_t)(flops / TASK) + 1;
-    wanted = wanted > TASKS ? TASKS : wanted;
-    choose_cut(c, max_batch, p);
+    enum { LEAF = 8 };
+    int64_t wanted = wanted_tasks(c, max_batch);
+    bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
+    choose_cut(c, max_batch, large, p);
     bool leaves = c->leaf && max_batch > LEAF;
-    int64_t panel = p->vectors * t->vector;
-    int64_t panels = p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
+    int64_t panels = panels_of(c, t, p);
     int64_t steps = p->cut >= 0 ? steps_of(&c->axis[p->cut], max_batch) : 1;
     if (leaves)
         steps = (max_batch + LEAF - 1) / LEAF;
-    bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
     int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
-    int64_t each = (panels + dealt - 1) / dealt;
-    p->pieces = (panels + each - 1) / each;
+    p->pieces = even_pieces(panels, dealt);
     int64_t cuts = (wanted + p->pieces - 1) / p->pieces;
     p->chunk = (steps + cuts - 1) / cuts;
     if (p->cut >= 0 && p->cut == p->row)
@@ -222,4 +242,72 @@ contraction_plan contraction_choose(const contraction *c, const ir_target *t, in
         }
     choose_tasks(c, t, max_batch, &best);
     return best;
+}
+
+/* Panels need constant strides: only the outermost sum may be the batch. */
+static bool has_even_sums(const contraction *c)
+{
+    for (int i = 0; i < c->nsums; i++)
+        if (c->sum[i].count != 1 || (i > 0 && c->sum[i].run->batch))
+            return false;
+    return c->nsums > 0 && !c->leaf && !c->border && contraction_parts(c->node) == 1;
+}
+
+/* The elements of a packed panel; 0: it cannot be packed, as the columns are not all that varies the vector operand. */
+static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
+{
+    if (p->column < 0 || !has_even_sums(c))
+        return 0;
+    for (int i = 0; i < c->naxes; i++)
+        if (i != p->column && vector_stride(&c->axis[i], p->swap))
+            return 0;
+    return chain_length(c, max_batch) * p->vectors * vector;
+}
+
+int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    int64_t panel = panel_elements(c, t->vector, max_batch, p), element = ir_dtype_size(c->node->type.dtype);
+    bool large = (double)element * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
+    if (!large || panel * element > t->l2 / 4 * 3)
+        return 0;
+    p->pack = panel > 0;
+    if (p->pack) {
+        p->cut = -1;
+        p->chunk = 1;
+        p->pieces = even_pieces(panels_of(c, t, p), wanted_tasks(c, max_batch));
+    }
+    return panel;
+}
+
+/* ---- plans from a text ---- */
+
+static bool is_axis(const contraction *c, int64_t axis)
+{
+    return axis >= -1 && axis < c->naxes;
+}
+
+static bool is_between(int64_t x, int64_t least, int64_t most)
+{
+    return x >= least && x <= most;
+}
+
+bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
+                           int64_t scratch)
+{
+    bool numbers = is_between(p->swap, 0, 1) && is_between(p->rows, 1, CONTRACTION_ROWS) &&
+                   is_between(p->vectors, 1, CONTRACTION_VECTORS) && is_between(p->unroll, 1, 16) && p->chunk >= 1 &&
+                   p->pieces >= 1 && is_between(p->pack, 0, 1);
+    if (!numbers || !is_axis(c, p->column) || !is_axis(c, p->row) || !is_axis(c, p->inner) || !is_axis(c, p->cut))
+        return false;
+    bool apart = (p->row < 0 || (p->row != p->column && p->row != p->inner)) &&
+                 (p->inner < 0 || (p->inner != p->column && p->row >= 0)) &&
+                 (p->cut < 0 || (p->cut != p->column && p->cut != p->inner));
+    const contraction_axis *a = c->axis;
+    if (!apart || (p->column >= 0 && (a[p->column].batch || scalar_stride(&a[p->column], p->swap))) ||
+        (p->column < 0 && p->vectors != 1) || (p->row >= 0 && !c->border && vector_stride(&a[p->row], p->swap)) ||
+        (p->inner >= 0 &&
+         (a[p->inner].batch || vector_stride(&a[p->inner], p->swap) || a[p->inner].n * p->rows > CONTRACTION_ROWS)))
+        return false;
+    int64_t panel = panel_elements(c, vector, max_batch, p);
+    return !p->pack || (panel > 0 && panel <= scratch);
 }

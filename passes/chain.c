@@ -17,7 +17,7 @@
 #include "passes/memory.h"
 #include "passes/passes.h"
 
-enum { SLICE = 8, WORTH = 65536, PLAN_CUT = 7, PLAN_CHUNK = 8 };
+enum { SLICE = 8, WORTH = 65536, PLAN_CUT = 7, PLAN_CHUNK = 8, PLAN_PACK = 10 };
 
 /* ---- who can be a member ---- */
 
@@ -42,7 +42,7 @@ static bool contraction_cuts_slices(const ir_node *kernel)
 {
     const ir_node *core = contraction_of(kernel);
     const ir_attr *plan = ir_attr_find(kernel->attrs, "plan");
-    if (!core || !plan || plan->count != CONTRACTION_PLAN)
+    if (!core || !plan || plan->count != CONTRACTION_PLAN || plan->number[PLAN_PACK])
         return false;
     if (has_scratch(kernel))
         return true;

@@ -6,7 +6,8 @@
  * Compute nodes that stand alone become kernels of one node. Then the operands of contractions are brought into the
  * form that register tiles read: in memory (not computed on the way), with zeros around them as far as a padded
  * convolution reads (a `halo`: the kernel that writes the value also writes the zeros), and the vector operand with the
- * dimension that goes into lanes last. Where the producer cannot do it a kernel that copies is put between.
+ * dimension that goes into lanes last. Where the producer cannot do it, the kernel packs a panel of columns at a time
+ * into scratch of its worker's, if the operand is large; else a kernel that copies is put between.
  *
  * Plans (lists of numbers, for the lowering of the kind):
  *     elementwise, row, reduce, window   [elements a task]
@@ -335,49 +336,70 @@ static void pack(ir_node *fused, ir_node *core, int side, int dim)
 
 /* ---- plans ---- */
 
-static void add_scratch(ir_node *fused, ir_dtype t, int64_t leaves, int64_t count)
+static ir_node *add_scratch(ir_node *fused, ir_dtype t, int64_t rows, int64_t count)
 {
     ir_graph *g = fused->graph;
     g->before = fused;
     ir_node *scratch =
-        ir_node_new(g, IR_SCRATCH, NULL, 0, ir_type_make(t, 2, (const ir_dim[]){{leaves, false}, {count, false}}));
+        ir_node_new(g, IR_SCRATCH, NULL, 0, ir_type_make(t, 2, (const ir_dim[]){{rows, false}, {count, false}}));
     g->before = NULL;
     scratch->loc = fused->loc;
     region_input(fused, scratch);
+    return scratch;
 }
 
-/* Rows of the vector operand that lie a multiple of a page apart fall into few sets of every cache. A halo at the row's
- * end moves them apart: free where the producer can leave it, else by a copy where enough rows of the other operand
- * use it. */
-static void spread_rows(ir_node *fused, ir_node *core, const contraction *c, const contraction_plan *p,
-                        const ir_target *t, int64_t max_batch)
+/* Do the vector operand's rows lie a multiple of a page apart? Then they fall into few sets of every cache, which hurts
+ * where enough rows of the other operand read them. */
+static bool rows_collide(const ir_node *core, const contraction *c, const contraction_plan *p, int64_t max_batch)
 {
-    enum { PAGE = 4096, LINE = 64, GAP = 16, LONG = 256, MANY = 64 };
+    enum { PAGE = 4096, LONG = 256, MANY = 64 };
     int side = p->swap ? 0 : 1, last = core->in[side]->type.rank - 1;
     const affine_view *view = p->swap ? &c->lhs : &c->rhs;
     if (core->op != IR_DOT_GENERAL || c->nsums == 0 || last < 1 || core->in[side] != view->input)
-        return;
+        return false;
     const contraction_run *run = c->sum[c->nsums - 1].run;
     int64_t step = p->swap ? run->lhs : run->rhs, length = run->batch ? run->n * max_batch : run->n, uses = 1;
     for (int i = 0; i < c->naxes; i++)
         if (!(p->swap ? c->axis[i].lhs : c->axis[i].rhs))
             uses *= c->axis[i].batch ? c->axis[i].n * max_batch : c->axis[i].n;
-    if (step == 0 || step * 4 % PAGE || length < LONG || uses < MANY || core->in[side]->type.dim[last].batch ||
-        view->at.stride[last] != 1)
-        return;
+    return step != 0 && step * 4 % PAGE == 0 && length >= LONG && uses >= MANY &&
+           !core->in[side]->type.dim[last].batch && view->at.stride[last] == 1;
+}
+
+/* Move rows that collide apart: by a halo at their ends, which is free where the producer can leave it; or by packing
+ * panels; or by a copy with a halo, unless a row's part of a panel is lines enough by itself. The elements of a packed
+ * panel, or 0. */
+static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, contraction_plan *p, const ir_target *t,
+                           int64_t max_batch)
+{
+    enum { LINE = 64, GAP = 16 };
+    int side = p->swap ? 0 : 1, last = core->in[side]->type.rank - 1;
+    if (!rows_collide(core, c, p, max_batch))
+        return 0;
     ir_node *v = NULL;
     for (int i = 0; i < fused->nin; i++)
         if (fused->region->inputs[i] == core->in[side])
             v = fused->in[i];
     int64_t order[IR_MAX_RANK], low[IR_MAX_RANK] = {0}, high[IR_MAX_RANK] = {0};
-    bool copies = !v || !may_have_halo(v);
-    if (copies && p->vectors * t->vector * 4 > LINE) /* a row's part of a panel is lines enough by itself */
-        return;
     in_order(order);
-    if (copies)
+    if (!v || !may_have_halo(v)) {
+        int64_t panel = contraction_pack(c, t, max_batch, p);
+        if (panel || p->vectors * t->vector * 4 > LINE)
+            return panel;
         v = materialize(fused, core, side, order);
+    }
     high[last] = GAP;
     widen_halo(v, low, high);
+    return 0;
+}
+
+/* Lay the vector operand out as the plan's columns want it. */
+static void pack_operand(ir_node *fused, ir_node *core, const contraction *c, const contraction_plan *p)
+{
+    int side = p->swap ? 0 : 1;
+    int dim = p->swap ? c->axis[p->column].lhs_dim : c->axis[p->column].rhs_dim;
+    if (dim >= 0 && is_last_free(core, side, dim))
+        pack(fused, core, side, dim);
 }
 
 static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_batch)
@@ -389,19 +411,20 @@ static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_bat
     if (!contraction_describe(core, 0, tmp, &c))
         ir_bug("an operand of '%s' is not in memory", fused->label ? fused->label : "");
     contraction_plan p = contraction_choose(&c, t, max_batch, true, &packs);
-    if (packs) {
-        int side = p.swap ? 0 : 1;
-        int dim = p.swap ? c.axis[p.column].lhs_dim : c.axis[p.column].rhs_dim;
-        if (dim >= 0 && is_last_free(core, side, dim))
-            pack(fused, core, side, dim);
+    int64_t panel = packs ? contraction_pack(&c, t, max_batch, &p) : 0;
+    if (packs && !panel) {
+        pack_operand(fused, core, &c, &p);
         contraction_describe(core, 0, tmp, &c);
         p = contraction_choose(&c, t, max_batch, false, &packs);
     }
-    spread_rows(fused, core, &c, &p, t, max_batch);
-    const int64_t plan[CONTRACTION_PLAN] = {p.swap,    p.column, p.row, p.inner, p.rows,
-                                            p.vectors, p.unroll, p.cut, p.chunk, p.pieces};
+    if (!panel)
+        panel = spread_rows(fused, core, &c, &p, t, max_batch);
+    const int64_t plan[CONTRACTION_PLAN] = {p.swap,   p.column, p.row,   p.inner,  p.rows, p.vectors,
+                                            p.unroll, p.cut,    p.chunk, p.pieces, p.pack};
     ir_set_ints(fused, "plan", plan, CONTRACTION_PLAN);
-    if (c.leaf && max_batch > LEAF)
+    if (panel)
+        add_scratch(fused, core->type.dtype, 1, panel)->place.segment = SEG_WORKER;
+    else if (c.leaf && max_batch > LEAF)
         add_scratch(fused, core->type.dtype, (max_batch + LEAF - 1) / LEAF, ir_static_count(&core->type));
     arena_free(tmp);
 }

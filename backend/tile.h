@@ -1,0 +1,42 @@
+/* backend/tile.h - the register tile that lower_contraction.c builds, and the packing of its vector operand. */
+#ifndef BACKEND_TILE_H
+#define BACKEND_TILE_H
+
+#include "backend/lower.h"
+#include "ir/contraction.h"
+
+/* Zeros at tile level are made by loop-carried constants; one contraction, or one part of it. */
+typedef struct {
+    lowering *l;
+    nest_kernel *k;
+    const contraction *c;
+    contraction_plan plan;
+    int scalars, vectors; /* buffers */
+    int lanes;
+    nest_value *at[CONTRACTION_AXES]; /* where the tile starts on each axis */
+    /* this tile */
+    int64_t rows, nvectors, live; /* live lanes of the last vector */
+    nest_value *accumulator[CONTRACTION_ROWS * CONTRACTION_VECTORS];
+    int spill;   /* local buffer of a tile, -1 before the first use */
+    bool rolled; /* the epilogue is a loop over rows of that buffer */
+    /* leaves: the example, the first of its leaf, and the leaf's place in scratch; else NULL */
+    nest_value *example, *first_example, *leaf_offset;
+    int scratch;
+    /* a packed vector operand: c as its panels are read; its own description and buffer; else NULL */
+    contraction *packed;
+    const contraction *unpacked;
+    int source;
+} tile;
+
+/* Live lanes of a vector of the tile. */
+static inline int tile_live_lanes(const tile *t, int64_t vector)
+{
+    return (int)(vector == t->nvectors - 1 ? t->live : t->lanes);
+}
+
+/* Of now on, vectors come from this buffer, where each panel is packed before it is used. */
+void tile_pack_into(tile *t, int buffer);
+/* Pack the panel whose columns begin at t->at[column], t->nvectors wide. */
+void tile_pack_panel(tile *t);
+
+#endif
