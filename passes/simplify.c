@@ -13,6 +13,7 @@
 #include "ir/eval.h"
 #include "ir/math.h"
 #include "passes/passes.h"
+#include "passes/pool_mask.h"
 #include <math.h>
 #include <string.h>
 
@@ -176,12 +177,12 @@ static ir_node *simplify_convert(ir_graph *g, ir_node *n)
     return ir_type_equal(&x->in[0]->type, &n->type) ? x->in[0] : ir_convert(g, x->in[0], n->type.dtype);
 }
 
-static ir_node *simplify_select(ir_node *n)
+static ir_node *simplify_select(ir_graph *g, ir_node *n)
 {
     double condition;
     if (is_splat(n->in[0], &condition))
         return n->in[condition != 0 ? 1 : 2];
-    return n->in[1] == n->in[2] ? n->in[1] : NULL;
+    return n->in[1] == n->in[2] ? n->in[1] : pool_mask_moved(g, n);
 }
 
 static ir_node *simplify_elementwise(ir_graph *g, ir_node *n)
@@ -207,7 +208,7 @@ static ir_node *simplify_elementwise(ir_graph *g, ir_node *n)
     case IR_OR:
         return n->in[1] == x ? x : NULL;
     case IR_SELECT:
-        return simplify_select(n);
+        return simplify_select(g, n);
     case IR_CONVERT:
         return simplify_convert(g, n);
     case IR_BITCAST_CONVERT:
