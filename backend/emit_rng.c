@@ -4,7 +4,10 @@
  *     element e takes word e mod 4 of its block
  *
  * A block gives four words, so a vector of n words needs n / 4 blocks where the first element is a multiple of 4, else
- * one more: blocks run side by side in lanes, their words are interleaved, and the wanted window is shuffled out. */
+ * one more: blocks run side by side in lanes, their words are interleaved, and the wanted window is shuffled out.
+ *
+ * Words live in the low halves of 64-bit lanes until the end, their high halves being anything: a round is then two
+ * multiplications of low halves (one instruction each), two shifts and two exclusive ors, with nothing to move. */
 #include "backend/emit.h"
 
 enum { WORDS = 4, ROUNDS = 10, MOST_WORDS = 64 };
@@ -13,34 +16,26 @@ typedef struct {
     LLVMValueRef word[WORDS];
 } counter;
 
-/* Low and high half of a product of 32-bit lanes. */
-static void multiply_wide(emitter *e, LLVMValueRef x, uint32_t by, LLVMValueRef *high, LLVMValueRef *low)
+static LLVMValueRef low_half(emitter *e, LLVMValueRef x)
 {
-    LLVMBuilderRef b = e->builder;
-    LLVMTypeRef narrow = LLVMTypeOf(x);
-    int lanes = LLVMGetTypeKind(narrow) == LLVMVectorTypeKind ? (int)LLVMGetVectorSize(narrow) : 1;
-    LLVMTypeRef wide = emit_lanes(e->i64, lanes);
-    LLVMValueRef product = LLVMBuildMul(b, LLVMBuildZExt(b, x, wide, ""), emit_integer(wide, by), "");
-    *low = LLVMBuildTrunc(b, product, narrow, "");
-    *high = LLVMBuildTrunc(b, LLVMBuildLShr(b, product, emit_integer(wide, 32), ""), narrow, "");
+    return LLVMBuildAnd(e->builder, x, emit_integer(LLVMTypeOf(x), 0xFFFFFFFFu), "");
+}
+
+static LLVMValueRef high_half(emitter *e, LLVMValueRef x)
+{
+    return LLVMBuildLShr(e->builder, x, emit_integer(LLVMTypeOf(x), 32), "");
 }
 
 static void philox_round(emitter *e, counter *c, const LLVMValueRef key[2])
 {
     LLVMBuilderRef b = e->builder;
-    LLVMValueRef high0, low0, high1, low1;
-    multiply_wide(e, c->word[0], 0xD2511F53u, &high0, &low0);
-    multiply_wide(e, c->word[2], 0xCD9E8D57u, &high1, &low1);
-    c->word[0] = LLVMBuildXor(b, LLVMBuildXor(b, high1, c->word[1], ""), key[0], "");
-    c->word[1] = low1;
-    c->word[2] = LLVMBuildXor(b, LLVMBuildXor(b, high0, c->word[3], ""), key[1], "");
-    c->word[3] = low0;
-}
-
-static LLVMValueRef half(emitter *e, LLVMValueRef x, int which)
-{
-    LLVMValueRef moved = which ? LLVMBuildLShr(e->builder, x, emit_i64(e, 32), "") : x;
-    return LLVMBuildTrunc(e->builder, moved, e->i32, "");
+    LLVMTypeRef t = LLVMTypeOf(c->word[0]);
+    LLVMValueRef product0 = LLVMBuildMul(b, low_half(e, c->word[0]), emit_integer(t, 0xD2511F53u), "");
+    LLVMValueRef product1 = LLVMBuildMul(b, low_half(e, c->word[2]), emit_integer(t, 0xCD9E8D57u), "");
+    c->word[0] = LLVMBuildXor(b, LLVMBuildXor(b, high_half(e, product1), c->word[1], ""), key[0], "");
+    c->word[1] = product1;
+    c->word[2] = LLVMBuildXor(b, LLVMBuildXor(b, high_half(e, product0), c->word[3], ""), key[1], "");
+    c->word[3] = product0;
 }
 
 /* The words of 'count' consecutive blocks. */
@@ -49,38 +44,42 @@ static counter philox(emitter *e, LLVMValueRef seed, LLVMValueRef step, LLVMValu
 {
     LLVMValueRef number[MOST_WORDS];
     for (int i = 0; i < count; i++)
-        number[i] = emit_i32(e, i);
+        number[i] = emit_i64(e, i);
     LLVMValueRef each = count == 1 ? number[0] : LLVMConstVector(number, (unsigned)count);
-    counter c = {{LLVMBuildAdd(e->builder, emit_splat(e, half(e, block, 0), count), each, ""),
-                  emit_splat(e, half(e, step, 0), count), emit_splat(e, emit_i32(e, stream), count),
-                  emit_splat(e, half(e, lane, 0), count)}};
-    LLVMValueRef key[] = {half(e, seed, 0), half(e, seed, 1)};
+    counter c = {{LLVMBuildAdd(e->builder, emit_splat(e, block, count), each, ""), emit_splat(e, step, count),
+                  emit_splat(e, emit_i64(e, stream), count), emit_splat(e, lane, count)}};
+    LLVMValueRef key[] = {seed, high_half(e, seed)};
     for (int i = 0; i < ROUNDS; i++) {
         LLVMValueRef round_key[] = {emit_splat(e, key[0], count), emit_splat(e, key[1], count)};
         philox_round(e, &c, round_key);
-        key[0] = LLVMBuildAdd(e->builder, key[0], emit_i32(e, 0x9E3779B9u), "");
-        key[1] = LLVMBuildAdd(e->builder, key[1], emit_i32(e, 0xBB67AE85u), "");
+        key[0] = LLVMBuildAdd(e->builder, key[0], emit_i64(e, 0x9E3779B9u), "");
+        key[1] = LLVMBuildAdd(e->builder, key[1], emit_i64(e, 0xBB67AE85u), "");
     }
     return c;
 }
 
-/* The blocks' words in element order: 4 * count of them; for one block a vector is made of its scalars. */
+/* Two words as one lane, the second above the first. */
+static LLVMValueRef pair(emitter *e, LLVMValueRef first, LLVMValueRef second)
+{
+    LLVMValueRef moved = LLVMBuildShl(e->builder, second, emit_integer(LLVMTypeOf(second), 32), "");
+    return LLVMBuildOr(e->builder, low_half(e, first), moved, "");
+}
+
+/* The blocks' words in element order: 4 * count of them. */
 static LLVMValueRef interleave(emitter *e, const counter *c, int count)
 {
+    LLVMValueRef low = pair(e, c->word[0], c->word[1]), high = pair(e, c->word[2], c->word[3]), all;
     if (count == 1) {
-        LLVMValueRef all = LLVMGetPoison(LLVMVectorType(e->i32, WORDS));
-        for (int i = 0; i < WORDS; i++)
-            all = LLVMBuildInsertElement(e->builder, all, c->word[i], emit_i32(e, i), "");
-        return all;
+        all = LLVMGetPoison(LLVMVectorType(e->i64, 2));
+        all = LLVMBuildInsertElement(e->builder, all, low, emit_i32(e, 0), "");
+        all = LLVMBuildInsertElement(e->builder, all, high, emit_i32(e, 1), "");
+    } else {
+        int order[MOST_WORDS];
+        for (int i = 0; i < 2 * count; i++)
+            order[i] = i % 2 * count + i / 2;
+        all = emit_shuffle(e, low, high, order, 2 * count);
     }
-    int join[2 * MOST_WORDS], order[MOST_WORDS];
-    for (int i = 0; i < 2 * count; i++)
-        join[i] = i;
-    LLVMValueRef low = emit_shuffle(e, c->word[0], c->word[1], join, 2 * count);
-    LLVMValueRef high = emit_shuffle(e, c->word[2], c->word[3], join, 2 * count);
-    for (int i = 0; i < WORDS * count; i++)
-        order[i] = i % WORDS * count + i / WORDS;
-    return emit_shuffle(e, low, high, order, WORDS * count);
+    return LLVMBuildBitCast(e->builder, all, LLVMVectorType(e->i32, (unsigned)(WORDS * count)), "");
 }
 
 /* Words from..from+lanes-1. */
