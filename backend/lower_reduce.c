@@ -52,12 +52,11 @@ nest_value *lower_neutral(lowering *l, const ir_node *reduce, int lanes)
 
 nest_value *lower_is_better(lowering *l, nest_value *x, nest_value *best)
 {
-    nest_value *better = lower_op(l, IR_COMPARE, IR_I1, x, best, "GT");
     if (!ir_dtype_is_float(x->dtype))
-        return better;
-    nest_value *is_nan = lower_op(l, IR_COMPARE, IR_I1, x, x, "NE");
+        return lower_op(l, IR_COMPARE, IR_I1, x, best, "GT");
+    nest_value *not_above = lower_op(l, IR_COMPARE, IR_I1, x, best, "LE"); /* false with a NaN on either side */
     nest_value *had_none = lower_op(l, IR_COMPARE, IR_I1, best, best, "EQ");
-    return lower_op(l, IR_OR, IR_I1, better, lower_op(l, IR_AND, IR_I1, is_nan, had_none, NULL), NULL);
+    return lower_op(l, IR_AND, IR_I1, lower_op(l, IR_NOT, IR_I1, not_above, NULL, NULL), had_none, NULL);
 }
 
 nest_value *lower_leaf_tree(lowering *l, const ir_node *sum, const ir_node *scratch, const lower_point *p)
