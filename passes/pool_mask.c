@@ -60,15 +60,16 @@ static ir_node *maxima_of(const ir_node *positions, const ir_node *n)
 }
 
 /* Users that nobody uses in turn do not count: a rule of simplify left them, and they go at its end. */
-static bool is_read_once(const ir_graph *g, const ir_node *of)
+static bool is_read_once(const ir_uses *uses, const ir_node *n)
 {
-    int uses = 0;
-    for (const ir_node *n = of->next; n; n = n->next)
-        for (int i = 0; i < n->nin; i++)
-            uses += n->in[i] == of && ((ir_ops[n->op].traits & OP_EFFECT) || ir_is_used(g, n));
-    for (int i = 0; i < g->nresults; i++)
-        uses += g->results[i] == of;
-    return uses == 1;
+    int readers = 0;
+    for (const ir_use *use = ir_uses_of(uses, n); use; use = use->next) {
+        const ir_node *user = use->user;
+        bool dead = user && (ir_uses_is_gone(uses, user) ||
+                             (!ir_uses_count(uses, user) && !(ir_ops[user->op].traits & OP_EFFECT)));
+        readers += !dead;
+    }
+    return readers == 1;
 }
 
 /* dy, zero where y <= 0; on the shape before a flatten was undone, so that it can join the product that gives dy. */
@@ -81,13 +82,13 @@ static ir_node *masked(ir_graph *g, ir_node *y, ir_node *dy)
     return flat == dy ? kept : ir_reshape(g, kept, dy->type.rank, dy->type.dim);
 }
 
-ir_node *pool_mask_moved(ir_graph *g, ir_node *n)
+ir_node *pool_mask_moved(ir_graph *g, const ir_uses *uses, ir_node *n)
 {
     ir_node *spread = n->in[2], *positions = spread->nin ? spread->in[0] : NULL;
     if (spread->op != IR_SELECT_AND_SCATTER || !is_plus_zero(n->in[1]) || positions->op != IR_REDUCE_WINDOW ||
         !ir_word_is(positions, "kind", "argmax") || !same_windows(positions, spread) ||
         !ir_shape_equal(&positions->in[0]->type, &spread->type) || !says_not_positive(n->in[0], positions->in[0]) ||
-        ir_int(n, "stage", 0) != ir_int(spread, "stage", 0) || !is_read_once(g, spread))
+        ir_int(n, "stage", 0) != ir_int(spread, "stage", 0) || !is_read_once(uses, spread))
         return NULL;
     ir_node *y = maxima_of(positions, n);
     if (!y)

@@ -12,6 +12,7 @@
 #include "ir/build.h"
 #include "ir/eval.h"
 #include "ir/math.h"
+#include "ir/uses.h"
 #include "passes/passes.h"
 #include "passes/pool_mask.h"
 #include <math.h>
@@ -177,15 +178,15 @@ static ir_node *simplify_convert(ir_graph *g, ir_node *n)
     return ir_type_equal(&x->in[0]->type, &n->type) ? x->in[0] : ir_convert(g, x->in[0], n->type.dtype);
 }
 
-static ir_node *simplify_select(ir_graph *g, ir_node *n)
+static ir_node *simplify_select(ir_graph *g, const ir_uses *uses, ir_node *n)
 {
     double condition;
     if (is_splat(n->in[0], &condition))
         return n->in[condition != 0 ? 1 : 2];
-    return n->in[1] == n->in[2] ? n->in[1] : pool_mask_moved(g, n);
+    return n->in[1] == n->in[2] ? n->in[1] : pool_mask_moved(g, uses, n);
 }
 
-static ir_node *simplify_elementwise(ir_graph *g, ir_node *n)
+static ir_node *simplify_elementwise(ir_graph *g, const ir_uses *uses, ir_node *n)
 {
     ir_node *x = n->in[0];
     switch (n->op) {
@@ -208,7 +209,7 @@ static ir_node *simplify_elementwise(ir_graph *g, ir_node *n)
     case IR_OR:
         return n->in[1] == x ? x : NULL;
     case IR_SELECT:
-        return simplify_select(g, n);
+        return simplify_select(g, uses, n);
     case IR_CONVERT:
         return simplify_convert(g, n);
     case IR_BITCAST_CONVERT:
@@ -381,24 +382,34 @@ static ir_node *seen_before(node_set *s, ir_node *n)
 
 /* ---- the walk ---- */
 
-/* A region operator takes no value twice: where 'old' stands beside 'with' there, it has to stay. */
-static bool meet_in_region(const ir_graph *g, const ir_node *old, const ir_node *with)
+static bool takes(const ir_node *n, const ir_node *x)
 {
-    for (const ir_node *n = g->first; n; n = n->next) {
-        bool has_old = false, has_with = false;
-        for (int i = 0; n->region && i < n->nin; i++) {
-            has_old |= n->in[i] == old;
-            has_with |= n->in[i] == with;
-        }
-        if (has_old && has_with)
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i] == x)
             return true;
-    }
     return false;
 }
 
-static ir_node *find_replacement(ir_graph *g, ir_node *n)
+/* A region operator takes no value twice: where 'old' stands beside 'with' there, it has to stay. */
+static bool meet_in_region(const ir_uses *uses, const ir_node *old, const ir_node *with)
 {
-    return ir_ops[n->op].traits & OP_ELTWISE ? simplify_elementwise(g, n) : simplify_shape(g, n);
+    for (const ir_use *use = ir_uses_of(uses, old); use; use = use->next)
+        if (use->user && use->user->region && takes(use->user, with))
+            return true;
+    return false;
+}
+
+static ir_node *find_replacement(ir_graph *g, const ir_uses *uses, ir_node *n)
+{
+    return ir_ops[n->op].traits & OP_ELTWISE ? simplify_elementwise(g, uses, n) : simplify_shape(g, n);
+}
+
+/* Nodes made between 'last' (NULL: the start) and n enter the table; were there any? */
+static bool add_fresh(ir_uses *uses, const ir_graph *g, const ir_node *last, const ir_node *n)
+{
+    for (ir_node *made = last ? last->next : g->first; made != n; made = made->next)
+        ir_uses_add(uses, made);
+    return n->prev != last;
 }
 
 /* New nodes go before n and take its place in the YAML, label and stage. */
@@ -416,6 +427,7 @@ static void rewrite(ir_graph *g, bool to_differentiate)
 {
     arena *tmp = arena_new();
     node_set seen = {.mem = tmp};
+    ir_uses *uses = ir_uses_new(g, tmp);
     for (ir_node *n = g->first, *next; n; n = next) {
         next = n->next;
         if (n->region)
@@ -425,20 +437,20 @@ static void rewrite(ir_graph *g, bool to_differentiate)
         aim(g, n);
         ir_node *last = n->prev, *with = fold(g, n);
         if (!with && !to_differentiate)
-            with = find_replacement(g, n);
-        bool fresh = n->prev != last; /* nodes were made: they may fit a rule themselves and are looked at next */
+            with = find_replacement(g, uses, n);
+        bool fresh = add_fresh(uses, g, last, n); /* they may fit a rule themselves and are looked at next */
         if (!with && !to_differentiate)
             with = seen_before(&seen, n);
-        if (!with || meet_in_region(g, n, with))
+        if (!with || meet_in_region(uses, n, with))
             continue;
-        ir_replace_uses(g, n, with);
+        ir_uses_replace(uses, n, with);
         if (fresh) {
             with->name = with == n->prev ? n->name : with->name;
             next = last ? last->next : g->first;
         }
         if (next == n)
             next = n->next;
-        ir_unlink(n);
+        ir_uses_unlink(uses, n);
     }
     aim(g, NULL);
     arena_free(tmp);
