@@ -27,9 +27,10 @@ static void open_library(library *l, const ir_module *m, const be_interface *int
     *l = (library){.module = m, .interface = interface, .mem = mem};
     emitter *e = &l->e;
     emitter_open(e, m->name, &m->target, *interface->source ? interface->source : m->name, debug_info);
-    LLVMTypeRef task[] = {e->pointer, e->i64};
+    LLVMTypeRef task[] = {e->pointer, e->i64, e->i64};
     l->call_type = LLVMFunctionType(e->i32, task, 1, 0);
     l->task_type = LLVMFunctionType(e->void_type, task, 2, 0);
+    l->member_type = LLVMFunctionType(e->void_type, task, 3, 0);
 }
 
 /* ---- output ---- */

@@ -5,6 +5,7 @@
  * Every check comes before the first kernel, so a call is done whole or not begun; only `infer` may stop between
  * kernels, when the host raises its cancel flag. */
 #include "backend/module.h"
+#include "ir/build.h"
 #include "runtime/lamina_abi.h"
 #include <stddef.h>
 #include <string.h>
@@ -15,7 +16,6 @@ typedef struct {
     nest_tasks tasks;
     bool by_worker; /* launches, not tasks, are handed out */
     src_loc loc;
-    int64_t chain; /* 0: none */
 } launch;
 
 typedef struct {
@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     library *l;
     const ir_graph *function;
-    launch_list launches, later; /* later: second phases of the chain that is being made */
+    launch_list launches, members, later; /* the last two of the chain that is being made; later: second phases */
     bool segment[SEG_COUNT];
     bool *input, *output; /* which of the net's are used */
     LLVMValueRef call;
@@ -137,10 +137,11 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
     const nest_kernel *k = nest_lower(n, c->l->e.target, mem, d);
     c->l->lower_ms += milliseconds() - start;
     bool ok = k && note_places(c, k, d);
-    int64_t chain = ir_int(n, "chain", 0);
+    bool member = ir_chain(n, NULL) > 0;
     for (int i = 0; ok && i < k->nphases; i++) {
-        launch one = {emit_task(c->l, k, i), k->phase[i].tasks, uses_worker_memory(k), n->loc, chain};
-        add_to(c, chain && i ? &c->later : &c->launches, one);
+        LLVMValueRef task = member && i == 0 ? emit_member(c->l, k) : emit_task(c->l, k, i);
+        launch one = {task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};
+        add_to(c, !member ? &c->launches : i ? &c->later : &c->members, one);
     }
     arena_free(mem);
     return ok;
@@ -148,42 +149,89 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
 
 /* ---- chains ---- */
 
-enum { SLICE = 8 };
+enum { LEAF = 8 };
+
+/* One task function for the members of a chain: for each slice, the tasks of one member after the other. A task is a
+ * slice; where members sum by leaves, a leaf, so that its slices come in order. */
+typedef struct {
+    call_emitter *c;
+    int64_t number, slice, examples; /* of a slice, of a task */
+    LLVMValueRef call, launch;
+} chain_emitter;
 
 /* A slice's tasks of one member. */
-static void call_member(call_emitter *c, const launch *one, LLVMValueRef call, LLVMValueRef slice)
+static void call_member(const chain_emitter *c, const launch *one, LLVMValueRef slice)
 {
-    emitter *e = &c->l->e;
+    library *l = c->c->l;
+    emitter *e = &l->e;
     const nest_tasks *t = &one->tasks;
-    if (!t->batch || t->chunk != SLICE * t->n || one->by_worker)
-        ir_bug("a kernel of chain %d does not work in slices of %d examples", (int)one->chain, SLICE);
+    if (!t->batch || t->chunk != c->slice * t->n)
+        ir_bug("a kernel of chain %d does not work in slices of %d examples", (int)c->number, (int)c->slice);
     int64_t inner = t->inner > 0 ? t->inner : 1;
     for (int64_t i = 0; i < inner; i++) {
         LLVMValueRef task = LLVMBuildMul(e->builder, slice, emit_i64(e, inner), "");
-        LLVMValueRef arguments[] = {call, LLVMBuildAdd(e->builder, task, emit_i64(e, i), "")};
-        LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
+        LLVMValueRef arguments[] = {c->call, c->launch, LLVMBuildAdd(e->builder, task, emit_i64(e, i), "")};
+        LLVMBuildCall2(e->builder, l->member_type, one->task, arguments, 3, "");
     }
 }
 
-/* One task function for the members from 'first' to the end of the launches; then the phases that waited. */
-static void close_chain(call_emitter *c, int first)
+/* The slices of a task, which has at least one. */
+static void call_slices(const chain_emitter *c, LLVMValueRef task)
 {
-    emitter *e = &c->l->e;
-    if (c->launches.count - first > 1) {
-        launch chain = c->launches.of[first];
-        chain.task = emit_function(e, arena_printf(c->l->mem, "%s.chain%d", c->function->name, (int)chain.chain),
-                                   c->l->task_type, LLVMInternalLinkage);
-        chain.tasks = (nest_tasks){.n = 1, .batch = true, .chunk = SLICE, .inner = 1};
-        emit_function_begin(e, chain.task, chain.loc);
-        for (int i = first; i < c->launches.count; i++)
-            call_member(c, &c->launches.of[i], LLVMGetParam(chain.task, 0), LLVMGetParam(chain.task, 1));
-        LLVMBuildRetVoid(e->builder);
-        c->launches.count = first;
-        add_to(c, &c->launches, chain);
+    emitter *e = &c->c->l->e;
+    LLVMBuilderRef b = e->builder;
+    const launch_list *members = &c->c->members;
+    int64_t most = c->examples / c->slice;
+    turns t = {.index = task};
+    if (most > 1)
+        t = emit_turns_begin(e, LLVMBuildMul(b, task, emit_i64(e, most), ""));
+    for (int i = 0; i < members->count; i++)
+        call_member(c, &members->of[i], t.index);
+    if (most == 1)
+        return;
+    const nest_tasks slices = {.n = 1, .batch = true, .chunk = c->slice, .inner = 1};
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef next = LLVMBuildMul(b, LLVMBuildAdd(b, task, emit_i64(e, 1), ""), emit_i64(e, most), "");
+    LLVMValueRef ends[] = {next, emit_task_count(e, &slices, batch)};
+    emit_turns_end(e, &t, emit_i64(e, 1), emit_intrinsic(e, "llvm.smin", &e->i64, 1, ends, 2));
+}
+
+static void emit_chain(const chain_emitter *c, const launch *chain)
+{
+    emitter *e = &c->c->l->e;
+    if (!chain->by_worker) {
+        call_slices(c, c->launch);
+        return;
     }
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef tasks = emit_task_count(e, &chain->tasks, batch);
+    LLVMValueRef launches = emit_launches(e, c->call, tasks);
+    turns t = emit_turns_begin(e, c->launch);
+    call_slices(c, t.index);
+    emit_turns_end(e, &t, launches, tasks);
+}
+
+/* The chain whose members were gathered; then the phases that waited for its end. */
+static void close_chain(call_emitter *c, const ir_node *first)
+{
+    library *l = c->l;
+    chain_emitter chain = {.c = c};
+    chain.number = ir_chain(first, &chain.slice);
+    chain.examples = c->later.count ? LEAF : chain.slice;
+    launch one = {.loc = first->loc, .tasks = {.n = 1, .batch = true, .chunk = chain.examples, .inner = 1}};
+    one.task = emit_function(&l->e, arena_printf(l->mem, "%s.chain%d", c->function->name, (int)chain.number),
+                             l->task_type, LLVMInternalLinkage);
+    for (int i = 0; i < c->members.count; i++)
+        one.by_worker |= c->members.of[i].by_worker;
+    emit_function_begin(&l->e, one.task, one.loc);
+    chain.call = LLVMGetParam(one.task, 0);
+    chain.launch = LLVMGetParam(one.task, 1);
+    emit_chain(&chain, &one);
+    LLVMBuildRetVoid(l->e.builder);
+    add_to(c, &c->launches, one);
     for (int i = 0; i < c->later.count; i++)
         add_to(c, &c->launches, c->later.of[i]);
-    c->later.count = 0;
+    c->members.count = c->later.count = 0;
 }
 
 /* Values that are only names of memory by now. */
@@ -205,24 +253,23 @@ static bool is_memory(const ir_node *n)
 
 static bool add_kernels(call_emitter *c, diag *d)
 {
-    int64_t chain = 0;
-    int first = 0;
+    const ir_node *first = NULL; /* of the chain that is being made */
     for (const ir_node *n = c->function->first; n; n = n->next) {
         if (n->op != IR_FUSED) {
             if (!is_memory(n))
                 ir_bug("%s: %s outside a kernel", c->function->name, ir_ops[n->op].name);
             continue;
         }
-        int64_t own = ir_int(n, "chain", 0);
-        if (chain && own != chain)
+        int64_t own = ir_chain(n, NULL);
+        if (first && own != ir_chain(first, NULL)) {
             close_chain(c, first);
-        if (own != chain)
-            first = c->launches.count;
-        chain = own;
+            first = NULL;
+        }
+        first = own && !first ? n : first;
         if (!add_kernel(c, n, d))
             return false;
     }
-    if (chain)
+    if (first)
         close_chain(c, first);
     return true;
 }

@@ -3,6 +3,7 @@
  * passes/select.c has made every compute node a fused node with a plan. What the kinds share lies here and in
  * lower_value.c (values at a point) and lower_walk.c (loops over shapes); each kind has a file of its own. */
 #include "backend/lower.h"
+#include "ir/build.h"
 #include <string.h>
 
 /* ---- questions about the region ---- */
@@ -144,6 +145,13 @@ void lower_phase(lowering *l, int index, nest_tasks tasks)
         bind_scalar(l, l->region->inputs[i]);
     for (const ir_node *n = l->region->first; n; n = n->next)
         bind_scalar(l, n);
+}
+
+int64_t lower_slice(const lowering *l)
+{
+    int64_t slice = LOWER_LEAF;
+    ir_chain(l->fused, &slice);
+    return slice;
 }
 
 nest_value *lower_extent(lowering *l, int64_t n, bool batch)

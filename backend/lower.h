@@ -95,6 +95,8 @@ void lower_phase(lowering *l, int index, nest_tasks tasks);
 /* The task's share of what the open phase's tasks were cut from: from .. to - 1 of 'extent'; *piece, if wanted, gets
  * its number below tasks.inner. */
 void lower_share(lowering *l, nest_tasks tasks, nest_value **from, nest_value **to, nest_value **piece);
+/* Examples that a task takes of a kernel that sums by leaves: a leaf, or the slice of the kernel's chain. */
+int64_t lower_slice(const lowering *l);
 /* n or n*B as an i64. */
 nest_value *lower_extent(lowering *l, int64_t n, bool batch);
 

@@ -3,7 +3,8 @@
  *
  * Examples 0-7, 8-15, ... are leaves; a leaf is one chain over (example, then the other reduced dimensions row-major),
  * here a vector along the kept dimensions.
- *     phase 0   a task a leaf: its sums to scratch
+ *     phase 0   a task a leaf: its sums to scratch; in a chain of short slices a task a slice, the second of a leaf
+ *               going on where the first stopped
  *     phase 1   leaves combined as neighbours, then the rest of the region (an optimizer, a metric) at that element
  * Little work is one phase of one task. Where no batch has more than one leaf there is no scratch: the leaf's sum goes
  * straight on.
@@ -117,6 +118,42 @@ static lower_point operand_point(const leaf_walk *w, const lower_point *p)
     return q;
 }
 
+static int number_of(const sums *s, const ir_node *reduce)
+{
+    for (int i = 0; i < s->count; i++)
+        if (s->reduce[i] == reduce)
+            return i;
+    ir_bug("a reduction of another kernel");
+}
+
+/* Where a leaf's sum waits in scratch. */
+static nest_value *partial_offset(const sums *s, const ir_node *reduce, const lower_point *p, int64_t *stride)
+{
+    nest_kernel *k = s->l->kernel;
+    nest_value *offset = lower_offset(s->l, &reduce->type, NULL, p, stride);
+    return nest_add(k, offset, nest_mul(k, s->leaf, ir_static_count(&reduce->type)));
+}
+
+static int partial_buffer(const sums *s, const ir_node *reduce)
+{
+    return lower_input_buffer(s->l, lower_scratch(s->l, number_of(s, reduce)));
+}
+
+/* What the task's examples are added to: nothing at the start of a leaf, else what is there of it. */
+static nest_value *sum_so_far(const sums *s, const ir_node *reduce, const lower_point *p)
+{
+    lowering *l = s->l;
+    nest_kernel *k = l->kernel;
+    nest_value *neutral = lower_neutral(l, reduce, p->lanes);
+    if (!s->leaf || lower_slice(l) == LOWER_LEAF)
+        return neutral;
+    int64_t stride;
+    nest_value *offset = partial_offset(s, reduce, p, &stride);
+    nest_value *sum = nest_load(k, partial_buffer(s, reduce), offset, 0, stride, p->lanes, p->active_count, p->active);
+    nest_value *ends[] = {s->first, nest_mul(k, s->leaf, LOWER_LEAF)};
+    return lower_choose(l, nest_op(k, IR_COMPARE, IR_I1, ends, 2, "EQ"), neutral, sum);
+}
+
 /* The leaf's sums at a kept point, for reductions of one operand shape. */
 static void sum_leaf(leaf_walk *w, const lower_point *p)
 {
@@ -125,7 +162,7 @@ static void sum_leaf(leaf_walk *w, const lower_point *p)
     w->carry = arena_new_array(k->mem, nest_value *, (size_t)w->count + 1);
     w->dim_count = ir_ints(w->reduce[0], "dims", w->dims);
     for (int i = 0; i < w->count; i++)
-        w->carry[i] = lower_neutral(l, w->reduce[i], p->lanes);
+        w->carry[i] = sum_so_far(w->s, w->reduce[i], p);
     lower_point q = operand_point(w, p);
     nest_block *outer;
     nest_value *loop = nest_loop_begin(k, w->s->first, w->s->end, 1, w->carry, w->count, &outer);
@@ -137,23 +174,11 @@ static void sum_leaf(leaf_walk *w, const lower_point *p)
     memcpy(w->carry, loop->final, sizeof *w->carry * (size_t)w->count);
 }
 
-static int number_of(const sums *s, const ir_node *reduce)
-{
-    for (int i = 0; i < s->count; i++)
-        if (s->reduce[i] == reduce)
-            return i;
-    ir_bug("a reduction of another kernel");
-}
-
 static void store_partial(const sums *s, const ir_node *reduce, nest_value *sum, const lower_point *p)
 {
-    lowering *l = s->l;
-    nest_kernel *k = l->kernel;
     int64_t stride;
-    nest_value *offset = lower_offset(l, &reduce->type, NULL, p, &stride);
-    offset = nest_add(k, offset, nest_mul(k, s->leaf, ir_static_count(&reduce->type)));
-    int buffer = lower_input_buffer(l, lower_scratch(l, number_of(s, reduce)));
-    nest_store(k, buffer, offset, 0, stride, sum, p->active_count, p->active);
+    nest_value *offset = partial_offset(s, reduce, p, &stride);
+    nest_store(s->l->kernel, partial_buffer(s, reduce), offset, 0, stride, sum, p->active_count, p->active);
 }
 
 /* All reductions at a kept point of one leaf: to scratch, or bound. */
@@ -271,7 +296,7 @@ static void lower_with_scratch(sums *s)
     nest_kernel *k = l->kernel;
     bool two = lower_plan(l, 0, 2) == 2;
     int64_t elements = lower_plan(l, 1, 4096);
-    nest_tasks tasks = {.n = 1, .chunk = LOWER_LEAF, .inner = 1, .batch = true};
+    nest_tasks tasks = {.n = 1, .chunk = lower_slice(l), .inner = 1, .batch = true};
     nest_value *from, *to;
     lower_roots roots = lower_roots_of(l, s->kept, NULL);
     lower_walk walk = lower_walk_of(l, s->kept, &roots, k->target->vector);

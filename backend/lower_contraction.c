@@ -17,7 +17,8 @@
  * (lower_pack.c).
  *
  * A weight gradient of a convolution sums examples by leaves: phase 0 writes a leaf's sums to scratch, going through it
- * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue.
+ * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue. In a chain
+ * of short slices a leaf is several tasks, one after the other.
  *
  * plan = contraction_plan */
 #include "backend/interface.h"
@@ -652,15 +653,16 @@ static void lower_by_leaves(tile *t, const contraction *parts, int count, const 
     lowering *l = t->l;
     nest_kernel *k = t->k;
     const ir_type *type = &t->c->node->type;
-    nest_tasks tasks = {.n = 1, .batch = true, .chunk = LOWER_LEAF, .inner = t->plan.pieces};
+    nest_tasks tasks = {.n = 1, .batch = true, .chunk = lower_slice(l), .inner = t->plan.pieces};
     share s;
     t->scratch = lower_input_buffer(l, scratch);
     lower_phase(l, 0, tasks);
     lower_share(l, tasks, &s.from, &s.to, &s.piece);
-    t->leaf_offset = nest_mul(k, nest_div(k, s.from, LOWER_LEAF), ir_static_count(type));
+    nest_value *leaf = nest_div(k, s.from, LOWER_LEAF);
+    t->leaf_offset = nest_mul(k, leaf, ir_static_count(type));
     lower_loop loop = lower_loop_begin(l, s.from, s.to, 1);
     t->example = nest_loop_index(loop.loop);
-    t->first_example = s.from;
+    t->first_example = tasks.chunk == LOWER_LEAF ? s.from : nest_mul(k, leaf, LOWER_LEAF);
     for (int i = 0; i < count; i++) {
         t->c = &parts[i];
         lower_part(t, &s);

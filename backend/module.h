@@ -13,20 +13,29 @@ typedef struct {
     const be_interface *interface;
     arena *mem;
     kernel_code *kernels;
-    LLVMTypeRef call_type, task_type; /* i32 (ptr), void (ptr, i64) */
-    LLVMValueRef run_tasks;           /* void (ptr call, ptr task, i64 tasks); made on first use */
-    double lower_ms;                  /* time in lowering, which runs between emissions */
+    LLVMTypeRef call_type, task_type, member_type; /* i32 (ptr), void (ptr, i64), void (ptr, i64, i64) */
+    LLVMValueRef run_tasks;                        /* void (ptr call, ptr task, i64 tasks); made on first use */
+    double lower_ms;                               /* time in lowering, which runs between emissions */
 } library;
 
 /* ---- task.c: one phase of one fused node ---- */
 
 /* void task(ptr call, i64 task): finds the buffers and runs the kernel's body. */
 LLVMValueRef emit_task(library *l, const nest_kernel *k, int phase);
+/* void member(ptr call, i64 launch, i64 task): the same of a chain's member, on the memory of that launch's worker. */
+LLVMValueRef emit_member(library *l, const nest_kernel *k);
 /* How many tasks the phase has in the call whose batch is 'batch' (i64). */
 LLVMValueRef emit_task_count(emitter *e, const nest_tasks *t, LLVMValueRef batch);
-/* Whether a kernel has memory for each worker; then this many launches share its tasks: min(workers, tasks). */
-bool uses_worker_memory(const nest_kernel *k);
+/* Whether a phase has memory for each worker; then this many launches share its tasks: min(workers, tasks). */
+bool uses_worker_memory(const nest_kernel *k, int phase);
 LLVMValueRef emit_launches(emitter *e, LLVMValueRef call, LLVMValueRef tasks);
+/* for (index = from; index < end; index += step) of i64, where the first turn is sure. */
+typedef struct {
+    LLVMValueRef index;
+    LLVMBasicBlockRef body;
+} turns;
+turns emit_turns_begin(emitter *e, LLVMValueRef from);
+void emit_turns_end(emitter *e, const turns *t, LLVMValueRef step, LLVMValueRef end);
 /* Where a buffer lies; its segment is SEG_NONE for a field of the call. */
 ir_place buffer_place(const nest_buffer *b);
 /* The field 'offset' bytes into the call, as a pointer and as its value. */

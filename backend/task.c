@@ -3,8 +3,14 @@
  * The body's function takes the batch, the task's number and a pointer a buffer; bodies of equal nest text are one
  * function. A task function is particular to one fused node: it knows where that node's buffers lie. Where a buffer is
  * of the worker segment, tasks are dealt to at most `workers` launches, each with its own slice: launch i runs tasks i,
- * i + launches, ... so that a slice belongs to one thread at a time. */
+ * i + launches, ... so that a worker's memory belongs to one thread at a time.
+ *
+ * In a chain a value of the worker segment with the batch holds one slice of it. Bodies index it by example as if all
+ * were there: they get the pointer from which the slice's first example lies where it does. It may point outside the
+ * workspace, what is read and written through it does not. */
 #include "backend/module.h"
+#include "ir/build.h"
+#include "ir/contraction.h"
 #include "runtime/lamina_abi.h"
 #include <stddef.h>
 #include <string.h>
@@ -103,8 +109,30 @@ static LLVMValueRef worker_slice(library *l, LLVMValueRef workspace, LLVMValueRe
     return emit_offset(e, e->i8, first, LLVMBuildMul(e->builder, launch, size, ""));
 }
 
-static LLVMValueRef buffer_address(library *l, const nest_buffer *b, LLVMValueRef call, LLVMValueRef launch)
+/* Bytes from one example to the next in a buffer that holds one slice; 0 for all others. */
+static int64_t slice_step(const nest_kernel *k, const nest_buffer *b)
 {
+    if (b->symbol || b->local || !ir_chain(k->node, NULL))
+        return 0;
+    const ir_node *n = holder(b->node);
+    if (n->place.segment != SEG_WORKER || ir_batch_dim(&n->type) < 0)
+        return 0;
+    int64_t stride[IR_MAX_RANK], example, first;
+    ir_layout(&n->type, n->attrs, stride, &example, &first);
+    return example * ir_dtype_size(n->type.dtype);
+}
+
+/* The first example of a task. */
+static LLVMValueRef first_example(emitter *e, const nest_tasks *t, LLVMValueRef task)
+{
+    LLVMValueRef slice = t->inner > 1 ? LLVMBuildSDiv(e->builder, task, emit_i64(e, t->inner), "") : task;
+    return LLVMBuildMul(e->builder, slice, emit_i64(e, t->chunk / t->n), "");
+}
+
+static LLVMValueRef buffer_address(library *l, const nest_kernel *k, int phase, int buffer, LLVMValueRef call,
+                                   LLVMValueRef launch, LLVMValueRef task)
+{
+    const nest_buffer *b = &k->buffers[buffer];
     emitter *e = &l->e;
     if (is_call_value(b))
         return emit_field_address(e, call, call_value_field(holder(b->node)));
@@ -114,7 +142,15 @@ static LLVMValueRef buffer_address(library *l, const nest_buffer *b, LLVMValueRe
         return LLVMBuildLoad2(e->builder, e->pointer, emit_offset(e, e->pointer, start, emit_i64(e, place.offset)), "");
     if (place.segment == SEG_WORKER)
         start = worker_slice(l, start, launch);
-    return emit_offset(e, e->i8, start, emit_i64(e, place.offset));
+    LLVMValueRef offset = emit_i64(e, place.offset);
+    int64_t step = slice_step(k, b);
+    if (step && phase)
+        ir_bug("'%s' reads a slice after its chain", k->name);
+    if (step) {
+        LLVMValueRef example = first_example(e, &k->phase[phase].tasks, task);
+        offset = LLVMBuildSub(e->builder, offset, LLVMBuildMul(e->builder, example, emit_i64(e, step), ""), "");
+    }
+    return emit_offset(e, e->i8, start, offset);
 }
 
 /* ---- bodies ---- */
@@ -201,17 +237,19 @@ static void call_body(library *l, const nest_kernel *k, int phase, LLVMValueRef 
     arguments[0] = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
     arguments[1] = task;
     for (int i = 0; i < used; i++)
-        arguments[i + 2] = buffer_address(l, &k->buffers[number[i]], call, launch);
+        arguments[i + 2] = buffer_address(l, k, phase, number[i], call, launch, task);
     LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(body), body, arguments, (unsigned)count, "");
 }
 
-bool uses_worker_memory(const nest_kernel *k)
+bool uses_worker_memory(const nest_kernel *k, int phase)
 {
-    for (int i = 0; i < k->nbuffers; i++)
-        if (!k->buffers[i].local && !is_call_value(&k->buffers[i]) &&
-            buffer_place(&k->buffers[i]).segment == SEG_WORKER)
-            return true;
-    return false;
+    arena *mem = arena_new();
+    int *number = arena_new_array(mem, int, (size_t)k->nbuffers + 1), used = nest_phase_buffers(k, phase, number);
+    bool uses = false;
+    for (int i = 0; i < used && !uses; i++)
+        uses = !is_call_value(&k->buffers[number[i]]) && buffer_place(&k->buffers[number[i]]).segment == SEG_WORKER;
+    arena_free(mem);
+    return uses;
 }
 
 LLVMValueRef emit_launches(emitter *e, LLVMValueRef call, LLVMValueRef tasks)
@@ -221,25 +259,49 @@ LLVMValueRef emit_launches(emitter *e, LLVMValueRef call, LLVMValueRef tasks)
     return emit_intrinsic(e, "llvm.smin", &e->i64, 1, least, 2);
 }
 
+turns emit_turns_begin(emitter *e, LLVMValueRef from)
+{
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->builder);
+    turns t = {.body = emit_block(e)};
+    LLVMBuildBr(e->builder, t.body);
+    LLVMPositionBuilderAtEnd(e->builder, t.body);
+    t.index = LLVMBuildPhi(e->builder, e->i64, "");
+    LLVMAddIncoming(t.index, &from, &before, 1);
+    return t;
+}
+
+void emit_turns_end(emitter *e, const turns *t, LLVMValueRef step, LLVMValueRef end)
+{
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(e->builder), after = emit_block(e);
+    LLVMValueRef next = LLVMBuildAdd(e->builder, t->index, step, "");
+    LLVMAddIncoming(t->index, &next, &last, 1);
+    LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSLT, next, end, ""), t->body, after);
+    LLVMPositionBuilderAtEnd(e->builder, after);
+}
+
 /* for (task = launch; task < tasks; task += launches) body */
 static void call_body_in_turns(library *l, const nest_kernel *k, int phase, LLVMValueRef body, LLVMValueRef call,
                                LLVMValueRef launch)
 {
     emitter *e = &l->e;
-    LLVMBuilderRef b = e->builder;
     LLVMValueRef batch = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
     LLVMValueRef tasks = emit_task_count(e, &k->phase[phase].tasks, batch);
     LLVMValueRef launches = emit_launches(e, call, tasks);
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), loop = emit_block(e), after = emit_block(e);
-    LLVMBuildBr(b, loop);
-    LLVMPositionBuilderAtEnd(b, loop);
-    LLVMValueRef task = LLVMBuildPhi(b, e->i64, "");
-    call_body(l, k, phase, body, call, launch, task);
-    LLVMValueRef next = LLVMBuildAdd(b, task, launches, "");
-    LLVMAddIncoming(task, &launch, &before, 1);
-    LLVMAddIncoming(task, &next, &loop, 1);
-    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), loop, after);
-    LLVMPositionBuilderAtEnd(b, after);
+    turns t = emit_turns_begin(e, launch);
+    call_body(l, k, phase, body, call, launch, t.index);
+    emit_turns_end(e, &t, launches, tasks);
+}
+
+LLVMValueRef emit_member(library *l, const nest_kernel *k)
+{
+    emitter *e = &l->e;
+    LLVMValueRef body = find_body(l, k, 0);
+    LLVMValueRef function =
+        emit_function(e, symbol_name(l->mem, k->name, ".task"), l->member_type, LLVMInternalLinkage);
+    emit_function_begin(e, function, k->node->loc);
+    call_body(l, k, 0, body, LLVMGetParam(function, 0), LLVMGetParam(function, 1), LLVMGetParam(function, 2));
+    LLVMBuildRetVoid(e->builder);
+    return function;
 }
 
 LLVMValueRef emit_task(library *l, const nest_kernel *k, int phase)
@@ -250,7 +312,7 @@ LLVMValueRef emit_task(library *l, const nest_kernel *k, int phase)
     LLVMValueRef function = emit_function(e, name, l->task_type, LLVMInternalLinkage);
     emit_function_begin(e, function, k->node->loc);
     LLVMValueRef call = LLVMGetParam(function, 0), task = LLVMGetParam(function, 1);
-    if (uses_worker_memory(k))
+    if (uses_worker_memory(k, phase))
         call_body_in_turns(l, k, phase, body, call, task);
     else
         call_body(l, k, phase, body, call, task, task);

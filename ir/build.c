@@ -269,6 +269,16 @@ void ir_conv_read(const ir_node *n, ir_conv *out)
     out->batch_groups = ir_int(n, "batch_groups", 1);
 }
 
+int64_t ir_chain(const ir_node *n, int64_t *slice)
+{
+    int64_t chain[IR_MAX_RANK];
+    if (n->op != IR_FUSED || ir_ints(n, "chain", chain) != 2)
+        return 0;
+    if (slice)
+        *slice = chain[1];
+    return chain[0];
+}
+
 /* ---- random numbers, structure, state ---- */
 
 ir_node *ir_rng_bits(ir_graph *g, ir_node *seed, ir_node *step, ir_node *lane, ir_type shape, uint32_t stream)

@@ -60,6 +60,9 @@ typedef struct { /* 'spatial' spatial dimensions; the lists lhs, rhs, out have 2
 ir_node *ir_convolution(ir_graph *g, ir_node *x, ir_node *w, const ir_conv *conv);
 void ir_conv_read(const ir_node *n, ir_conv *out); /* a convolution's attributes */
 void ir_dot_read(const ir_node *n, ir_dot *out);
+/* The number of the chain that a fused node is a member of, 0: of none. *slice, if wanted: how many examples a member's
+ * task takes. */
+int64_t ir_chain(const ir_node *n, int64_t *slice);
 void ir_window_read(const ir_node *n, ir_window *out);
 
 ir_node *ir_rng_bits(ir_graph *g, ir_node *seed, ir_node *step, ir_node *lane, ir_type shape, uint32_t stream);

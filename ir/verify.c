@@ -79,6 +79,21 @@ static bool verify_numbers(const ir_node *n, diag *d)
     return true;
 }
 
+/* chain = [its number, examples a slice], which are a leaf or an even part of one. */
+static bool verify_chain(const ir_node *n, diag *d)
+{
+    int64_t chain[2];
+    if (!ir_attr_find(n->attrs, "chain"))
+        return true;
+    if (!rule_ints(n, "chain", 2, chain, d))
+        return false;
+    if (chain[0] < 1 || chain[1] < 1 || chain[1] > 8 || 8 % chain[1])
+        return rule_error(n, d,
+                          "'chain' must be a number above 0 and a slice of 1, 2, 4 or 8 examples, found %lld and %lld",
+                          (long long)chain[0], (long long)chain[1]);
+    return true;
+}
+
 static bool verify_symbol(const ir_node *n, diag *d)
 {
     const ir_op_info *op = &ir_ops[n->op];
@@ -208,8 +223,8 @@ static bool verify_node(ir_node *n, diag *d)
                    n->symbol ? n->symbol->name : "");
         return false;
     }
-    return verify_attrs(n, d) && verify_numbers(n, d) && verify_symbol(n, d) && verify_region(n, d) &&
-           verify_memory(n, d);
+    return verify_attrs(n, d) && verify_numbers(n, d) && verify_chain(n, d) && verify_symbol(n, d) &&
+           verify_region(n, d) && verify_memory(n, d);
 }
 
 static bool verify_graph(ir_graph *g, diag *d)

@@ -2,22 +2,29 @@
  *     conv1 over all examples, pool1 over all, conv2 over all   =>   for 8 examples: conv1, pool1, conv2; next 8 ...
  *
  * What one kernel of a chain writes for a slice the next one reads while it is in cache, and between them no thread
- * waits for another: a slice of the whole chain is one task. A slice is a leaf of 8 examples, so kernels that sum over
- * the batch join with their first phase, which works leaf by leaf; their second phases run after the chain.
+ * waits for another: a task is a leaf of 8 examples, through the whole chain. So kernels that sum over the batch join
+ * with their first phase, which works leaf by leaf; their second phases run after the chain.
+ *
+ * A value that only members of its own chain read (mem_is_slice) needs memory for one slice a worker, not for the
+ * batch. A task goes through its leaf in slices of 8, 4, 2 or 1 examples: the longest whose values stay in half of L2,
+ * and below half a megabyte. Sums of a leaf go on from slice to slice, in the same order.
  *
  * A kernel can be a member if its tasks can be whole slices: elementwise, row and window kernels whose results all have
- * the batch, contractions whose tasks cut the batch by leaves, sums over the batch in two phases. A chain ends where a
- * kernel reads a member's second phase. Other kernels that stand between members move up before the chain if they need
- * nothing of it and assign nothing that it reads. Short work is left alone: more tasks would cost more than they give.
+ * the batch, contractions whose tasks cut the batch by leaves, sums over the batch in two phases. Contractions that
+ * take examples as the rows of their tiles want 8 of them: a chain of shorter slices does without, and their values are
+ * small. A chain ends where a kernel reads a member's second phase. Other kernels that stand between members move up
+ * before the chain if they need nothing of it and assign nothing that it reads. Short work is left alone: more tasks
+ * would cost more than they give.
  *
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
- * Leaves: chain = [n] on members, which stand together; their plans cut slices.      Breaks: node order. */
+ * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.
+ * Breaks: node order. */
 #include "ir/build.h"
 #include "ir/contraction.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
 
-enum { SLICE = 8, WORTH = 65536, PLAN_CUT = 7, PLAN_CHUNK = 8, PLAN_PACK = 10 };
+enum { LEAF = 8, WORTH = 65536, MOST_BYTES = 512 << 10, PLAN_ROW = 2, PLAN_CUT = 7, PLAN_CHUNK = 8, PLAN_PACK = 10 };
 
 /* ---- who can be a member ---- */
 
@@ -37,7 +44,13 @@ static const ir_node *contraction_of(const ir_node *kernel)
     return NULL;
 }
 
-/* Its tasks are slices of the batch already, or leaves. */
+static bool takes_examples_as_rows(const ir_node *kernel)
+{
+    const ir_attr *plan = ir_attr_find(kernel->attrs, "plan");
+    return contraction_of(kernel) && !has_scratch(kernel) && plan->number[PLAN_ROW] == plan->number[PLAN_CUT];
+}
+
+/* Its tasks are leaves, or cut the batch and nothing else. */
 static bool contraction_cuts_slices(const ir_node *kernel)
 {
     const ir_node *core = contraction_of(kernel);
@@ -49,31 +62,25 @@ static bool contraction_cuts_slices(const ir_node *kernel)
     arena *mem = arena_new();
     contraction c;
     int64_t cut = (int64_t)plan->number[PLAN_CUT];
-    bool ok = cut >= 0 && plan->number[PLAN_CHUNK] == SLICE && contraction_describe(core, 0, mem, &c) &&
-              c.axis[cut].batch && c.axis[cut].n == 1;
+    bool leaves = plan->number[PLAN_CHUNK] == LEAF || !takes_examples_as_rows(kernel);
+    bool ok = cut >= 0 && leaves && contraction_describe(core, 0, mem, &c) && c.axis[cut].batch && c.axis[cut].n == 1;
     arena_free(mem);
     return ok;
 }
 
-/* Elements of one example of what the kernel walks: results and, for windows and rows, operands are within a small
- * factor. 0 if some result has no batch, or anything is assigned. */
-static int64_t example_elements(const ir_node *kernel)
+/* All of the kernel's results have the batch, and nothing is assigned. */
+static bool gives_examples(const ir_node *kernel)
 {
-    int64_t most = 0;
-    for (const ir_node *n = kernel->region->first; n; n = n->next) {
+    for (const ir_node *n = kernel->region->first; n; n = n->next)
         if (n->op == IR_ASSIGN)
-            return 0;
-        int64_t count = ir_static_count(&n->type);
-        if (ir_batch_dim(&n->type) >= 0 && count > most)
-            most = count;
-    }
+            return false;
     for (int i = 0; i < kernel->region->nresults; i++) {
         const ir_type *t = &kernel->region->results[i]->type;
         int batch = ir_batch_dim(t);
         if (batch < 0 || t->dim[batch].n != 1)
-            return 0;
+            return false;
     }
-    return kernel->region->nresults ? most : 0;
+    return kernel->region->nresults > 0;
 }
 
 static bool one_shape(const ir_node *kernel)
@@ -84,11 +91,14 @@ static bool one_shape(const ir_node *kernel)
     return true;
 }
 
-/* The shape that tasks of this kind cut; its elements of one example are the plan's unit. */
+/* Elements of one example of the shape that tasks of this kind cut, which are the plan's unit: of a result, in row
+ * kernels of what a row is reduced from. */
 static int64_t walked_elements(const ir_node *kernel)
 {
-    return ir_word_is(kernel, "kind", "row") ? example_elements(kernel)
-                                             : ir_static_count(&kernel->region->results[0]->type);
+    for (const ir_node *n = kernel->region->first; n && ir_word_is(kernel, "kind", "row"); n = n->next)
+        if (n->op == IR_REDUCE)
+            return ir_static_count(&n->in[0]->type);
+    return ir_static_count(&kernel->region->results[0]->type);
 }
 
 static bool can_join(const ir_node *kernel)
@@ -103,8 +113,9 @@ static bool can_join(const ir_node *kernel)
     }
     bool walks = ir_word_is(kernel, "kind", "elementwise") || ir_word_is(kernel, "kind", "window") ||
                  ir_word_is(kernel, "kind", "row");
-    int64_t elements = walks ? example_elements(kernel) : 0; /* a plan's number is below 2^31 */
-    return elements > 0 && elements <= INT32_MAX / SLICE && (ir_word_is(kernel, "kind", "row") || one_shape(kernel));
+    if (!walks || !gives_examples(kernel) || (!ir_word_is(kernel, "kind", "row") && !one_shape(kernel)))
+        return false;
+    return walked_elements(kernel) <= INT32_MAX / LEAF; /* a plan's number is below 2^31 */
 }
 
 /* ---- what stands in the way ---- */
@@ -113,13 +124,14 @@ typedef struct {
     ir_graph *g;
     ir_node *first;   /* the first member */
     int64_t number;   /* of this chain, marked on its members */
+    bool narrow;      /* slices may be shorter than a leaf */
     int64_t elements; /* of one example, all members */
     int members;
 } builder;
 
 static bool is_member(const builder *b, const ir_node *n)
 {
-    return n->op == IR_FUSED && ir_int(n, "chain", 0) == b->number;
+    return ir_chain(n, NULL) == b->number;
 }
 
 static const ir_node *kernel_of(const ir_node *x)
@@ -173,9 +185,19 @@ static void move_up(ir_node *n, ir_node *before)
     ir_move_before(n, before);
 }
 
+static void set_chain(const builder *b, ir_node *kernel, int64_t slice)
+{
+    ir_set_ints(kernel, "chain", (const int64_t[]){b->number, slice}, 2);
+}
+
+static bool may_join(const builder *b, const ir_node *kernel)
+{
+    return can_join(kernel) && !(b->narrow && takes_examples_as_rows(kernel));
+}
+
 static void add_member(builder *b, ir_node *kernel)
 {
-    ir_set_int(kernel, "chain", b->number);
+    set_chain(b, kernel, LEAF);
     b->elements += contraction_of(kernel)     ? ir_static_count(&contraction_of(kernel)->type)
                    : kernel->region->nresults ? walked_elements(kernel)
                                               : 0;
@@ -189,7 +211,7 @@ static void grow(builder *b)
         next = n->next;
         if (n->op != IR_FUSED)
             continue;
-        if (can_join(n) && !reads_second_phase(b, n)) {
+        if (may_join(b, n) && !reads_second_phase(b, n)) {
             add_member(b, n);
         } else {
             if (reads_member(b, n) || assigns_what_members_read(b, n))
@@ -202,39 +224,133 @@ static void grow(builder *b)
 
 static bool is_worth_it(const builder *b)
 {
-    return b->members > 1 && b->elements * SLICE >= WORTH;
+    return b->members > 1 && b->elements * LEAF >= WORTH;
 }
 
-static void cut_slices(const builder *b)
+static void dissolve(const builder *b)
+{
+    for (ir_node *n = b->first; n; n = n->next)
+        if (is_member(b, n))
+            ir_attr_remove(b->g->module->mem, &n->attrs, "chain");
+}
+
+/* ---- slices ---- */
+
+/* A value of the chain of which one slice is enough, and the positions of the members that write it and read it last.
+ */
+typedef struct {
+    const ir_node *value;
+    int32_t first, last;
+} lifetime;
+
+static int32_t find_lifetimes(const builder *b, lifetime *out)
+{
+    int32_t count = 0;
+    for (const ir_node *n = b->first; n; n = n->next) {
+        if (!mem_is_slice(n) || !is_member(b, mem_producer(n)))
+            continue;
+        lifetime *t = &out[count++];
+        *t = (lifetime){n, mem_producer(n)->id, mem_producer(n)->id};
+        for (const ir_node *m = n->next; m; m = m->next)
+            for (int i = 0; is_member(b, m) && i < m->nin; i++)
+                t->last = ir_memory(m->in[i]) == n ? m->id : t->last;
+    }
+    return count;
+}
+
+/* Bytes of a slice's values while most are live. */
+static int64_t worker_bytes(const builder *b, const lifetime *of, int32_t count, int64_t slice)
+{
+    int64_t most = 0;
+    for (const ir_node *m = b->first; m; m = m->next) {
+        int64_t live = 0;
+        for (int32_t i = 0; i < count && is_member(b, m); i++)
+            if (of[i].first <= m->id && m->id <= of[i].last)
+                live += mem_bytes(&of[i].value->type, of[i].value->attrs, slice);
+        most = live > most ? live : most;
+    }
+    return most;
+}
+
+static int64_t choose_slice(const builder *b)
+{
+    enum { L2 = 512 << 10 }; /* where the module names no target */
+    const ir_target *t = &b->g->module->target;
+    int64_t budget = (t->l2 ? t->l2 : L2) / 2, slice = LEAF;
+    budget = budget < MOST_BYTES ? budget : MOST_BYTES;
+    arena *mem = arena_new();
+    lifetime *of = arena_new_array(mem, lifetime, (size_t)ir_number(b->g) + 1);
+    int32_t count = find_lifetimes(b, of);
+    while (slice > 1 && worker_bytes(b, of, count, slice) > budget)
+        slice /= 2;
+    arena_free(mem);
+    return slice;
+}
+
+static bool has_examples_as_rows(const builder *b)
+{
+    for (const ir_node *n = b->first; n; n = n->next)
+        if (is_member(b, n) && takes_examples_as_rows(n))
+            return true;
+    return false;
+}
+
+static void cut_contraction(ir_node *kernel, int64_t slice)
+{
+    int64_t plan[CONTRACTION_PLAN];
+    const ir_attr *old = ir_attr_find(kernel->attrs, "plan");
+    for (int i = 0; i < CONTRACTION_PLAN; i++)
+        plan[i] = i == PLAN_CHUNK ? slice : (int64_t)old->number[i];
+    ir_set_ints(kernel, "plan", plan, CONTRACTION_PLAN);
+}
+
+static void cut_slices(const builder *b, int64_t slice)
 {
     for (ir_node *n = b->first; n; n = n->next) {
         if (!is_member(b, n))
             continue;
-        if (!is_worth_it(b))
-            ir_attr_remove(b->g->module->mem, &n->attrs, "chain");
-        else if (!ir_word_is(n, "kind", "contraction") && !ir_word_is(n, "kind", "batch_reduce"))
-            ir_set_int(n, "plan", SLICE * walked_elements(n));
+        set_chain(b, n, slice);
+        if (ir_word_is(n, "kind", "contraction"))
+            cut_contraction(n, slice);
+        else if (!ir_word_is(n, "kind", "batch_reduce"))
+            ir_set_int(n, "plan", slice * walked_elements(n));
     }
+}
+
+/* The chain that begins at b->first, if it is worth it. */
+static bool make_chain(builder *b)
+{
+    b->elements = b->members = 0;
+    grow(b);
+    int64_t slice = choose_slice(b);
+    if (!is_worth_it(b)) {
+        dissolve(b);
+        return false;
+    }
+    if (slice < LEAF && has_examples_as_rows(b)) {
+        dissolve(b);
+        b->narrow = true;
+        return may_join(b, b->first) && make_chain(b);
+    }
+    cut_slices(b, slice);
+    return true;
 }
 
 static void chain_graph(ir_graph *g)
 {
     int64_t number = 1;
     for (ir_node *n = g->first; n; n = n->next) {
-        if (!can_join(n) || ir_int(n, "chain", 0))
+        if (!can_join(n) || ir_chain(n, NULL))
             continue;
         builder b = {.g = g, .first = n, .number = number};
-        grow(&b);
-        bool kept = is_worth_it(&b);
-        cut_slices(&b);
-        number += kept;
+        number += make_chain(&b);
     }
 }
 
 bool pass_chain(ir_module *m, diag *d)
 {
     (void)d;
-    if (mem_max_batch(m) <= SLICE)
+    if (mem_max_batch(m) <= LEAF)
         return true;
     for (ir_graph *g = m->functions; g; g = g->next)
         chain_graph(g);

@@ -1,5 +1,6 @@
 /* passes/memory.c - see memory.h. */
 #include "passes/memory.h"
+#include "ir/build.h"
 
 /* What the command line takes where neither the net nor the user says a batch. */
 enum { DEFAULT_MAX_BATCH = 128 };
@@ -34,6 +35,29 @@ bool mem_is_bare(const ir_node *n)
 bool mem_is_leaf(const ir_node *n)
 {
     return n->op == IR_CONSTANT || n->op == IR_IOTA || n->op == IR_BATCH_SIZE;
+}
+
+static bool reads(const ir_node *kernel, const ir_node *n)
+{
+    for (int i = 0; i < kernel->nin; i++)
+        if (ir_memory(kernel->in[i]) == n)
+            return true;
+    return false;
+}
+
+bool mem_is_slice(const ir_node *n)
+{
+    const ir_graph *g = n->graph;
+    int64_t chain = mem_is_kernel(n) || n->op == IR_RESULT ? ir_chain(mem_producer(n), NULL) : 0;
+    if (!chain || ir_batch_dim(&n->type) < 0 || n->place.segment == SEG_SAVED)
+        return false;
+    for (int i = 0; i < g->nresults; i++)
+        if (ir_memory(g->results[i]) == n)
+            return false;
+    for (const ir_node *x = g->first; x; x = x->next)
+        if (mem_is_kernel(x) && ir_chain(x, NULL) != chain && reads(x, n))
+            return false;
+    return true;
 }
 
 int64_t mem_max_batch(const ir_module *m)

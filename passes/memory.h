@@ -14,6 +14,8 @@ bool mem_is_bare(const ir_node *n);            /* it runs, but is no `fused` nod
 bool mem_is_leaf(const ir_node *n);            /* without operands, made anew wherever it is needed */
 int64_t mem_max_batch(const ir_module *m);     /* the module's max_batch, or the default */
 ir_target mem_target(const ir_module *m);      /* the module's, or the least one that there is code for */
+/* Is n a kernel's result that only members of that kernel's chain read? One slice of it at a time is enough then. */
+bool mem_is_slice(const ir_node *n);
 /* Bytes at the largest batch, the `halo` among the attributes included; at most MEM_LIMIT. */
 int64_t mem_bytes(const ir_type *t, const ir_attr *attrs, int64_t max_batch);
 

@@ -3,22 +3,28 @@
  *     symbols      their segments, one after the other
  *     inputs       the number of their `row input`; each has its own pointer in the call
  *     results      the number of their `row output`: the kernel that makes one writes it there
- *     saved        what split said: values that go from one function of a stage to another
- *     saved        what crosses between stage functions has its place from split
- *     the others   workspace, shared by all functions: a buffer lives from the kernel that writes it to its last
- * reader, and through the chains that touch it (reshapes are aliases and read for their operand), scratch while its
- * kernel runs An elementwise kernel with one result writes over an operand of equal type that ends with it, if it reads
+ *     saved        what crosses between a stage's functions has its place from split
+ *     worker       a slice of what only its own chain reads (mem_is_slice); scratch that says so by its segment
+ *     workspace    all others, shared by all functions
+ *
+ * A buffer lives from the kernel that writes it to its last reader (reshapes are aliases and read for their operand),
+ * scratch while its kernel runs. A chain's members take turns: a buffer of the workspace that one of them touches lives
+ * through the whole chain. A worker runs the members in order on one slice: its buffers live as if they were alone.
+ *
+ * An elementwise kernel with one result writes over an operand of equal type and segment that ends with it, if it reads
  * element i for result i only. Offsets: largest buffer first, each into the tightest gap between those it lives with. A
- * checker then proves that no two buffers that live together overlap. Needs:  every value outside kernels is a
- * symbol's, an input's, a kernel's or a reshape of one; schedule done. Keeps:  the graph.      Leaves: places; module
- * attributes params_bytes, ..., workspace_worker_bytes. */
+ * checker then proves that no two buffers that live together overlap.
+ *
+ * Needs:  every value outside kernels is a symbol's, an input's, a kernel's or a reshape of one; schedule done.
+ * Keeps:  the graph.      Leaves: places; module attributes params_bytes, ..., workspace_worker_bytes. */
+#include "ir/build.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, HOLDERS = 4 };
+enum { ALIGNMENT = 64, HOLDERS = 8 };
 
 typedef struct {
     const ir_node *owner; /* who wrote it first */
@@ -99,8 +105,6 @@ static bool place_results(planner *p)
         ir_node *n = p->node[ir_memory(p->g->results[i])->id];
         if (n->place.segment == SEG_SAVED)
             continue;
-        if (n->place.segment == SEG_SAVED)
-            continue;
         const char *name = p->g->result_names[i];
         bool is_written = mem_is_kernel(n) || n->op == IR_RESULT;
         if (!is_written || n->place.segment == SEG_OUTPUT || ir_attr_find(n->attrs, "halo")) {
@@ -124,11 +128,15 @@ static void find_last_uses(planner *p)
             p->last_use[ir_memory(n->in[i])->id] = n->id;
 }
 
+/* In the worker segment a value has the batch of one slice. */
 static void add_buffer(planner *p, const ir_node *n, int32_t first, int32_t last, ir_segment segment)
 {
+    int64_t batch = p->max_batch;
+    if (segment == SEG_WORKER)
+        ir_chain(mem_producer(n), &batch);
     p->buffer_of[n->id] = p->count;
     p->buffers[p->count++] = (buffer){.owner = n,
-                                      .bytes = align_up(mem_bytes(&n->type, n->attrs, p->max_batch)),
+                                      .bytes = align_up(mem_bytes(&n->type, n->attrs, batch)),
                                       .first = first,
                                       .last = last > first ? last : first,
                                       .segment = segment};
@@ -160,14 +168,14 @@ static bool may_run_in_place(const ir_node *kernel)
 }
 
 /* The operand whose buffer the kernel's result may take over, or NULL. */
-static const ir_node *operand_in_place(const planner *p, const ir_node *kernel)
+static const ir_node *operand_in_place(const planner *p, const ir_node *kernel, ir_segment segment)
 {
     for (int i = 0; may_run_in_place(kernel) && i < kernel->nin; i++) {
         const ir_node *root = ir_memory(kernel->in[i]);
         int32_t b = p->buffer_of[root->id];
-        if (b < 0 || p->buffers[b].last != kernel->id || p->buffers[b].segment != SEG_WORKSPACE ||
-            root->op == IR_SCRATCH || !ir_type_equal(&kernel->in[i]->type, &kernel->type) ||
-            ir_attr_find(root->attrs, "halo") || ir_attr_find(kernel->attrs, "halo"))
+        if (b < 0 || p->buffers[b].last != kernel->id || p->buffers[b].segment != segment || root->op == IR_SCRATCH ||
+            !ir_type_equal(&kernel->in[i]->type, &kernel->type) || ir_attr_find(root->attrs, "halo") ||
+            ir_attr_find(kernel->attrs, "halo"))
             continue;
         int aliases = 0;
         for (int k = 0; k < kernel->nin; k++)
@@ -186,10 +194,11 @@ static bool place_kernel_result(planner *p, ir_node *n)
     }
     if (n->type.dtype == IR_NONE || n->place.segment == SEG_OUTPUT || n->place.segment == SEG_SAVED)
         return true;
-    const ir_node *operand = n->op == IR_FUSED ? operand_in_place(p, n) : NULL;
+    ir_segment segment = mem_is_slice(n) ? SEG_WORKER : SEG_WORKSPACE;
+    const ir_node *operand = n->op == IR_FUSED ? operand_in_place(p, n, segment) : NULL;
     int32_t written = mem_producer(n)->id, last = p->last_use[n->id];
     if (!operand) {
-        add_buffer(p, n, written, last, SEG_WORKSPACE);
+        add_buffer(p, n, written, last, segment);
         return true;
     }
     int32_t b = p->buffer_of[n->id] = p->buffer_of[operand->id];
@@ -217,9 +226,9 @@ static bool find_buffers(planner *p)
 static int32_t chain_end(const planner *p, int32_t at, bool last)
 {
     const ir_node *n = p->node[at];
-    int64_t chain = n->op == IR_FUSED ? ir_int(n, "chain", 0) : 0;
+    int64_t chain = ir_chain(n, NULL);
     for (; chain && n; n = last ? n->next : n->prev) {
-        if (n->op == IR_FUSED && ir_int(n, "chain", 0) != chain)
+        if (n->op == IR_FUSED && ir_chain(n, NULL) != chain)
             break;
         if (n->op == IR_FUSED)
             at = n->id;
@@ -227,10 +236,13 @@ static int32_t chain_end(const planner *p, int32_t at, bool last)
     return at;
 }
 
-/* Kernels of a chain take turns, slice by slice: what one of them touches lives as long as the chain runs. */
+/* Kernels of a chain take turns, slice by slice: what one of them touches lives as long as the chain runs. Not so what
+ * a worker has to itself. */
 static void live_through_chains(planner *p)
 {
     for (int32_t i = 0; i < p->count; i++) {
+        if (p->buffers[i].segment == SEG_WORKER)
+            continue;
         p->buffers[i].first = chain_end(p, p->buffers[i].first, false);
         p->buffers[i].last = chain_end(p, p->buffers[i].last, true);
     }

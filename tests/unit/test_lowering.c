@@ -1,7 +1,8 @@
 /* tests/unit/test_lowering.c - whole functions, generated against the evaluator, bit for bit.
  *
  * Each tests/lower/NAME.ir is a module. It goes through all passes (once as they are, once with the optional ones off,
- * so that every operator is also a kernel of its own) and is compiled for AVX2 and AVX-512. Each of its functions then
+ * so that every operator is also a kernel of its own, once for a cache so small that chains take short slices) and is
+ * compiled for AVX2 and AVX-512. Each of its functions then
  * runs at batch sizes around a leaf, with one worker and with three whose tasks come in another order, on memory full
  * of NaNs that ends at a page that faults, some on operands with infinities and NaNs among them, and must leave the
  * bits that the evaluator leaves in results and symbols. */
@@ -22,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_VALUES = 16 };
+enum { MOST_VALUES = 16, ONE_EXAMPLE = 1, TWO_EXAMPLES = 160 << 10 }; /* the last two: caches, chain.ir's slices */
 
 static const char everything_off[] = "simplify,cleanup,fuse,split,schedule";
 
@@ -47,12 +48,15 @@ static ir_module *read_module(const char *path)
     return m;
 }
 
-static bool compile(ir_module *m, const char *cpu, const char *disabled, const char *output)
+/* 'l2': of the target, in bytes; 0: as the CPU has it. */
+static bool compile(ir_module *m, const char *cpu, const char *disabled, int64_t l2, const char *output)
 {
     diag *d = diag_new();
     const pass_options run = {.disabled = disabled};
     const be_options options = {.kind = BE_SO, .output = output};
-    bool ok = be_target(cpu, m->mem, &m->target, d) && passes_run(m, &run, d) && be_compile(m, &options, d);
+    bool ok = be_target(cpu, m->mem, &m->target, d);
+    m->target.l2 = l2 ? l2 : m->target.l2;
+    ok = ok && passes_run(m, &run, d) && be_compile(m, &options, d);
     text out = {0};
     diag_print(d, &out, false);
     fputs(text_get(&out), stderr);
@@ -291,15 +295,16 @@ static bool run_both(const subject *s, const ir_graph *f, int64_t batch, int64_t
     return ok;
 }
 
-static void check_variant(const char *path, const char *cpu, const char *disabled)
+static void check_variant(const char *path, const char *cpu, const char *disabled, int64_t l2)
 {
     static const int64_t batches[] = {1, 7, 8, 9, 20, 70};
     char library[64], what[256];
     snprintf(library, sizeof library, "/tmp/lamina-lowering-%ld.so", (long)getpid());
-    snprintf(what, sizeof what, "%s, %s%s", strrchr(path, '/') + 1, cpu, disabled ? ", optional passes off" : "");
+    snprintf(what, sizeof what, "%s, %s%s%s", strrchr(path, '/') + 1, cpu, disabled ? ", optional passes off" : "",
+             l2 ? ", short slices" : "");
     ir_module *plain = read_module(path), *planned = read_module(path);
     subject s = {.plain = plain, .planned = planned, .path = library, .what = what, .mem = arena_new()};
-    CU_ASSERT_TRUE(compile(planned, cpu, disabled, library));
+    CU_ASSERT_TRUE(compile(planned, cpu, disabled, l2, library));
     be_interface_read(planned, s.mem, &s.interface);
     s.library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     CU_ASSERT_PTR_NOT_NULL(s.library);
@@ -320,12 +325,14 @@ static void test_file(void)
 {
     char path[4096];
     ir_files_path("lower", path, sizeof path);
-    check_variant(path, "x86-64-v3", NULL);
-    check_variant(path, "x86-64-v3", everything_off);
+    check_variant(path, "x86-64-v3", NULL, 0);
+    check_variant(path, "x86-64-v3", everything_off, 0);
+    check_variant(path, "x86-64-v3", NULL, ONE_EXAMPLE);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl")) {
-        check_variant(path, "x86-64-v4", NULL);
-        check_variant(path, "x86-64-v4", everything_off);
+        check_variant(path, "x86-64-v4", NULL, 0);
+        check_variant(path, "x86-64-v4", everything_off, 0);
+        check_variant(path, "x86-64-v4", NULL, TWO_EXAMPLES);
     }
 }
 
