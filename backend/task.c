@@ -10,7 +10,7 @@
  * workspace, what is read and written through it does not. */
 #include "backend/module.h"
 #include "ir/build.h"
-#include "ir/contraction.h"
+#include "ir/layout.h"
 #include "runtime/lamina_abi.h"
 #include <stddef.h>
 #include <string.h>
@@ -117,9 +117,7 @@ static int64_t slice_step(const nest_kernel *k, const nest_buffer *b)
     const ir_node *n = holder(b->node);
     if (n->place.segment != SEG_WORKER || ir_batch_dim(&n->type) < 0)
         return 0;
-    int64_t stride[IR_MAX_RANK], example, first;
-    ir_layout(&n->type, n->attrs, stride, &example, &first);
-    return example * ir_dtype_size(n->type.dtype);
+    return ir_layout_of(&n->type, n).batch_stride * ir_dtype_size(n->type.dtype);
 }
 
 /* The first example of a task. */
