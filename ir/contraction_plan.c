@@ -256,7 +256,7 @@ static bool has_even_sums(const contraction *c)
 /* The elements of a packed panel; 0: it cannot be packed, as the columns are not all that varies the vector operand. */
 static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
 {
-    if (p->column < 0 || !has_even_sums(c))
+    if (p->column < 0 || !has_even_sums(c) || c->node->op != IR_DOT_GENERAL) /* a convolution's weights are small */
         return 0;
     for (int i = 0; i < c->naxes; i++)
         if (i != p->column && vector_stride(&c->axis[i], p->swap))
@@ -266,16 +266,16 @@ static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_
 
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
+    enum { FEW = 4 }; /* tasks, which are panels here */
     int64_t panel = panel_elements(c, t->vector, max_batch, p), element = ir_dtype_size(c->node->type.dtype);
     bool large = (double)element * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
-    if (!large || panel * element > t->l2 / 4 * 3)
+    int64_t wanted = wanted_tasks(c, max_batch), panels = panels_of(c, t, p);
+    if (!large || panel == 0 || panel * element > t->l2 / 4 * 3 || panels < (wanted < FEW ? wanted : FEW))
         return 0;
-    p->pack = panel > 0;
-    if (p->pack) {
-        p->cut = -1;
-        p->chunk = 1;
-        p->pieces = even_pieces(panels_of(c, t, p), wanted_tasks(c, max_batch));
-    }
+    p->pack = 1;
+    p->cut = -1;
+    p->chunk = 1;
+    p->pieces = even_pieces(panels, wanted);
     return panel;
 }
 
