@@ -348,49 +348,76 @@ static ir_node *add_scratch(ir_node *fused, ir_dtype t, int64_t rows, int64_t co
     return scratch;
 }
 
-/* Do the vector operand's rows lie a multiple of a page apart? Then they fall into few sets of every cache, which hurts
- * where enough rows of the other operand read them. */
-static bool rows_collide(const ir_node *core, const contraction *c, const contraction_plan *p, int64_t max_batch)
+/* Does the operand lie in memory by rows that are a multiple of a page apart? */
+static bool lies_by_pages(const ir_node *core, int side, const affine_view *view)
 {
-    enum { PAGE = 4096, LONG = 256, MANY = 64 };
-    int side = p->swap ? 0 : 1, last = core->in[side]->type.rank - 1;
-    const affine_view *view = p->swap ? &c->lhs : &c->rhs;
-    if (core->op != IR_DOT_GENERAL || c->nsums == 0 || last < 1 || core->in[side] != view->input)
+    enum { PAGE = 4096 };
+    const ir_type *t = &core->in[side]->type;
+    int last = t->rank - 1;
+    if (core->op != IR_DOT_GENERAL || core->in[side] != view->input || last < 1 || t->dim[last].batch ||
+        view->at.stride[last] != 1)
         return false;
-    const contraction_run *run = c->sum[c->nsums - 1].run;
-    int64_t step = p->swap ? run->lhs : run->rhs, length = run->batch ? run->n * max_batch : run->n, uses = 1;
-    for (int i = 0; i < c->naxes; i++)
-        if (!(p->swap ? c->axis[i].lhs : c->axis[i].rhs))
-            uses *= c->axis[i].batch ? c->axis[i].n * max_batch : c->axis[i].n;
-    return step != 0 && step * 4 % PAGE == 0 && length >= LONG && uses >= MANY &&
-           !core->in[side]->type.dim[last].batch && view->at.stride[last] == 1;
+    int64_t row = t->dim[last - 1].batch && t->dim[last - 1].n == 1 ? view->at.batch_stride : view->at.stride[last - 1];
+    return row * ir_dtype_size(t->dtype) % PAGE == 0;
 }
 
-/* Move rows that collide apart: by a halo at their ends, which is free where the producer can leave it; or by packing
- * panels; or by a copy with a halo, unless a row's part of a panel is lines enough by itself. The elements of a packed
- * panel, or 0. */
-static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, contraction_plan *p, const ir_target *t,
-                           int64_t max_batch)
+/* Leave a gap after each row where the producer of the operand can; it is free. */
+static bool widen_rows(ir_node *fused, const ir_node *core, int side)
 {
-    enum { LINE = 64, GAP = 16 };
-    int side = p->swap ? 0 : 1, last = core->in[side]->type.rank - 1;
-    if (!rows_collide(core, c, p, max_batch))
-        return 0;
+    enum { GAP = 16 };
     ir_node *v = NULL;
     for (int i = 0; i < fused->nin; i++)
         if (fused->region->inputs[i] == core->in[side])
             v = fused->in[i];
-    int64_t order[IR_MAX_RANK], low[IR_MAX_RANK] = {0}, high[IR_MAX_RANK] = {0};
-    in_order(order);
-    if (!v || !may_have_halo(v)) {
-        int64_t panel = contraction_pack(c, t, max_batch, p);
-        if (panel || p->vectors * t->vector * 4 > LINE)
-            return panel;
-        v = materialize(fused, core, side, order);
-    }
-    high[last] = GAP;
+    if (!v || !may_have_halo(v))
+        return false;
+    int64_t low[IR_MAX_RANK] = {0}, high[IR_MAX_RANK] = {0};
+    high[core->in[side]->type.rank - 1] = GAP;
     widen_halo(v, low, high);
-    return 0;
+    return true;
+}
+
+static void copy_with_gaps(ir_node *fused, ir_node *core, int side)
+{
+    int64_t order[IR_MAX_RANK];
+    in_order(order);
+    materialize(fused, core, side, order);
+    widen_rows(fused, core, side);
+}
+
+/* Steps of the axes along which an operand does not vary: how often each of its elements is read. */
+static int64_t uses_of(const contraction *c, int side, int64_t max_batch)
+{
+    int64_t uses = 1;
+    for (int i = 0; i < c->naxes; i++)
+        if (!(side ? c->axis[i].rhs : c->axis[i].lhs))
+            uses *= c->axis[i].batch ? c->axis[i].n * max_batch : c->axis[i].n;
+    return uses;
+}
+
+/* Rows that are pages apart fall into few sets of every cache. Each operand's are moved apart by a gap if its producer
+ * can leave one. Else, where many use it: the vector operand is packed, or copied with gaps unless a row's part of a
+ * panel is lines enough by itself; the scalar operand is copied with gaps if a tile reads many rows of it side by side.
+ * The elements of a packed panel, or 0. */
+static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, contraction_plan *p, const ir_target *t,
+                           int64_t max_batch)
+{
+    enum { LINE = 64, LONG = 256, VECTOR_USES = 64, SCALAR_USES = 256, ROWS = 8 };
+    int vectors = p->swap ? 0 : 1, scalars = 1 - vectors;
+    const affine_view *view[] = {&c->lhs, &c->rhs};
+    const contraction_run *run = c->nsums ? c->sum[c->nsums - 1].run : NULL;
+    int64_t length = !run ? 0 : run->batch ? run->n * max_batch : run->n, panel = 0;
+    if (lies_by_pages(core, scalars, view[scalars]) && !widen_rows(fused, core, scalars) && p->row >= 0 &&
+        (p->swap ? c->axis[p->row].rhs : c->axis[p->row].lhs) != 1 && p->rows >= ROWS && length >= LONG &&
+        uses_of(c, scalars, max_batch) >= SCALAR_USES)
+        copy_with_gaps(fused, core, scalars);
+    if (!lies_by_pages(core, vectors, view[vectors]) || widen_rows(fused, core, vectors) || length < LONG ||
+        (p->swap ? run->lhs : run->rhs) == 1 || uses_of(c, vectors, max_batch) < VECTOR_USES)
+        return 0;
+    panel = contraction_pack(c, t, max_batch, p);
+    if (!panel && p->vectors * t->vector * 4 <= LINE)
+        copy_with_gaps(fused, core, vectors);
+    return panel;
 }
 
 /* Lay the vector operand out as the plan's columns want it. */
