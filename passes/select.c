@@ -348,17 +348,18 @@ static ir_node *add_scratch(ir_node *fused, ir_dtype t, int64_t rows, int64_t co
     return scratch;
 }
 
-/* Does the operand lie in memory by rows that are a multiple of a page apart? */
-static bool lies_by_pages(const ir_node *core, int side, const affine_view *view)
+enum { PAGE = 4096 };
+
+/* Does the operand lie in memory by rows that are a multiple of so many bytes apart? */
+static bool rows_lie_by(const ir_node *core, int side, const affine_view *view, int64_t bytes)
 {
-    enum { PAGE = 4096 };
     const ir_type *t = &core->in[side]->type;
     int last = t->rank - 1;
     if (core->op != IR_DOT_GENERAL || core->in[side] != view->input || last < 1 || t->dim[last].batch ||
         view->at.stride[last] != 1)
         return false;
     int64_t row = t->dim[last - 1].batch && t->dim[last - 1].n == 1 ? view->at.batch_stride : view->at.stride[last - 1];
-    return row * ir_dtype_size(t->dtype) % PAGE == 0;
+    return row * ir_dtype_size(t->dtype) % bytes == 0;
 }
 
 /* Leave a gap after each row where the producer of the operand can; it is free. */
@@ -395,10 +396,10 @@ static int64_t uses_of(const contraction *c, int side, int64_t max_batch)
     return uses;
 }
 
-/* Rows that are pages apart fall into few sets of every cache. Each operand's are moved apart by a gap if its producer
- * can leave one. Else, where many use it: the vector operand is packed, or copied with gaps unless a row's part of a
- * panel is lines enough by itself; the scalar operand is copied with gaps if a tile reads many rows of it side by side.
- * The elements of a packed panel, or 0. */
+/* Rows half a page or pages apart fall into few sets of every cache. Each operand's are moved apart by a gap if its
+ * producer can leave one. Else, if they are whole pages apart and many use them: the vector operand is packed, or
+ * copied with gaps unless a row's part of a panel is lines enough by itself; the scalar operand is copied with gaps if
+ * a tile reads many rows of it side by side, or one after the other. The elements of a packed panel, or 0. */
 static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, contraction_plan *p, const ir_target *t,
                            int64_t max_batch)
 {
@@ -406,15 +407,20 @@ static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, 
     int vectors = p->swap ? 0 : 1, scalars = 1 - vectors;
     const affine_view *view[] = {&c->lhs, &c->rhs};
     const contraction_run *run = c->nsums ? c->sum[c->nsums - 1].run : NULL;
-    int64_t length = !run ? 0 : run->batch ? run->n * max_batch : run->n, panel = 0;
-    if (lies_by_pages(core, scalars, view[scalars]) && !widen_rows(fused, core, scalars) && p->row >= 0 &&
-        (p->swap ? c->axis[p->row].rhs : c->axis[p->row].lhs) != 1 && p->rows >= ROWS && length >= LONG &&
+    int64_t length = !run ? 0 : run->batch ? run->n * max_batch : run->n;
+    bool gap[2] = {false, false};
+    for (int side = 0; side < 2; side++)
+        gap[side] = rows_lie_by(core, side, view[side], PAGE / 2) && widen_rows(fused, core, side);
+    if (length < LONG)
+        return 0;
+    int64_t scalar_step = p->swap ? run->rhs : run->lhs, vector_step = p->swap ? run->lhs : run->rhs;
+    if (!gap[scalars] && rows_lie_by(core, scalars, view[scalars], PAGE) && (scalar_step != 1 || p->rows >= ROWS) &&
         uses_of(c, scalars, max_batch) >= SCALAR_USES)
         copy_with_gaps(fused, core, scalars);
-    if (!lies_by_pages(core, vectors, view[vectors]) || widen_rows(fused, core, vectors) || length < LONG ||
-        (p->swap ? run->lhs : run->rhs) == 1 || uses_of(c, vectors, max_batch) < VECTOR_USES)
+    if (gap[vectors] || !rows_lie_by(core, vectors, view[vectors], PAGE) || vector_step == 1 ||
+        uses_of(c, vectors, max_batch) < VECTOR_USES)
         return 0;
-    panel = contraction_pack(c, t, max_batch, p);
+    int64_t panel = contraction_pack(c, t, max_batch, p);
     if (!panel && p->vectors * t->vector * 4 <= LINE)
         copy_with_gaps(fused, core, vectors);
     return panel;
