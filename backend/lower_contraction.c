@@ -510,6 +510,8 @@ static void axes_loop(tile *t, const share *s, int axis)
             lower_loop_end(t->l, guard);
             return;
         }
+        if (t->packed && t->late)
+            tile_pack_panel(t);
         if (p->row < 0) {
             make_tile(t, 1);
             return;
@@ -539,7 +541,7 @@ static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to
         return;
     lower_loop loop = lower_loop_begin(t->l, from, to, 1);
     t->at[t->plan.column] = nest_mul(t->k, nest_loop_index(loop.loop), width);
-    if (t->packed)
+    if (t->packed && !t->late)
         tile_pack_panel(t);
     axes_loop(t, s, 0);
     lower_loop_end(t->l, loop);

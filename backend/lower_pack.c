@@ -47,6 +47,7 @@ void tile_pack_into(tile *t, int buffer)
     pack_sums(t, c, t->k->mem);
     (t->plan.swap ? &c->lhs : &c->rhs)->at.first = 0;
     t->unpacked = t->c;
+    t->late = contraction_packs_late(t->c, &t->plan);
     t->packed = c;
     t->source = t->vectors;
     t->vectors = buffer;

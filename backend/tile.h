@@ -26,6 +26,7 @@ typedef struct {
     contraction *packed;
     const contraction *unpacked;
     int source;
+    bool late; /* contraction_packs_late */
 } tile;
 
 /* Live lanes of a vector of the tile. */

@@ -101,9 +101,11 @@ enum { CONTRACTION_PLAN = 11, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
 contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
                                     bool *packs);
 
-/* Let p pack, if its vector operand is large, and all else that varies it is the columns. The elements of a panel; 0: p
- * stays as it is. */
+/* Let p pack, if its vector operand is large and can be packed. The elements of a panel; 0: p stays as it is. */
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+
+/* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
+bool contraction_packs_late(const contraction *c, const contraction_plan *p);
 
 /* Can code be made by this plan, which may come from a text? 'scratch': elements of the kernel's scratch. */
 bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,

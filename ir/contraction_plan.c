@@ -253,29 +253,48 @@ static bool has_even_sums(const contraction *c)
     return c->nsums > 0 && !c->leaf && !c->border && contraction_parts(c->node) == 1;
 }
 
-/* The elements of a packed panel; 0: it cannot be packed, as the columns are not all that varies the vector operand. */
+bool contraction_packs_late(const contraction *c, const contraction_plan *p)
+{
+    for (int i = 0; i < c->naxes; i++)
+        if (i != p->column && vector_stride(&c->axis[i], p->swap))
+            return true;
+    return false;
+}
+
+/* The elements of a packed panel; 0: it cannot be packed. Rows must pass over all of a panel one after the other: of
+ * the axes that are neither columns nor rows, all vary the vector operand or none does, and so does the cut one. */
 static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
 {
     if (p->column < 0 || !has_even_sums(c) || c->node->op != IR_DOT_GENERAL) /* a convolution's weights are small */
         return 0;
-    for (int i = 0; i < c->naxes; i++)
-        if (i != p->column && vector_stride(&c->axis[i], p->swap))
+    bool late = contraction_packs_late(c, p);
+    if (late && p->cut >= 0 && p->cut == p->row)
+        return 0;
+    for (int i = 0; i < c->naxes; i++) {
+        bool rows = i == p->row || i == p->inner;
+        if (late && !rows && i != p->column && (c->axis[i].batch || c->axis[i].n > 1) &&
+            !vector_stride(&c->axis[i], p->swap))
             return 0;
+    }
     return chain_length(c, max_batch) * p->vectors * vector;
 }
 
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
-    enum { FEW = 4 }; /* tasks, which are panels here */
+    enum { FEW = 4 }; /* tasks */
     int64_t panel = panel_elements(c, t->vector, max_batch, p), element = ir_dtype_size(c->node->type.dtype);
     bool large = (double)element * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
     int64_t wanted = wanted_tasks(c, max_batch), panels = panels_of(c, t, p);
-    if (!large || panel == 0 || panel * element > t->l2 / 4 * 3 || panels < (wanted < FEW ? wanted : FEW))
+    if (!large || panel == 0 || panel * element > t->l2 / 4 * 3)
         return 0;
+    if (!contraction_packs_late(c, p)) { /* tasks are panels */
+        if (panels < (wanted < FEW ? wanted : FEW))
+            return 0;
+        p->cut = -1;
+        p->chunk = 1;
+        p->pieces = even_pieces(panels, wanted);
+    }
     p->pack = 1;
-    p->cut = -1;
-    p->chunk = 1;
-    p->pieces = even_pieces(panels, wanted);
     return panel;
 }
 
