@@ -75,10 +75,36 @@ static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, 
     return left ? time + tile_time(left * inner, vectors) : time;
 }
 
-/* The accumulators of a tile, its vectors and a splat stay in registers, with a few to spare for the epilogue. */
-static bool fits_registers(const ir_target *t, int64_t rows, int64_t vectors)
+/* Scalars that a tile of so many rows keeps in registers. Each is used and forgotten, unless the next steps of the
+ * chain meet it again in other rows, as the taps of a one-channel convolution do: code generation loads such a scalar
+ * once. */
+static int64_t live_scalars(const contraction *c, const contraction_plan *p, int64_t rows)
 {
-    return rows * vectors + vectors + 1 <= t->registers && rows * vectors <= t->registers - 4;
+    enum { MOST = CONTRACTION_ROWS * 8 };
+    int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, seen[MOST], count = 0;
+    const contraction_run *run = c->nsums && c->sum[c->nsums - 1].count ? c->sum[c->nsums - 1].run : NULL;
+    int64_t steps = !run || run->batch ? 1 : run->n <= 2 * p->unroll ? run->n : p->unroll;
+    if (rows * inner > CONTRACTION_ROWS || steps > MOST / CONTRACTION_ROWS)
+        return 1;
+    for (int64_t i = 0; i < rows * inner * steps; i++) {
+        int64_t row = i / steps, at = run ? i % steps * (p->swap ? run->rhs : run->lhs) : 0, k = 0;
+        at += p->row >= 0 ? row / inner * scalar_stride(&c->axis[p->row], p->swap) : 0;
+        at += p->inner >= 0 ? row % inner * scalar_stride(&c->axis[p->inner], p->swap) : 0;
+        while (k < count && seen[k] != at)
+            k++;
+        if (k == count)
+            seen[count++] = at;
+    }
+    return count < rows * inner * steps ? count : 1;
+}
+
+/* The accumulators of a tile, its vectors and scalars stay in registers, with a few to spare for the epilogue. */
+static bool fits_registers(const contraction *c, const ir_target *t, const contraction_plan *p, int64_t rows,
+                           int64_t vectors)
+{
+    int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, accumulators = rows * inner * vectors;
+    return accumulators + vectors + 1 <= t->registers && accumulators <= t->registers - 4 &&
+           accumulators + vectors + live_scalars(c, p, rows) <= t->registers;
 }
 
 /* Rows and vectors of the tile, for a column and row already chosen; returns the time of one step of all chains. */
@@ -92,7 +118,7 @@ static double choose_tile(const contraction *c, const ir_target *t, int64_t max_
     bool batch = p->row >= 0 && c->axis[p->row].batch;
     double best = 0;
     for (int64_t vectors = 1; vectors <= 6 && vectors <= columns; vectors++)
-        for (int64_t rows = 1; rows <= total && fits_registers(t, rows * inner, vectors); rows++) {
+        for (int64_t rows = 1; rows <= total && fits_registers(c, t, p, rows, vectors); rows++) {
             int64_t tiles = columns / vectors, left = columns % vectors;
             double time = (double)tiles * rows_time(total, batch, rows, inner, vectors);
             if (left)
