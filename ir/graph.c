@@ -30,6 +30,7 @@ ir_module *ir_module_new(const char *name)
     ir_module *m = arena_make(mem, ir_module);
     m->mem = mem;
     m->name = arena_strdup(mem, name);
+    m->symbol_named = ir_map_new(mem, IR_MAP_TEXTS);
     int64_t abi = IR_ABI;
     ir_attr_set_ints(mem, &m->attrs, "abi", &abi, 1);
     return m;
@@ -52,24 +53,23 @@ static src_loc copy_loc(arena *mem, src_loc at)
     return at;
 }
 
+ir_symbol *ir_symbol_find(const ir_module *m, const char *name)
+{
+    return ir_map_get(m->symbol_named, name);
+}
+
 ir_symbol *ir_symbol_new(ir_module *m, ir_segment s, const char *name, ir_type type, src_loc loc)
 {
-    ir_symbol *y = arena_make(m->mem, ir_symbol), **end = &m->symbols;
+    ir_symbol *y = arena_make(m->mem, ir_symbol);
     y->name = arena_strdup(m->mem, name);
     y->segment = s;
     y->type = type;
     y->loc = copy_loc(m->mem, loc);
-    while (*end)
-        end = &(*end)->next;
-    return *end = y;
-}
-
-ir_symbol *ir_symbol_find(const ir_module *m, const char *name)
-{
-    for (ir_symbol *y = m->symbols; y; y = y->next)
-        if (!strcmp(y->name, name))
-            return y;
-    return NULL;
+    *(m->last_symbol ? &m->last_symbol->next : &m->symbols) = y;
+    m->last_symbol = y;
+    if (!ir_symbol_find(m, name))
+        ir_map_set(m->symbol_named, y->name, y);
+    return y;
 }
 
 ir_row *ir_row_new(ir_module *m, const char *kind, const char *name, src_loc loc)

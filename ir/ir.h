@@ -19,6 +19,7 @@
 
 #include "ir/arena.h"
 #include "ir/diag.h"
+#include "ir/map.h"
 #include "ir/target.h"
 #include "ir/text.h"
 #include <stdbool.h>
@@ -189,9 +190,10 @@ struct ir_graph {
 struct ir_module {
     arena *mem;
     const char *name;
-    ir_attr *attrs;   /* abi, after, source, hash ... */
-    ir_target target; /* triple NULL: none yet */
-    ir_symbol *symbols;
+    ir_attr *attrs;                   /* abi, after, source, hash ... */
+    ir_target target;                 /* triple NULL: none yet */
+    ir_symbol *symbols, *last_symbol; /* only ir_symbol_new adds one */
+    ir_map *symbol_named;
     ir_row *rows;
     ir_graph *functions;
 };

@@ -240,52 +240,56 @@ static bool verify_graph(ir_graph *g, diag *d)
 
 /* ---- rule 6 ---- */
 
-static bool verify_assign(const ir_node *assign, const ir_node *top, diag *d)
+/* The function's node in whose course the symbol is assigned, by symbol. */
+static bool note_assign(ir_map *assigned, const ir_node *assign, ir_node *top, diag *d)
 {
-    const ir_symbol *y = assign->symbol;
-    for (const ir_node *n = top->next; n; n = n->next) {
-        for (int i = 0; i < n->nin; i++)
-            if (ir_memory_symbol(n->in[i]) == y) {
-                diag_error(d, n->loc, "%s: reads the value of @%s on entry after it was assigned", ir_ops[n->op].name,
-                           y->name);
-                return false;
-            }
-        if (n->op == IR_ASSIGN && n->symbol == y) {
-            diag_error(d, n->loc, "assign: @%s is assigned twice", y->name);
-            return false;
-        }
-        for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
-            if (inner->op == IR_ASSIGN && inner->symbol == y) {
-                diag_error(d, inner->loc, "assign: @%s is assigned twice", y->name);
-                return false;
-            }
+    if (ir_map_get(assigned, assign->symbol)) {
+        diag_error(d, assign->loc, "assign: @%s is assigned twice", assign->symbol->name);
+        return false;
     }
-    for (int i = 0; i < top->graph->nresults; i++)
-        if (ir_memory_symbol(top->graph->results[i]) == y) {
-            diag_error(d, top->loc, "assign: the function returns the value of @%s on entry", y->name);
+    ir_map_set(assigned, assign->symbol, top);
+    return true;
+}
+
+static bool verify_reads(const ir_map *assigned, const ir_node *n, diag *d)
+{
+    for (int i = 0; i < n->nin; i++) {
+        const ir_symbol *y = ir_memory_symbol(n->in[i]);
+        if (y && ir_map_get(assigned, y)) {
+            diag_error(d, n->loc, "%s: reads the value of @%s on entry after it was assigned", ir_ops[n->op].name,
+                       y->name);
             return false;
         }
+    }
     return true;
 }
 
 static bool verify_assigns(const ir_graph *g, diag *d)
 {
-    for (const ir_node *n = g->first; n; n = n->next) {
-        if (n->op == IR_ASSIGN && !verify_assign(n, n, d))
-            return false;
-        for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
-            if (inner->op == IR_ASSIGN && !verify_assign(inner, n, d))
-                return false;
+    arena *tmp = arena_new();
+    ir_map *assigned = ir_map_new(tmp, IR_MAP_POINTERS);
+    bool ok = true;
+    for (ir_node *n = g->first; n && ok; n = n->next) {
+        ok = verify_reads(assigned, n, d) && (n->op != IR_ASSIGN || note_assign(assigned, n, n, d));
+        for (const ir_node *inner = n->region ? n->region->first : NULL; inner && ok; inner = inner->next)
+            ok = inner->op != IR_ASSIGN || note_assign(assigned, inner, n, d);
     }
-    return true;
+    for (int i = 0; i < g->nresults && ok; i++) {
+        const ir_symbol *y = ir_memory_symbol(g->results[i]);
+        const ir_node *top = y ? ir_map_get(assigned, y) : NULL;
+        ok = !top;
+        if (top)
+            diag_error(d, top->loc, "assign: the function returns the value of @%s on entry", y->name);
+    }
+    arena_free(tmp);
+    return ok;
 }
 
 static bool verify_heads(const ir_module *m, diag *d)
 {
     for (const ir_symbol *y = m->symbols; y; y = y->next)
-        for (const ir_symbol *z = y->next; z; z = z->next)
-            if (!strcmp(y->name, z->name))
-                ir_bug("two symbols @%s", y->name);
+        if (ir_symbol_find(m, y->name) != y)
+            ir_bug("two symbols @%s", y->name);
     for (const ir_graph *g = m->functions; g; g = g->next) {
         for (int i = 0; i < g->ninputs; i++)
             if (!verify_type_of("input", g->inputs[i]->name ? g->inputs[i]->name : "", &g->inputs[i]->type,

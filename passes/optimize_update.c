@@ -20,6 +20,7 @@ typedef struct {
     ir_symbol **symbol; /* assigns to come, in order */
     ir_node **value;
     int nassigns;
+    ir_map *readers;             /* read_symbol's */
     ir_node *rate, *alpha, *eps; /* scalars of this step */
 } update;
 
@@ -61,13 +62,25 @@ static ir_symbol *moment(update *u, const char *what, const ir_symbol *p)
     return state_symbol(m, SEG_STATE, name, p->type, 0, p->loc);
 }
 
-/* The node that reads y, or a new one. */
-static ir_node *read_symbol(ir_graph *g, ir_symbol *y)
+/* The function's nodes that read symbols, by symbol: the first of each. */
+static ir_map *readers_of(const ir_graph *g, arena *mem)
 {
+    ir_map *readers = ir_map_new(mem, IR_MAP_POINTERS);
     for (ir_node *n = g->first; n; n = n->next)
-        if ((n->op == IR_STATE || n->op == IR_PARAM) && n->symbol == y)
-            return n;
-    return y->segment == SEG_PARAM ? ir_param(g, y) : ir_state(g, y);
+        if ((n->op == IR_STATE || n->op == IR_PARAM) && !ir_map_get(readers, n->symbol))
+            ir_map_set(readers, n->symbol, n);
+    return readers;
+}
+
+/* The node that reads y, or a new one. */
+static ir_node *read_symbol(update *u, ir_symbol *y)
+{
+    ir_node *n = ir_map_get(u->readers, y);
+    if (!n) {
+        n = y->segment == SEG_PARAM ? ir_param(u->graph, y) : ir_state(u->graph, y);
+        ir_map_set(u->readers, y, n);
+    }
+    return n;
 }
 
 static void assign_later(update *u, ir_symbol *y, ir_node *value)
@@ -98,7 +111,7 @@ static ir_node *sgd_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     if (momentum == 0)
         return ir_subtract(at, w, step);
     ir_symbol *y = moment(u, "sgd.velocity", p);
-    ir_node *v = ir_subtract(at, scaled(at, read_symbol(at, y), momentum), step);
+    ir_node *v = ir_subtract(at, scaled(at, read_symbol(u, y), momentum), step);
     assign_later(u, y, v);
     if (option(u, "nesterov", 0) != 0)
         v = ir_subtract(at, scaled(at, v, momentum), step);
@@ -114,7 +127,7 @@ static ir_node *one_minus_power(update *u, const char *name, double beta)
 {
     ir_graph *at = u->graph;
     ir_symbol *y = state_symbol(at->module, SEG_STATE, name, ir_type_scalar(IR_F32), 1, u->row->loc);
-    ir_node *power = scaled(at, read_symbol(at, y), beta);
+    ir_node *power = scaled(at, read_symbol(u, y), beta);
     assign_later(u, y, power);
     return ir_subtract(at, ir_like(at, power, 1), power);
 }
@@ -134,9 +147,9 @@ static ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     ir_graph *at = u->graph;
     double beta_1 = option(u, "beta_1", 0.9), beta_2 = option(u, "beta_2", 0.999);
     ir_symbol *my = moment(u, "adam.m", p), *vy = moment(u, "adam.v", p);
-    ir_node *m = ir_add(at, scaled(at, read_symbol(at, my), beta_1), scaled(at, g, 1 - beta_1));
+    ir_node *m = ir_add(at, scaled(at, read_symbol(u, my), beta_1), scaled(at, g, 1 - beta_1));
     ir_node *square = ir_multiply(at, scaled(at, g, 1 - beta_2), g);
-    ir_node *v = ir_add(at, scaled(at, read_symbol(at, vy), beta_2), square);
+    ir_node *v = ir_add(at, scaled(at, read_symbol(u, vy), beta_2), square);
     assign_later(u, my, m);
     assign_later(u, vy, v);
     ir_node *over = ir_multiply(at, ir_broadcast_scalar(at, u->alpha, w->type), m);
@@ -246,7 +259,7 @@ static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const
 {
     arena *tmp = arena_new(), *mem = g->module->mem;
     size_t most = (size_t)all->count * (size_t)o->assigns + 4;
-    update u = {.graph = g, .row = row};
+    update u = {.graph = g, .row = row, .readers = readers_of(g, tmp)};
     u.symbol = arena_new_array(tmp, ir_symbol *, most);
     u.value = arena_new_array(tmp, ir_node *, most);
     const char **label = arena_new_array(tmp, const char *, most);
@@ -255,7 +268,7 @@ static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const
     label[0] = arena_printf(mem, "%s.step", o->name);
     aim(g, row->loc, label[0], 0);
     ir_symbol *step = state_symbol(g->module, SEG_STATE, "step", ir_type_scalar(IR_I64), 0, row->loc);
-    ir_node *t = read_symbol(g, step);
+    ir_node *t = read_symbol(&u, step);
     assign_later(&u, step, ir_add(g, t, ir_like(g, t, 1)));
     o->scalars(&u);
     for (int i = 1; i < u.nassigns; i++)
@@ -264,7 +277,7 @@ static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const
         int first = u.nassigns;
         ir_symbol *y = all->param[p];
         aim(g, y->loc, update_label(mem, y->name), all->stage[p]);
-        assign_later(&u, y, o->step(&u, y, read_symbol(g, y), all->value[p]));
+        assign_later(&u, y, o->step(&u, y, read_symbol(&u, y), all->value[p]));
         for (int i = first; i < u.nassigns; i++) {
             label[i] = g->at_label;
             stage[i] = all->stage[p];
@@ -339,7 +352,8 @@ static bool reads(const ir_node *n, const ir_symbol *y)
 }
 
 /* A symbol that the update assigns: of the type it takes it for, and nobody else's to assign or to return. */
-static bool check_symbol(const ir_graph *step, const char *name, ir_segment segment, ir_type type, diag *d)
+static bool check_symbol(const ir_graph *step, const ir_map *assigns, const char *name, ir_segment segment,
+                         ir_type type, diag *d)
 {
     const ir_symbol *y = ir_symbol_find(step->module, name);
     if (!y)
@@ -348,11 +362,11 @@ static bool check_symbol(const ir_graph *step, const char *name, ir_segment segm
         diag_error(d, y->loc, "@%s: expected a %s of the optimizer's type for it", name, ir_segment_name(segment));
         return false;
     }
-    for (const ir_node *n = step->first; n; n = n->next)
-        if (n->op == IR_ASSIGN && n->symbol == y) {
-            diag_error(d, n->loc, "assign: @%s is the optimizer's to assign", name);
-            return false;
-        }
+    const ir_node *assign = ir_map_get(assigns, y);
+    if (assign) {
+        diag_error(d, assign->loc, "assign: @%s is the optimizer's to assign", name);
+        return false;
+    }
     for (int i = 0; i < step->nresults; i++)
         if (reads(step->results[i], y)) {
             diag_error(d, step->loc, "function @%s returns the value on entry of @%s, which the optimizer assigns",
@@ -362,32 +376,49 @@ static bool check_symbol(const ir_graph *step, const char *name, ir_segment segm
     return true;
 }
 
-static bool check_parameter(const ir_graph *step, const optimizer *o, const ir_node *gradient, diag *d)
+static bool check_parameter(const ir_graph *step, const ir_map *assigns, const optimizer *o, const ir_node *gradient,
+                            diag *d)
 {
     const ir_symbol *p = gradient->symbol;
     arena *mem = step->module->mem;
-    for (const ir_node *n = gradient->next; n; n = n->next)
-        if (n->op == IR_PARAM_GRADIENT && n->symbol == p) {
-            diag_error(d, n->loc, "param_gradient: @%s has a gradient already", p->name);
-            return false;
-        }
     bool ok = p->type.dtype == IR_F32;
     if (!ok)
         diag_error(d, gradient->loc, "param_gradient: expected a parameter of f32, found @%s", p->name);
     for (int i = 0; i < 2 && ok && o->moments[i]; i++)
-        ok = check_symbol(step, arena_printf(mem, "%s/%s", o->moments[i], p->name), SEG_STATE, p->type, d);
-    return ok && check_symbol(step, p->name, SEG_PARAM, p->type, d) &&
-           check_symbol(step, arena_printf(mem, "gradient/%s", p->name), SEG_GRADIENT, p->type, d);
+        ok = check_symbol(step, assigns, arena_printf(mem, "%s/%s", o->moments[i], p->name), SEG_STATE, p->type, d);
+    return ok && check_symbol(step, assigns, p->name, SEG_PARAM, p->type, d) &&
+           check_symbol(step, assigns, arena_printf(mem, "gradient/%s", p->name), SEG_GRADIENT, p->type, d);
+}
+
+static bool check_parameters(const ir_graph *step, const ir_map *assigns, const optimizer *o, diag *d, arena *tmp)
+{
+    ir_map *seen = ir_map_new(tmp, IR_MAP_POINTERS);
+    for (ir_node *n = step->first; n; n = n->next) {
+        if (n->op != IR_PARAM_GRADIENT)
+            continue;
+        if (ir_map_get(seen, n->symbol)) {
+            diag_error(d, n->loc, "param_gradient: @%s has a gradient already", n->symbol->name);
+            return false;
+        }
+        ir_map_set(seen, n->symbol, n);
+        if (!check_parameter(step, assigns, o, n, d))
+            return false;
+    }
+    return true;
 }
 
 static bool check_symbols(const ir_graph *step, const optimizer *o, diag *d)
 {
-    bool ok = check_symbol(step, "step", SEG_STATE, ir_type_scalar(IR_I64), d);
+    arena *tmp = arena_new();
+    ir_map *assigns = ir_map_new(tmp, IR_MAP_POINTERS);
+    for (ir_node *n = step->first; n; n = n->next)
+        if (n->op == IR_ASSIGN)
+            ir_map_set(assigns, n->symbol, n);
+    bool ok = check_symbol(step, assigns, "step", SEG_STATE, ir_type_scalar(IR_I64), d);
     for (int i = 0; i < 2 && ok && o->powers[i]; i++)
-        ok = check_symbol(step, o->powers[i], SEG_STATE, ir_type_scalar(IR_F32), d);
-    for (const ir_node *n = step->first; n && ok; n = n->next)
-        if (n->op == IR_PARAM_GRADIENT)
-            ok = check_parameter(step, o, n, d);
+        ok = check_symbol(step, assigns, o->powers[i], SEG_STATE, ir_type_scalar(IR_F32), d);
+    ok = ok && check_parameters(step, assigns, o, d, tmp);
+    arena_free(tmp);
     return ok;
 }
 
