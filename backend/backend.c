@@ -130,7 +130,7 @@ bool be_compile(const ir_module *m, const be_options *o, diag *d)
         return write_header(m, o, d);
     if (!m->target.triple)
         ir_bug("module %s has no target", m->name);
-    if (!check_target(m, d))
+    if (!check_target(m, d) || !be_check(m, d))
         return false;
     arena *mem = arena_new();
     be_interface interface;
@@ -152,6 +152,8 @@ bool be_compile(const ir_module *m, const be_options *o, diag *d)
 
 bool be_print_nests(const ir_module *m, text *out, diag *d)
 {
+    if (!be_check(m, d))
+        return false;
     for (const ir_graph *f = m->functions; f; f = f->next) {
         text_printf(out, "func @%s\n", f->name);
         for (const ir_node *n = f->first; n; n = n->next) {

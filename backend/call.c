@@ -130,6 +130,17 @@ static void add_to(call_emitter *c, launch_list *l, launch one)
     l->of[l->count++] = one;
 }
 
+/* A chain calls a member's tasks for one slice after the other. */
+static bool works_in_slices(const nest_tasks *t, const ir_node *n, diag *d)
+{
+    int64_t slice, number = ir_chain(n, &slice);
+    if (t->batch && t->chunk == slice * t->n)
+        return true;
+    diag_error(d, n->loc, "fused: expected in chain %d a kernel that works in slices of %d examples, found another",
+               (int)number, (int)slice);
+    return false;
+}
+
 static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
 {
     arena *mem = arena_new();
@@ -142,6 +153,7 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
         LLVMValueRef task = member && i == 0 ? emit_member(c->l, k) : emit_task(c->l, k, i);
         launch one = {task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};
         add_to(c, !member ? &c->launches : i ? &c->later : &c->members, one);
+        ok = !member || i || works_in_slices(&one.tasks, n, d);
     }
     arena_free(mem);
     return ok;
@@ -165,8 +177,6 @@ static void call_member(const chain_emitter *c, const launch *one, LLVMValueRef 
     library *l = c->c->l;
     emitter *e = &l->e;
     const nest_tasks *t = &one->tasks;
-    if (!t->batch || t->chunk != c->slice * t->n)
-        ir_bug("a kernel of chain %d does not work in slices of %d examples", (int)c->number, (int)c->slice);
     int64_t inner = t->inner > 0 ? t->inner : 1;
     for (int64_t i = 0; i < inner; i++) {
         LLVMValueRef task = LLVMBuildMul(e->builder, slice, emit_i64(e, inner), "");

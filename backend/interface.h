@@ -39,4 +39,7 @@ const char *be_module_word(const ir_attr *list, const char *name, const char *fa
 /* As above, for numbers that need not be whole. */
 double be_module_real(const ir_attr *list, const char *name, double fallback);
 
+/* Does the module keep what the backend takes for granted after plan_memory (check.c)? False after an error in d. */
+bool be_check(const ir_module *m, diag *d);
+
 #endif

@@ -3,6 +3,7 @@
  * Every file of tests/fuzz, and mutations of it that are the same in every run, go through the reader of their kind:
  *     .yaml                 fe_read_text, fe_build, and the passes when the net is small
  *     .ir                   ir_parse; what parses is printed, parsed and printed again, and goes through the passes
+ *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net
  * A reader that fails must say why, and of text also where. Leaks and overruns are for the sanitizers to find.
@@ -10,6 +11,7 @@
  * When a case ends the program, its number is on stderr. LAMINA_FUZZ=SEED,COUNT runs COUNT other mutations a file, to
  * look further than the usual test does; LAMINA_FUZZ_KEEP=FILE writes each input there first and ends at
  * the first fault. */
+#include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
 #include "runtime/idx.h"
@@ -24,7 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_FILES = 256, MUTATIONS = 1000, MOST_BYTES = 1 << 16, MOST_NODES = 2000 };
+enum { MOST_FILES = 256, MUTATIONS = 1000, MOST_BYTES = 1 << 16, MOST_NODES = 2000, MOST_EMITTED = 200 };
 
 typedef struct {
     char name[64];
@@ -206,6 +208,8 @@ static void mutate(text *t, uint64_t seed)
 
 /* ---- readers ---- */
 
+static char scratch[64]; /* the file that is read or written */
+
 /* Every message of a reader of text has a place. */
 static bool all_placed(const diag *d, const char *path)
 {
@@ -245,6 +249,15 @@ static bool run_passes(ir_module *m, diag *d)
     if (count_nodes(m) > MOST_NODES || passes_run(m, &none, d))
         return true;
     return diag_errors(d) > 0 || complain("the passes fail without an error");
+}
+
+/* Planned modules to LLVM's text: lowering and emission see all of them, LLVM's own work is not what is tested. */
+static bool run_backend(const ir_module *m, diag *d)
+{
+    const be_options options = {.kind = BE_LLVM, .output = scratch};
+    if (count_nodes(m) > MOST_EMITTED || be_compile(m, &options, d))
+        return true;
+    return diag_errors(d) > 0 || complain("the backend fails without an error");
 }
 
 static bool read_yaml(const text *input)
@@ -295,14 +308,14 @@ static bool read_ir(const text *input)
     ok = (strstr(text_get(input), "loc(") || all_placed(d, path) || complain("a message without a place")) && ok;
     if (m)
         ok = check_text(m, false) && check_text(m, true) && run_passes(m, d) && ok;
+    if (m && ok && !diag_errors(d))
+        ok = run_backend(m, d);
     ir_module_free(m);
     diag_free(d);
     return ok;
 }
 
-/* The runtime reads files; this is the one they lie in. */
-static char scratch[64];
-
+/* The runtime reads files. */
 static bool write_scratch(const text *input)
 {
     FILE *f = fopen(scratch, "wb");
@@ -426,6 +439,7 @@ static void run_kind(const char *kind)
     if (options)
         sscanf(options, "%llu,%d", &seed, &count);
     signal(SIGABRT, say_where);
+    signal(SIGFPE, say_where);
 #ifndef __SANITIZE_ADDRESS__ /* which says more of a bad address */
     signal(SIGSEGV, say_where);
 #endif
@@ -436,6 +450,7 @@ static void run_kind(const char *kind)
                 found++;
             }
     signal(SIGABRT, SIG_DFL);
+    signal(SIGFPE, SIG_DFL);
     signal(SIGSEGV, SIG_DFL);
     CU_ASSERT(found > 0);
 }
