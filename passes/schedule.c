@@ -4,21 +4,23 @@
  *         =>  forward 1, forward 2, backward 2, update 2, backward 1, update 1
  *
  * List scheduling: of the kernels whose needs are met, next comes the one that adds the least memory, frees counted;
- * the older one at a tie. The old order stays unless the new one's peak is smaller. What binds the order: values before
- * their uses; uses of a symbol's value on entry before the kernel that assigns the symbol. Assigns of different symbols
- * may change places: no one sees their order. Parameters, states, reshapes and scratch memory stand right above their
- * first user, a kernel's further results right below it. Needs:  a legal order; select done.      Keeps:  every kernel
- * and value.      Breaks: order, unused reads. */
+ * the older one at a tie. The old order stays unless the new one's peak is smaller. Then neighbours change places where
+ * that makes less live at once, wherever the peak is: chains, which come later, may take it away.
+ *
+ * What binds the order: values before their uses; uses of a symbol's value on entry before the kernel that assigns the
+ * symbol. Assigns of different symbols may change places: no one sees their order. Parameters, states, reshapes and
+ * scratch memory stand right above their first user, a kernel's further results right below it.
+ *
+ * Needs:  a legal order; select done.      Keeps:  every kernel and value.      Breaks: order, unused reads. */
 #include "passes/memory.h"
 #include "passes/passes.h"
 #include <string.h>
 
 typedef struct {
     ir_node *node;
-    int64_t bytes; /* of its results, outputs apart, and of its scratch while it runs */
-    int64_t scratch;
-    int32_t *before, nbefore; /* kernels that have to come before */
-    int32_t *reads, nreads;   /* kernels whose results it reads */
+    int64_t bytes, unread, scratch; /* of its results, outputs apart; of those that nobody reads; while it runs */
+    int32_t *before, nbefore;       /* kernels that have to come before */
+    int32_t *reads, nreads;         /* results of kernels that it reads, by node id */
 } kernel;
 
 typedef struct {
@@ -26,8 +28,11 @@ typedef struct {
     arena *mem;
     int32_t count;
     kernel *kernels; /* in the old order */
-    int32_t *of;     /* by node id: the kernel that writes its memory, or -1 */
-    int32_t *users;  /* by kernel: how many kernels read it; one more where the function returns it */
+    /* by node id */
+    int32_t *of;    /* the kernel that writes its memory, or -1 */
+    int32_t *users; /* how many kernels read it; one more where the function returns it */
+    int64_t *bytes; /* of a kernel's result; 0 of an output */
+    int32_t nodes;
 } scheduler;
 
 /* ---- the dependences ---- */
@@ -68,9 +73,9 @@ static void read_operands(scheduler *s, int32_t k)
         if (producer < 0)
             continue;
         add_once(x->before, &x->nbefore, producer);
-        int32_t old = x->nreads;
-        add_once(x->reads, &x->nreads, producer);
-        s->users[producer] += x->nreads - old;
+        int32_t old = x->nreads, value = ir_memory(in)->id;
+        add_once(x->reads, &x->nreads, value);
+        s->users[value] += x->nreads - old;
     }
 }
 
@@ -100,16 +105,20 @@ static void count_memory(scheduler *s)
     for (const ir_node *n = g->first; n; n = n->next) {
         bool has_memory = (mem_is_kernel(n) && n->type.dtype != IR_NONE) || n->op == IR_RESULT;
         int32_t k = has_memory ? s->of[mem_producer(n)->id] : -1;
-        if (k >= 0 && is_output(g, n))
-            s->users[k]++;
-        else if (k >= 0)
-            s->kernels[k].bytes += mem_bytes(&n->type, n->attrs, max_batch);
+        if (k < 0)
+            continue;
+        if (is_output(g, n))
+            s->users[n->id]++;
+        else
+            s->bytes[n->id] = mem_bytes(&n->type, n->attrs, max_batch);
+        s->kernels[k].bytes += s->bytes[n->id];
+        s->kernels[k].unread += s->users[n->id] ? 0 : s->bytes[n->id];
     }
 }
 
 static void find_kernels(scheduler *s)
 {
-    int32_t nodes = ir_number(s->g);
+    int32_t nodes = s->nodes = ir_number(s->g);
     s->of = arena_new_array(s->mem, int32_t, (size_t)nodes + 1);
     s->kernels = arena_new_array(s->mem, kernel, (size_t)nodes + 1);
     for (int32_t i = 0; i < nodes; i++)
@@ -119,10 +128,11 @@ static void find_kernels(scheduler *s)
             s->of[n->id] = s->count;
             s->kernels[s->count++].node = n;
         }
-    s->users = arena_new_array(s->mem, int32_t, (size_t)s->count + 1);
+    s->users = arena_new_array(s->mem, int32_t, (size_t)nodes + 1);
+    s->bytes = arena_new_array(s->mem, int64_t, (size_t)nodes + 1);
     for (int32_t k = 0; k < s->count; k++) {
         s->kernels[k].before = arena_new_array(s->mem, int32_t, (size_t)s->count);
-        s->kernels[k].reads = arena_new_array(s->mem, int32_t, (size_t)s->count);
+        s->kernels[k].reads = arena_new_array(s->mem, int32_t, (size_t)s->kernels[k].node->nin + 1);
     }
     for (int32_t k = 0; k < s->count; k++) {
         read_operands(s, k);
@@ -133,31 +143,89 @@ static void find_kernels(scheduler *s)
 
 /* ---- orders ---- */
 
-/* Bytes that end with kernel k, 'left' being the readers still to come of each kernel. */
+/* Bytes that end with kernel k, 'left' being the readers still to come of each result. */
 static int64_t freed_by(const scheduler *s, const int32_t *left, int32_t k)
 {
     const kernel *x = &s->kernels[k];
-    int64_t bytes = s->users[k] ? 0 : x->bytes;
+    int64_t bytes = x->unread;
     for (int32_t i = 0; i < x->nreads; i++)
         if (left[x->reads[i]] == 1)
-            bytes += s->kernels[x->reads[i]].bytes;
+            bytes += s->bytes[x->reads[i]];
     return bytes;
+}
+
+/* A run of an order, as far as it has come. */
+typedef struct {
+    const scheduler *s;
+    int32_t *left; /* readers still to come, by node id */
+    int64_t live, peak;
+} run;
+
+static run run_begin(const scheduler *s)
+{
+    run r = {.s = s, .left = arena_new_array(s->mem, int32_t, (size_t)s->nodes + 1)};
+    memcpy(r.left, s->users, (size_t)s->nodes * sizeof *r.left);
+    return r;
+}
+
+static void run_kernel(run *r, int32_t k)
+{
+    const kernel *x = &r->s->kernels[k];
+    r->live += x->bytes;
+    r->peak = r->live + x->scratch > r->peak ? r->live + x->scratch : r->peak;
+    r->live -= freed_by(r->s, r->left, k);
+    for (int32_t i = 0; i < x->nreads; i++)
+        r->left[x->reads[i]]--;
 }
 
 static int64_t peak_of(const scheduler *s, const int32_t *order)
 {
-    int32_t *left = arena_new_array(s->mem, int32_t, (size_t)s->count + 1);
-    int64_t live = 0, peak = 0;
-    memcpy(left, s->users, (size_t)s->count * sizeof *left);
-    for (int32_t i = 0; i < s->count; i++) {
-        const kernel *x = &s->kernels[order[i]];
-        live += x->bytes;
-        peak = live + x->scratch > peak ? live + x->scratch : peak;
-        live -= freed_by(s, left, order[i]);
-        for (int32_t r = 0; r < x->nreads; r++)
-            left[x->reads[r]]--;
+    run r = run_begin(s);
+    for (int32_t i = 0; i < s->count; i++)
+        run_kernel(&r, order[i]);
+    return r.peak;
+}
+
+/* The most that lives while the two run next, one after the other. */
+static int64_t peak_of_two(const run *before, int32_t a, int32_t b)
+{
+    run r = *before;
+    const kernel *x = &r.s->kernels[a], *y = &r.s->kernels[b];
+    r.peak = 0;
+    run_kernel(&r, a);
+    run_kernel(&r, b);
+    for (int32_t i = 0; i < x->nreads; i++)
+        r.left[x->reads[i]]++;
+    for (int32_t i = 0; i < y->nreads; i++)
+        r.left[y->reads[i]]++;
+    return r.peak;
+}
+
+static bool needs(const kernel *x, int32_t k)
+{
+    for (int32_t i = 0; i < x->nbefore; i++)
+        if (x->before[i] == k)
+            return true;
+    return false;
+}
+
+/* Let neighbours change places until no two gain by it; so many times at most that each could have gone all the way. */
+static void exchange_neighbours(const scheduler *s, int32_t *order)
+{
+    bool changed = true;
+    for (int32_t times = 0; changed && times < s->count; times++) {
+        run r = run_begin(s);
+        changed = false;
+        for (int32_t i = 0; i < s->count; i++) {
+            int32_t a = order[i], b = i + 1 < s->count ? order[i + 1] : a;
+            if (a != b && !needs(&s->kernels[b], a) && peak_of_two(&r, b, a) < peak_of_two(&r, a, b)) {
+                order[i] = b;
+                order[i + 1] = a;
+                changed = true;
+            }
+            run_kernel(&r, order[i]);
+        }
     }
-    return peak;
 }
 
 static bool is_ready(const scheduler *s, const bool *done, int32_t k)
@@ -189,14 +257,12 @@ static int32_t pick(const scheduler *s, const bool *done, const int32_t *left)
 static int32_t *greedy_order(const scheduler *s)
 {
     int32_t *order = arena_new_array(s->mem, int32_t, (size_t)s->count + 1);
-    int32_t *left = arena_new_array(s->mem, int32_t, (size_t)s->count + 1);
     bool *done = arena_new_array(s->mem, bool, (size_t)s->count + 1);
-    memcpy(left, s->users, (size_t)s->count * sizeof *left);
+    run r = run_begin(s);
     for (int32_t i = 0; i < s->count; i++) {
-        int32_t k = order[i] = pick(s, done, left);
+        int32_t k = order[i] = pick(s, done, r.left);
         done[k] = true;
-        for (int32_t r = 0; r < s->kernels[k].nreads; r++)
-            left[s->kernels[k].reads[r]]--;
+        run_kernel(&r, k);
     }
     return order;
 }
@@ -261,7 +327,10 @@ static void schedule_graph(ir_graph *g)
     for (int32_t k = 0; k < s.count; k++)
         old[k] = k;
     int32_t *order = greedy_order(&s);
-    rebuild(&s, peak_of(&s, order) < peak_of(&s, old) ? order : old);
+    if (peak_of(&s, order) >= peak_of(&s, old))
+        order = old;
+    exchange_neighbours(&s, order);
+    rebuild(&s, order);
     arena_free(s.mem);
 }
 
