@@ -7,7 +7,8 @@
  *
  * A value that only members of its own chain read (mem_is_slice) needs memory for one slice a worker, not for the
  * batch. A task goes through its leaf in slices of 8, 4, 2 or 1 examples: the longest whose values stay in half of L2,
- * and below half a megabyte. Sums of a leaf go on from slice to slice, in the same order.
+ * and below half a megabyte. Sums of a leaf go on from slice to slice, in the same order. What a few operators make of
+ * inputs alone, as scaled images, every chain that reads it makes for itself.
  *
  * A kernel can be a member if its tasks can be whole slices: elementwise, row and window kernels whose results all have
  * the batch, contractions whose tasks cut the batch by leaves, sums over the batch in two phases. Contractions that
@@ -124,7 +125,7 @@ typedef struct {
     ir_graph *g;
     ir_node *first;   /* the first member */
     int64_t number;   /* of this chain, marked on its members */
-    bool narrow;      /* slices may be shorter than a leaf */
+    bool narrow;      /* without contractions that want a leaf's examples */
     int64_t elements; /* of one example, all members */
     int members;
 } builder;
@@ -274,9 +275,7 @@ static int64_t worker_bytes(const builder *b, const lifetime *of, int32_t count,
 
 static int64_t choose_slice(const builder *b)
 {
-    enum { L2 = 512 << 10 }; /* where the module names no target */
-    const ir_target *t = &b->g->module->target;
-    int64_t budget = (t->l2 ? t->l2 : L2) / 2, slice = LEAF;
+    int64_t budget = mem_target(b->g->module).l2 / 2, slice = LEAF;
     budget = budget < MOST_BYTES ? budget : MOST_BYTES;
     arena *mem = arena_new();
     lifetime *of = arena_new_array(mem, lifetime, (size_t)ir_number(b->g) + 1);
@@ -317,34 +316,120 @@ static void cut_slices(const builder *b, int64_t slice)
     }
 }
 
-/* The chain that begins at b->first, if it is worth it. */
-static bool make_chain(builder *b)
+/* ---- what is computed again ---- */
+
+/* A few operators on an element of the function's inputs: quicker done again than kept for another chain. */
+static bool is_of_inputs(const ir_node *kernel)
 {
-    b->elements = b->members = 0;
-    grow(b);
-    int64_t slice = choose_slice(b);
-    if (!is_worth_it(b)) {
-        dissolve(b);
+    enum { FEW = 4 };
+    int operators = 0;
+    if (!ir_word_is(kernel, "kind", "elementwise") || kernel->region->nresults != 1)
         return false;
-    }
-    if (slice < LEAF && has_examples_as_rows(b)) {
-        dissolve(b);
-        b->narrow = true;
-        return may_join(b, b->first) && make_chain(b);
-    }
-    cut_slices(b, slice);
+    for (int i = 0; i < kernel->nin; i++)
+        if (kernel->in[i]->op != IR_INPUT)
+            return false;
+    for (const ir_node *n = kernel->region->first; n; n = n->next)
+        operators += (ir_ops[n->op].traits & OP_ELTWISE) != 0;
+    return operators <= FEW;
+}
+
+/* Do members of chains read it, and nobody else, nor through a reshape? */
+static bool only_chains_read(const ir_node *kernel)
+{
+    const ir_graph *g = kernel->graph;
+    for (const ir_node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i] == kernel && !ir_chain(n, NULL))
+                return false;
+    for (int i = 0; i < g->nresults; i++)
+        if (g->results[i] == kernel)
+            return false;
     return true;
+}
+
+/* Give the chain a kernel of its own in place of 'kernel', if it reads that. */
+static void repeat_in(builder *b, const ir_node *kernel)
+{
+    ir_graph *g = b->g;
+    ir_node *again = NULL;
+    for (ir_node *n = b->first; n; n = n->next)
+        for (int i = 0; is_member(b, n) && i < n->nin; i++) {
+            if (n->in[i] != kernel)
+                continue;
+            if (!again) {
+                g->before = n;
+                again = ir_clone_node(g, kernel, NULL);
+                g->before = NULL;
+                again->attrs = ir_attrs_copy(g->module->mem, kernel->attrs);
+                again->name = NULL;
+                set_chain(b, again, LEAF);
+                b->first = n == b->first ? again : b->first;
+            }
+            n->in[i] = again;
+        }
+}
+
+/* ---- all chains of a function ---- */
+
+typedef struct {
+    builder *of;
+    int32_t count;
+} builders;
+
+static void find_chains(ir_graph *g, bool narrow, builders *all)
+{
+    all->count = 0;
+    for (ir_node *n = g->first; n; n = n->next) {
+        builder *b = &all->of[all->count];
+        *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow};
+        if (!may_join(b, n) || ir_chain(n, NULL))
+            continue;
+        grow(b);
+        if (is_worth_it(b))
+            all->count++;
+        else
+            dissolve(b);
+    }
+}
+
+static void repeat_for_chains(builders *all)
+{
+    for (int32_t i = 0; i < all->count; i++)
+        for (const ir_node *n = all->of[i].first; n; n = n->next)
+            for (int32_t k = i + 1; is_member(&all->of[i], n) && k < all->count; k++)
+                if (is_of_inputs(n) && only_chains_read(n))
+                    repeat_in(&all->of[k], n);
+}
+
+/* True if some chain takes shorter slices than its dense layers want. */
+static bool choose_slices(const builders *all, int64_t *slice)
+{
+    bool short_of_rows = false;
+    for (int32_t i = 0; i < all->count; i++) {
+        slice[i] = choose_slice(&all->of[i]);
+        short_of_rows |= slice[i] < LEAF && has_examples_as_rows(&all->of[i]);
+    }
+    return short_of_rows;
 }
 
 static void chain_graph(ir_graph *g)
 {
-    int64_t number = 1;
-    for (ir_node *n = g->first; n; n = n->next) {
-        if (!can_join(n) || ir_chain(n, NULL))
-            continue;
-        builder b = {.g = g, .first = n, .number = number};
-        number += make_chain(&b);
+    arena *mem = arena_new();
+    size_t most = (size_t)ir_number(g) + 1;
+    builders all = {.of = arena_new_array(mem, builder, most)};
+    int64_t *slice = arena_new_array(mem, int64_t, most);
+    find_chains(g, false, &all);
+    repeat_for_chains(&all);
+    if (choose_slices(&all, slice)) {
+        for (int32_t i = 0; i < all.count; i++)
+            dissolve(&all.of[i]);
+        find_chains(g, true, &all);
+        repeat_for_chains(&all);
+        choose_slices(&all, slice);
     }
+    for (int32_t i = 0; i < all.count; i++)
+        cut_slices(&all.of[i], slice[i]);
+    arena_free(mem);
 }
 
 bool pass_chain(ir_module *m, diag *d)

@@ -343,22 +343,33 @@ static const char *name_of(const ir_node *n)
     return n->label ? n->label : kernel->label ? kernel->label : n->name ? n->name : ir_ops[n->op].name;
 }
 
-/* "workspace peak N bytes, held by ...": at the moment when most is live, the largest buffers. */
-static void remark_peak(const planner *p)
+static bool lives_at(const buffer *b, ir_segment segment, int32_t at)
 {
-    int32_t at = 0, listed = 0;
-    int64_t peak = 0;
-    for (int32_t i = 0; i < p->count; i++) { /* the peak begins where some buffer does */
+    return b->segment == segment && b->first <= at && at <= b->last;
+}
+
+/* Where most of a segment is live: where some buffer begins. */
+static int32_t find_peak(const planner *p, ir_segment segment, int64_t *peak)
+{
+    int32_t at = 0;
+    *peak = 0;
+    for (int32_t i = 0; i < p->count; i++) {
         int64_t live = 0;
         for (int32_t k = 0; k < p->count; k++)
-            if (p->buffers[k].segment == SEG_WORKSPACE && p->buffers[k].first <= p->buffers[i].first &&
-                p->buffers[k].last >= p->buffers[i].first)
-                live += p->buffers[k].bytes;
-        if (live > peak) {
-            peak = live;
+            live += lives_at(&p->buffers[k], segment, p->buffers[i].first) ? p->buffers[k].bytes : 0;
+        if (live > *peak) {
+            *peak = live;
             at = p->buffers[i].first;
         }
     }
+    return at;
+}
+
+/* "workspace peak N bytes, held by ...": at the moment when most is live, the largest buffers. */
+static void remark_peak(const planner *p, ir_segment segment)
+{
+    int64_t peak, others = 0;
+    int32_t at = find_peak(p, segment, &peak), listed = 0;
     if (!peak)
         return;
     buffer **order = arena_new_array(p->mem, buffer *, (size_t)p->count);
@@ -367,14 +378,21 @@ static void remark_peak(const planner *p)
     qsort(order, (size_t)p->count, sizeof *order, by_size);
     text holders = {0};
     src_loc where = p->g->loc;
-    for (int32_t i = 0; i < p->count && listed < HOLDERS; i++) {
+    for (int32_t i = 0; i < p->count; i++) {
         const buffer *b = order[i];
-        if (b->segment != SEG_WORKSPACE || b->first > at || b->last < at)
+        if (!lives_at(b, segment, at))
             continue;
         where = listed ? where : b->owner->loc;
-        text_printf(&holders, "%s'%s' (%" PRId64 ")", listed++ ? ", " : "", name_of(b->owner), b->bytes);
+        if (listed < HOLDERS)
+            text_printf(&holders, "%s'%s' (%" PRId64 ")", listed ? ", " : "", name_of(b->owner), b->bytes);
+        else
+            others += b->bytes;
+        listed++;
     }
-    diag_remark(p->d, where, "@%s: workspace peak %" PRId64 " bytes, held by %s", p->g->name, peak, text_get(&holders));
+    if (others)
+        text_printf(&holders, " and %d smaller ones (%" PRId64 ")", (int)(listed - HOLDERS), others);
+    diag_remark(p->d, where, "@%s: %s peak %" PRId64 " bytes, held by %s", p->g->name,
+                segment == SEG_WORKER ? "a worker's" : "workspace", peak, text_get(&holders));
     text_free(&holders);
 }
 
@@ -417,7 +435,8 @@ static bool plan_function(ir_graph *g, int64_t total[SEG_COUNT], diag *d)
         place_buffers(&p, total);
         check_overlaps(&p);
         write_places(&p);
-        remark_peak(&p);
+        remark_peak(&p, SEG_WORKSPACE);
+        remark_peak(&p, SEG_WORKER);
     }
     arena_free(p.mem);
     return ok;

@@ -27,7 +27,10 @@ ir_module *net_module(const char *yaml, const net_variant *v)
         if (v->stages)
             ir_attr_set_ints(m->mem, &m->attrs, "stages", &v->stages, 1);
     }
-    if (m && (!be_target(v->cpu ? v->cpu : "native", m->mem, &m->target, d) || !run_passes(m, v, d))) {
+    bool known = m && be_target(v->cpu ? v->cpu : "native", m->mem, &m->target, d);
+    if (known && v->l2)
+        m->target.l2 = v->l2;
+    if (m && (!known || !run_passes(m, v, d))) {
         ir_module_free(m);
         m = NULL;
     }

@@ -9,6 +9,7 @@ typedef struct {
     const char *cpu;       /* NULL: native */
     const char *partition; /* NULL: as the YAML says */
     int64_t stages, max_batch;
+    int64_t l2; /* bytes of the target's cache; 0: as the CPU has it */
     const char *disabled;
 } net_variant;
 

@@ -102,9 +102,9 @@ static bool same(const lamina_net *n, const void *a, const void *b, const char *
 
 static void describe(char *out, size_t size, const char *net, const net_variant *v, int64_t workers)
 {
-    snprintf(out, size, "%s, %s, %s %lld, without %s, %lld workers", net, v->cpu ? v->cpu : "native",
+    snprintf(out, size, "%s, %s, %s %lld, without %s, %lld bytes of L2, %lld workers", net, v->cpu ? v->cpu : "native",
              v->partition ? v->partition : "fused", (long long)v->stages, v->disabled ? v->disabled : "nothing",
-             (long long)workers);
+             (long long)v->l2, (long long)workers);
 }
 
 static void check_variant(const char *net, const char *path, const net_variant *v, const void *want)
@@ -125,9 +125,9 @@ static void check_variant(const char *net, const char *path, const net_variant *
     net_close(&r);
 }
 
-static void check_net(const char *net)
+/* With each of the lists of passes off, for a CPU's own cache or one of 'l2' bytes. */
+static void check_net(const char *net, const char *const *off, size_t count, int64_t l2)
 {
-    static const char *const off[] = {NULL, "simplify,cleanup", "fuse", "split", "schedule", "chain"};
     static const char *const cpus[] = {"x86-64-v3", "x86-64-v4"};
     char path[512];
     snprintf(path, sizeof path, "%s/nets/%s.yaml", LAMINA_TESTS_DIR, net);
@@ -144,25 +144,37 @@ static void check_net(const char *net)
     net_close(&r);
     ir_module_free(m);
     for (int cpu = 0; cpu < (__builtin_cpu_supports("avx512f") ? 2 : 1); cpu++)
-        for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        for (size_t i = 0; i < count; i++)
             for (int64_t stages = 1; stages <= 3; stages++) {
                 const net_variant v = {.cpu = cpus[cpu],
                                        .partition = stages > 1 ? "staged" : "fused",
                                        .stages = stages > 1 ? stages : 0,
-                                       .disabled = off[i]};
+                                       .disabled = off[i],
+                                       .l2 = l2};
                 check_variant(net, path, &v, want);
             }
     free(want);
 }
 
+static const char *const each[] = {NULL, "simplify,cleanup", "fuse", "split", "schedule", "chain"};
+enum { EACH = sizeof each / sizeof *each };
+
 static void matrix_mlp(void)
 {
-    check_net("mlp");
+    check_net("mlp", each, EACH, 0);
 }
 
 static void matrix_cnn(void)
 {
-    check_net("cnn");
+    check_net("cnn", each, EACH, 0);
+}
+
+/* Slices as long as a leaf, and of two examples. */
+static void matrix_chains(void)
+{
+    static const char *const off[] = {NULL, "fuse", "chain"};
+    check_net("chains", off, 3, 0);
+    check_net("chains", off, 2, 160 << 10);
 }
 
 void suite_matrix(void);
@@ -171,4 +183,5 @@ void suite_matrix(void)
     CU_pSuite s = CU_add_suite("matrix of equal bits", NULL, NULL);
     CU_add_test(s, "an MLP with dropout", matrix_mlp);
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
+    CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
 }

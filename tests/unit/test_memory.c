@@ -134,11 +134,24 @@ static void check_net(const char *yaml, const net_variant *v)
     net_close(&r);
 }
 
+/* Bytes that a call needs besides parameters and states, at the batch the example trains with: whole maps of the
+ * forward pass that the backward pass reads, and for each worker a slice of all others. */
+static void little_memory(void)
+{
+    enum { MOST = 9000000, MOST_A_WORKER = 512 << 10 };
+    net_run r;
+    CU_ASSERT_TRUE_FATAL(net_open(&r, LAMINA_TESTS_DIR "/../examples/fashion_cnn.yaml", &(net_variant){0}, 1));
+    CU_ASSERT(r.net->saved_bytes + r.net->workspace_bytes <= MOST);
+    CU_ASSERT(r.net->workspace_worker_bytes <= MOST_A_WORKER && r.net->workspace_worker_bytes > 0);
+    net_close(&r);
+}
+
 static void no_allocation(void)
 {
     check_net(LAMINA_TESTS_DIR "/nets/mlp.yaml", &(net_variant){0});
     check_net(LAMINA_TESTS_DIR "/nets/mlp.yaml", &(net_variant){.partition = "staged", .stages = 2});
     check_net(LAMINA_TESTS_DIR "/nets/cnn.yaml", &(net_variant){0});
+    check_net(LAMINA_TESTS_DIR "/nets/chains.yaml", &(net_variant){0});
 }
 
 /* The counters do count. */
@@ -161,5 +174,6 @@ void suite_memory(void)
 {
     CU_pSuite s = CU_add_suite("memory", NULL, NULL);
     CU_add_test(s, "allocations are counted", counters_count);
+    CU_add_test(s, "the example CNN takes little memory", little_memory);
     CU_add_test(s, "no call of a training loop allocates", no_allocation);
 }
