@@ -28,8 +28,8 @@ typedef struct {
     const ir_graph *function;
     launch_list launches, members, later; /* the last two of the chain that is being made; later: second phases */
     bool segment[SEG_COUNT];
-    bool *input, *output; /* which of the net's are used */
-    LLVMValueRef call;
+    bool *input, *output;    /* which of the net's are used */
+    LLVMValueRef call, copy; /* the latter for launches that share tasks, NULL without any */
 } call_emitter;
 
 double milliseconds(void)
@@ -215,10 +215,9 @@ static void emit_chain(const chain_emitter *c, const launch *chain)
     }
     LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
     LLVMValueRef tasks = emit_task_count(e, &chain->tasks, batch);
-    LLVMValueRef launches = emit_launches(e, c->call, tasks);
-    turns t = emit_turns_begin(e, c->launch);
-    call_slices(c, t.index);
-    emit_turns_end(e, &t, launches, tasks);
+    shared_turns t = emit_shared_turns_begin(e, c->call, tasks);
+    call_slices(c, t.task);
+    emit_shared_turns_end(e, &t);
 }
 
 /* The chain whose members were gathered; then the phases that waited for its end. */
@@ -378,6 +377,26 @@ static void emit_cancel(call_emitter *c)
     LLVMPositionBuilderAtEnd(b, go_on);
 }
 
+/* Room for a copy of the call and a counter of tasks; it is filled once the call is known to be good. */
+static void emit_room_for_copy(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    bool by_worker = false;
+    for (int i = 0; i < c->launches.count; i++)
+        by_worker |= c->launches.of[i].by_worker;
+    if (!by_worker)
+        return;
+    c->copy = LLVMBuildAlloca(e->builder, LLVMArrayType(e->i8, TURNS_CALL), "");
+    LLVMSetAlignment(c->copy, 64);
+}
+
+static void emit_copy(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    for (size_t at = 0; c->copy && at < sizeof(lamina_call); at += sizeof(int64_t))
+        LLVMBuildStore(e->builder, call_field(c, e->i64, at), emit_field_address(e, c->copy, at));
+}
+
 static void emit_launch(call_emitter *c, const launch *one)
 {
     emitter *e = &c->l->e;
@@ -387,6 +406,10 @@ static void emit_launch(call_emitter *c, const launch *one)
     if (one->by_worker)
         tasks = emit_launches(e, c->call, tasks);
     LLVMValueRef arguments[] = {c->call, one->task, tasks};
+    if (one->by_worker) {
+        arguments[0] = c->copy;
+        LLVMBuildStore(e->builder, emit_i64(e, 0), emit_field_address(e, c->copy, TURNS_TAKEN));
+    }
     if (LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
         arguments[1] = emit_i64(e, 0);
         LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
@@ -407,7 +430,9 @@ bool emit_call(library *l, const ir_graph *f, diag *d)
     LLVMValueRef function = emit_exported(l, f->name, l->call_type);
     emit_function_begin(&l->e, function, f->loc);
     c.call = LLVMGetParam(function, 0);
+    emit_room_for_copy(&c);
     emit_checks(&c);
+    emit_copy(&c);
     bool cancellable = strcmp(f->name, "infer") == 0;
     for (int i = 0; i < c.launches.count; i++) {
         if (cancellable)

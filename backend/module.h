@@ -36,6 +36,19 @@ typedef struct {
 } turns;
 turns emit_turns_begin(emitter *e, LLVMValueRef from);
 void emit_turns_end(emitter *e, const turns *t, LLVMValueRef step, LLVMValueRef end);
+
+/* Launches take the tasks that are left, one at a time: while ((task = taken++) < tasks) body. The counter follows a
+ * copy of the call, which the tasks of such launches get in its place. */
+enum {
+    TURNS_CALL = 256,
+    TURNS_TAKEN = TURNS_CALL - 64
+}; /* bytes of copy and counter; to the counter, in a line alone */
+typedef struct {
+    LLVMValueRef task;
+    LLVMBasicBlockRef next, after;
+} shared_turns;
+shared_turns emit_shared_turns_begin(emitter *e, LLVMValueRef call, LLVMValueRef tasks);
+void emit_shared_turns_end(emitter *e, const shared_turns *t);
 /* Where a buffer lies; its segment is SEG_NONE for a field of the call. */
 ir_place buffer_place(const nest_buffer *b);
 /* The field 'offset' bytes into the call, as a pointer and as its value. */

@@ -2,8 +2,8 @@
  *
  * The body's function takes the batch, the task's number and a pointer a buffer; bodies of equal nest text are one
  * function. A task function is particular to one fused node: it knows where that node's buffers lie. Where a buffer is
- * of the worker segment, tasks are dealt to at most `workers` launches, each with its own slice: launch i runs tasks i,
- * i + launches, ... so that a worker's memory belongs to one thread at a time.
+ * of the worker segment, tasks are dealt to at most `workers` launches, each with memory of its own, which so belongs
+ * to one thread at a time. A launch takes the next task that nobody has, as long as there is one.
  *
  * In a chain a value of the worker segment with the batch holds one slice of it. Bodies index it by example as if all
  * were there: they get the pointer from which the slice's first example lies where it does. It may point outside the
@@ -277,17 +277,39 @@ void emit_turns_end(emitter *e, const turns *t, LLVMValueRef step, LLVMValueRef 
     LLVMPositionBuilderAtEnd(e->builder, after);
 }
 
-/* for (task = launch; task < tasks; task += launches) body */
+_Static_assert(sizeof(lamina_call) <= TURNS_TAKEN, "the counter of turns lies in the copy of the call");
+
+/* Nothing else is told by the counter: threads meet where the parallel loop begins and ends. */
+shared_turns emit_shared_turns_begin(emitter *e, LLVMValueRef call, LLVMValueRef tasks)
+{
+    LLVMBuilderRef b = e->builder;
+    shared_turns t = {.next = emit_block(e)};
+    LLVMBasicBlockRef body = emit_block(e);
+    t.after = emit_block(e);
+    LLVMBuildBr(b, t.next);
+    LLVMPositionBuilderAtEnd(b, t.next);
+    LLVMValueRef taken = emit_field_address(e, call, TURNS_TAKEN);
+    t.task = LLVMBuildAtomicRMW(b, LLVMAtomicRMWBinOpAdd, taken, emit_i64(e, 1), LLVMAtomicOrderingMonotonic, 0);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, t.task, tasks, ""), body, t.after);
+    LLVMPositionBuilderAtEnd(b, body);
+    return t;
+}
+
+void emit_shared_turns_end(emitter *e, const shared_turns *t)
+{
+    LLVMBuildBr(e->builder, t->next);
+    LLVMPositionBuilderAtEnd(e->builder, t->after);
+}
+
 static void call_body_in_turns(library *l, const nest_kernel *k, int phase, LLVMValueRef body, LLVMValueRef call,
                                LLVMValueRef launch)
 {
     emitter *e = &l->e;
     LLVMValueRef batch = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
     LLVMValueRef tasks = emit_task_count(e, &k->phase[phase].tasks, batch);
-    LLVMValueRef launches = emit_launches(e, call, tasks);
-    turns t = emit_turns_begin(e, launch);
-    call_body(l, k, phase, body, call, launch, t.index);
-    emit_turns_end(e, &t, launches, tasks);
+    shared_turns t = emit_shared_turns_begin(e, call, tasks);
+    call_body(l, k, phase, body, call, launch, t.task);
+    emit_shared_turns_end(e, &t);
 }
 
 LLVMValueRef emit_member(library *l, const nest_kernel *k)
