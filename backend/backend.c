@@ -22,11 +22,12 @@ static bool emit_library(library *l, diag *d)
     return true;
 }
 
-static void open_library(library *l, const ir_module *m, const be_interface *interface, arena *mem, bool debug_info)
+static void open_library(library *l, bool debug_info)
 {
-    *l = (library){.module = m, .interface = interface, .mem = mem};
+    const ir_module *m = l->module;
+    const char *source = *l->interface->source ? l->interface->source : m->name;
     emitter *e = &l->e;
-    emitter_open(e, m->name, &m->target, *interface->source ? interface->source : m->name, debug_info);
+    emitter_open(e, m->name, &m->target, source, debug_info);
     LLVMTypeRef task[] = {e->pointer, e->i64, e->i64};
     l->call_type = LLVMFunctionType(e->i32, task, 1, 0);
     l->task_type = LLVMFunctionType(e->void_type, task, 2, 0);
@@ -124,20 +125,18 @@ static bool check_target(const ir_module *m, diag *d)
     return ok;
 }
 
-bool be_compile(const ir_module *m, const be_options *o, diag *d)
+static bool compile(const ir_module *m, const be_options *o, be_profile *profile, diag *d)
 {
-    if (o->kind == BE_HEADER)
-        return write_header(m, o, d);
     if (!m->target.triple)
         ir_bug("module %s has no target", m->name);
     if (!check_target(m, d) || !be_check(m, d))
         return false;
     arena *mem = arena_new();
     be_interface interface;
-    library l;
     be_interface_read(m, mem, &interface);
+    library l = {.module = m, .interface = &interface, .mem = mem, .profile = profile};
     double start = milliseconds();
-    open_library(&l, m, &interface, mem, o->debug_info);
+    open_library(&l, o->debug_info);
     bool ok = emit_library(&l, d);
     if (ok) {
         emitter_verify(&l.e);
@@ -148,6 +147,16 @@ bool be_compile(const ir_module *m, const be_options *o, diag *d)
     emitter_close(&l.e);
     arena_free(mem);
     return ok;
+}
+
+bool be_compile(const ir_module *m, const be_options *o, diag *d)
+{
+    return o->kind == BE_HEADER ? write_header(m, o, d) : compile(m, o, NULL, d);
+}
+
+bool be_compile_profiled(const ir_module *m, const be_options *o, be_profile *out, diag *d)
+{
+    return compile(m, o, out, d);
 }
 
 bool be_print_nests(const ir_module *m, text *out, diag *d)

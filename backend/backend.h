@@ -20,6 +20,24 @@ typedef struct {
 /* Compile a module that went through plan_memory. False after errors; then nothing is left at o->output. */
 bool be_compile(const ir_module *m, const be_options *o, diag *d);
 
+/* A part of a kernel that the host's parallel_for runs: one of its phases, in one function. */
+typedef struct {
+    const ir_graph *function;
+    const ir_node *kernel;
+} be_launch;
+
+typedef struct {
+    arena *mem; /* where the list grows; set by the caller */
+    be_launch *launch;
+    int32_t count;
+} be_profile;
+
+/* be_compile of a library made to be measured: every phase of every kernel goes through call->parallel_for by itself,
+ * if it is not NULL, however many tasks or workers there are. The bits are those of the ordinary library. The launches
+ * of all functions are added to *out, each function's in the order of its calls. There may be no chains: members share
+ * memory that holds a slice. */
+bool be_compile_profiled(const ir_module *m, const be_options *o, be_profile *out, diag *d);
+
 /* The C header of a planned module. */
 void be_header(const ir_module *m, text *out);
 

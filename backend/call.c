@@ -12,6 +12,7 @@
 #include <time.h>
 
 typedef struct {
+    const ir_node *kernel; /* NULL for a chain */
     LLVMValueRef task;
     nest_tasks tasks;
     bool by_worker; /* launches, not tasks, are handed out */
@@ -68,6 +69,17 @@ static void emit_serial(library *l, LLVMValueRef call, LLVMValueRef task, LLVMVa
     LLVMBuildRetVoid(b);
 }
 
+/* Several tasks, several workers, and a loop for them. */
+static LLVMValueRef emit_is_shared(emitter *e, LLVMValueRef call, LLVMValueRef tasks, LLVMValueRef loop)
+{
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef workers = emit_field(e, call, e->i64, offsetof(lamina_call, workers));
+    LLVMValueRef several = LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 1), "");
+    LLVMValueRef shared = LLVMBuildICmp(b, LLVMIntSGT, workers, emit_i64(e, 1), "");
+    LLVMValueRef both = LLVMBuildAnd(b, several, shared, "");
+    return LLVMBuildAnd(b, both, LLVMBuildIsNotNull(b, loop, ""), "");
+}
+
 static void make_run_tasks(library *l)
 {
     emitter *e = &l->e;
@@ -79,11 +91,7 @@ static void make_run_tasks(library *l)
     LLVMValueRef call = LLVMGetParam(l->run_tasks, 0), task = LLVMGetParam(l->run_tasks, 1);
     LLVMValueRef tasks = LLVMGetParam(l->run_tasks, 2);
     LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
-    LLVMValueRef workers = emit_field(e, call, e->i64, offsetof(lamina_call, workers));
-    LLVMValueRef several = LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 1), "");
-    LLVMValueRef shared = LLVMBuildICmp(b, LLVMIntSGT, workers, emit_i64(e, 1), "");
-    LLVMValueRef both = LLVMBuildAnd(b, several, shared, "");
-    LLVMValueRef parallel = LLVMBuildAnd(b, both, LLVMBuildIsNotNull(b, loop, ""), "");
+    LLVMValueRef parallel = l->profile ? LLVMBuildIsNotNull(b, loop, "") : emit_is_shared(e, call, tasks, loop);
     LLVMBasicBlockRef share = emit_block(e), serial = emit_block(e);
     LLVMBuildCondBr(b, parallel, share, serial);
     LLVMPositionBuilderAtEnd(b, share);
@@ -143,15 +151,20 @@ static bool works_in_slices(const nest_tasks *t, const ir_node *n, diag *d)
 
 static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
 {
+    bool member = ir_chain(n, NULL) > 0;
+    if (member && c->l->profile) {
+        diag_error(d, n->loc, "kernel '%s' is measured in no chain: expected a module that pass chain left alone",
+                   n->label ? n->label : "");
+        return false;
+    }
     arena *mem = arena_new();
     double start = milliseconds();
     const nest_kernel *k = nest_lower(n, c->l->e.target, mem, d);
     c->l->lower_ms += milliseconds() - start;
     bool ok = k && note_places(c, k, d);
-    bool member = ir_chain(n, NULL) > 0;
     for (int i = 0; ok && i < k->nphases; i++) {
         LLVMValueRef task = member && i == 0 ? emit_member(c->l, k) : emit_task(c->l, k, i);
-        launch one = {task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};
+        launch one = {n, task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};
         add_to(c, !member ? &c->launches : i ? &c->later : &c->members, one);
         ok = !member || i || works_in_slices(&one.tasks, n, d);
     }
@@ -397,6 +410,15 @@ static void emit_copy(call_emitter *c)
         LLVMBuildStore(e->builder, call_field(c, e->i64, at), emit_field_address(e, c->copy, at));
 }
 
+static void list_launches(const call_emitter *c)
+{
+    be_profile *p = c->l->profile;
+    for (int i = 0; p && i < c->launches.count; i++) {
+        p->launch = arena_grown(p->mem, p->launch, (size_t)p->count, sizeof *p->launch);
+        p->launch[p->count++] = (be_launch){c->function, c->launches.of[i].kernel};
+    }
+}
+
 static void emit_launch(call_emitter *c, const launch *one)
 {
     emitter *e = &c->l->e;
@@ -410,7 +432,7 @@ static void emit_launch(call_emitter *c, const launch *one)
         arguments[0] = c->copy;
         LLVMBuildStore(e->builder, emit_i64(e, 0), emit_field_address(e, c->copy, TURNS_TAKEN));
     }
-    if (LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
+    if (!c->l->profile && LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
         arguments[1] = emit_i64(e, 0);
         LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
         return;
@@ -440,5 +462,6 @@ bool emit_call(library *l, const ir_graph *f, diag *d)
         emit_launch(&c, &c.launches.of[i]);
     }
     LLVMBuildRet(l->e.builder, emit_i32(&l->e, LAMINA_CALL_OK));
+    list_launches(&c);
     return true;
 }

@@ -2,6 +2,7 @@
 #ifndef BACKEND_MODULE_H
 #define BACKEND_MODULE_H
 
+#include "backend/backend.h"
 #include "backend/emit.h"
 #include "backend/interface.h"
 
@@ -16,6 +17,7 @@ typedef struct {
     LLVMTypeRef call_type, task_type, member_type; /* i32 (ptr), void (ptr, i64), void (ptr, i64, i64) */
     LLVMValueRef run_tasks;                        /* void (ptr call, ptr task, i64 tasks); made on first use */
     double lower_ms;                               /* time in lowering, which runs between emissions */
+    be_profile *profile;                           /* NULL, or: every phase is a launch of its own, listed here */
 } library;
 
 /* ---- task.c: one phase of one fused node ---- */

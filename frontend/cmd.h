@@ -35,6 +35,9 @@ int cmd_parse(const cmd_syntax *syntax, int argc, char **argv, const char **word
 /* Print what d holds on stderr; EXIT_INVALID if it holds errors, else EXIT_OK. */
 int cmd_report(const diag *d, bool remarks);
 
+/* From now on SIGINT and SIGTERM raise this flag, which is what interrupts everything that looks at it. */
+const volatile int32_t *cmd_catch_interrupts(void);
+
 /* What a subcommand does with its file once its options are read. False: it failed, perhaps without an error in d. */
 typedef bool cmd_work(const char *path, const void *options, arena *mem, diag *d);
 
@@ -86,5 +89,6 @@ int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 
 #endif

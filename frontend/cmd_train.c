@@ -11,20 +11,10 @@
 #include "frontend/cmd_data.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Raised by SIGINT and SIGTERM; the only global of the driver, as signals have no other way in. */
-static volatile int32_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
 
 typedef struct {
     cmd_build build;
@@ -230,9 +220,6 @@ static int run(session *s)
     lamina_error e;
     if (!open_data(s) || !open_model(s, &at) || !open_reports(s))
         return cmd_report(s->d, s->o->build.remarks);
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     const lamina_fit_options fit = {.epochs = s->o->epochs,
                                     .batch = s->o->batch,
                                     .max_steps = s->o->max_steps,
@@ -242,7 +229,7 @@ static int run(session *s)
                                     .validation = s->validation,
                                     .report = report,
                                     .user = s,
-                                    .stop = &interrupted};
+                                    .stop = cmd_catch_interrupts()};
     lamina_status status = lamina_fit(s->model, s->train, &fit, &at, &e);
     if (status != LAMINA_OK && status != LAMINA_INTERRUPTED) {
         /* Of a run that diverged the last good checkpoint stays. */

@@ -98,10 +98,12 @@ typedef struct lamina_model lamina_model; /* one network's parameters, optimizer
 
 /* All zero is a good default. */
 typedef struct lamina_options {
-    int64_t workers;                /* threads, 0 being one; results have the same bits with any number */
-    bool dedicated;                 /* as of lamina_pool_new */
-    bool staged;                    /* train through the stage functions of a net that has them */
-    const volatile int32_t *cancel; /* lamina_infer gives up between two kernels once this is not 0; may be NULL */
+    int64_t workers;                   /* threads, 0 being one; results have the same bits with any number */
+    bool dedicated;                    /* as of lamina_pool_new */
+    bool staged;                       /* train through the stage functions of a net that has them */
+    const volatile int32_t *cancel;    /* lamina_infer gives up between two kernels once this is not 0; may be NULL */
+    lamina_parallel_for *parallel_for; /* the program's own loop for 'workers' threads; NULL: a pool of the model's */
+    void *host;                        /* passed to parallel_for */
 } lamina_options;
 
 /* Make a model: every buffer that training needs, allocated now and never again. 'net' is borrowed and must outlive the

@@ -64,7 +64,9 @@ static lamina_status add_segments(lamina_model *m, lamina_error *e)
 
 static lamina_status add_workers(lamina_model *m, lamina_error *e)
 {
-    if (m->call.workers == 1)
+    m->call.parallel_for = m->options.parallel_for;
+    m->call.host = m->options.host;
+    if (m->call.workers == 1 || m->call.parallel_for)
         return LAMINA_OK;
     lamina_status s = lamina_pool_new(m->call.workers, m->options.dedicated, &m->pool, e);
     m->call.parallel_for = lamina_pool_run;

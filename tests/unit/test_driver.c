@@ -3,6 +3,7 @@
 #include "passes/passes.h"
 #include <CUnit/CUnit.h>
 #include <dirent.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -205,6 +206,53 @@ static void interrupted_and_resumed(void)
     CU_ASSERT_EQUAL(run(NULL, "echo no >w; %s eval %s --weights=w 2>err", LAMINA_BINARY, yaml), 3);
 }
 
+/* What bench prints can be read by programs, one row a kernel of the dump; no time is looked at. */
+static void measured(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/fashion_mlp.yaml";
+    text out = {0};
+    CU_ASSERT_EQUAL(
+        run(NULL,
+            "mkdir tmp && TMPDIR=$PWD/tmp %s bench %s --roofline --seconds=0.01 --threads=2 --batch=16 >table 2>err",
+            LAMINA_BINARY, yaml),
+        0);
+    CU_ASSERT_EQUAL(run(NULL, "grep -q '^function  *median us' table && grep -q '^peaks: .* GFLOP/s' table && "
+                              "grep -q '^train_step  *[0-9.]* ' table && ! test -s err"),
+                    0);
+    run(NULL,
+        "%s dump %s --after=plan_memory --max-batch=16 | awk '/^func @train_step/ {on = 1} /^}/ {on = 0} "
+        "on && match($0, /fused \"[^\"]*/) {print substr($0, RSTART + 7, RLENGTH - 7)}' | sort >wanted && "
+        "awk '/^train_step .*kind/ {on = 1; next} /^$/ {on = 0} on {print $1}' table | sort >got",
+        LAMINA_BINARY, yaml);
+    CU_ASSERT_EQUAL(run(&out, "test -s wanted && diff wanted got"), 0);
+    CU_ASSERT_STRING_EQUAL(text_get(&out), "");
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s dump %s/examples/linear_two_stage.yaml --after=split >net.lmir && "
+                        "%s bench net.lmir --json --roofline --seconds=0.01 --threads=1 >net.json 2>err",
+                        LAMINA_BINARY, LAMINA_SOURCE_DIR, LAMINA_BINARY),
+                    0);
+    text_free(&out);
+    char path[128];
+    snprintf(path, sizeof path, "%s/net.json", directory);
+    json_t *all = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+    CU_ASSERT_PTR_NOT_NULL(all);
+    CU_ASSERT_TRUE(json_number_value(json_object_get(json_object_get(all, "peaks"), "gflop_per_s")) > 0);
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(all, "functions")), 2);
+    CU_ASSERT_TRUE(json_array_size(json_object_get(all, "kernels")) >= 5);
+    CU_ASSERT_TRUE(json_integer_value(json_object_get(all, "library_bytes")) > 1000);
+    json_decref(all);
+    CU_ASSERT_EQUAL(run(NULL, "rmdir tmp"), 0); /* nothing was left in it */
+}
+
+static void measuring_interrupted(void)
+{
+    CU_ASSERT_EQUAL(run(NULL,
+                        "timeout --preserve-status -s INT 2 %s bench %s/nets/mlp.yaml --seconds=100 --threads=1 "
+                        ">out 2>err; c=$?; ! test -s out && ! test -s err && exit $c",
+                        LAMINA_BINARY, LAMINA_TESTS_DIR),
+                    130);
+}
+
 void suite_driver(void);
 void suite_driver(void)
 {
@@ -216,4 +264,6 @@ void suite_driver(void)
     CU_add_test(s, "the header is clean C99 and C++17", header_is_clean);
     CU_add_test(s, "exit codes", exit_codes);
     CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
+    CU_add_test(s, "bench: a row a kernel, JSON", measured);
+    CU_add_test(s, "bench interrupted", measuring_interrupted);
 }
