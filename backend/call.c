@@ -313,13 +313,23 @@ static LLVMValueRef call_field(call_emitter *c, LLVMTypeRef type, size_t offset)
     return emit_field(&c->l->e, c->call, type, offset);
 }
 
+/* Bytes of the call that the function reads: a host of version 1.0 serves those that ask for no more than it has. */
+static size_t call_size(const call_emitter *c)
+{
+    return be_takes_field(c->function, "sgemm") ? sizeof(lamina_call) : offsetof(lamina_call, sgemm);
+}
+
 static void check_size_and_batch(call_emitter *c)
 {
     emitter *e = &c->l->e;
     LLVMBuilderRef b = e->builder;
     return_if(c, LLVMBuildIsNull(b, c->call, ""), LAMINA_CALL_BAD_POINTER);
     LLVMValueRef size = call_field(c, e->i64, offsetof(lamina_call, struct_size));
-    return_if(c, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, sizeof(lamina_call)), ""), LAMINA_CALL_BAD_SIZE);
+    return_if(c, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, (int64_t)call_size(c)), ""), LAMINA_CALL_BAD_SIZE);
+    if (be_takes_field(c->function, "sgemm")) {
+        LLVMValueRef product = call_field(c, e->pointer, offsetof(lamina_call, sgemm));
+        return_if(c, LLVMBuildIsNull(b, product, ""), LAMINA_CALL_NO_SGEMM);
+    }
     /* One comparison for both ends: 0 becomes the largest unsigned number. */
     LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
     LLVMValueRef less_one = LLVMBuildSub(b, batch, emit_i64(e, 1), "");
@@ -406,7 +416,7 @@ static void emit_room_for_copy(call_emitter *c)
 static void emit_copy(call_emitter *c)
 {
     emitter *e = &c->l->e;
-    for (size_t at = 0; c->copy && at < sizeof(lamina_call); at += sizeof(int64_t))
+    for (size_t at = 0; c->copy && at < call_size(c); at += sizeof(int64_t))
         LLVMBuildStore(e->builder, call_field(c, e->i64, at), emit_field_address(e, c->copy, at));
 }
 

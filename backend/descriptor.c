@@ -304,6 +304,8 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
     FIELD(r, lamina_net, update, function_or_null(l, "update"));
     FIELD(r, lamina_net, import_weights, import);
     FIELD(r, lamina_net, export_weights, export);
+    int64_t needs = be_module_takes_field(l->module, "sgemm") ? LAMINA_NEEDS_SGEMM : 0;
+    FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
 }
 
 LLVMValueRef emit_exported(library *l, const char *function, LLVMTypeRef type)

@@ -161,6 +161,39 @@ static void emit_loop(emitter *e, nest_value *loop)
     emit_finals(e, loop, guarded, before, latch);
 }
 
+/* ---- matrix products ---- */
+
+/* function(101, 111 or 112, 111 or 112, m, n, k, 1, a, lda, b, ldb, 0, c, ldc), as lamina_sgemm. */
+static void emit_product(emitter *e, nest_value *v)
+{
+    enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112, ARGUMENTS = 14 };
+    const nest_product *p = v->product;
+    LLVMTypeRef i = e->i32, f = emit_element(e, IR_F32);
+    LLVMTypeRef types[ARGUMENTS] = {i, i, i, i, i, i, f, e->pointer, i, e->pointer, i, f, e->pointer, i};
+    LLVMValueRef matrix[3], size[3];
+    for (int k = 0; k < 3; k++) {
+        matrix[k] = emit_offset(e, f, e->buffers[p->buffer[k]], emit_value(e, v->in[3 + k]));
+        size[k] = LLVMBuildTrunc(e->builder, emit_value(e, v->in[k]), i, "");
+    }
+    LLVMValueRef function = LLVMBuildLoad2(e->builder, e->pointer, e->buffers[p->function], "");
+    LLVMValueRef arguments[ARGUMENTS] = {emit_i32(e, ROW_MAJOR),
+                                         emit_i32(e, p->transposed[0] ? TRANSPOSED : PLAIN),
+                                         emit_i32(e, p->transposed[1] ? TRANSPOSED : PLAIN),
+                                         size[0],
+                                         size[1],
+                                         size[2],
+                                         emit_number(e, IR_F32, 1, 1),
+                                         matrix[0],
+                                         emit_i32(e, p->ld[0]),
+                                         matrix[1],
+                                         emit_i32(e, p->ld[1]),
+                                         emit_number(e, IR_F32, 1, 0),
+                                         matrix[2],
+                                         emit_i32(e, p->ld[2])};
+    LLVMTypeRef type = LLVMFunctionType(e->void_type, types, ARGUMENTS, 0);
+    LLVMBuildCall2(e->builder, type, function, arguments, ARGUMENTS, "");
+}
+
 /* ---- values ---- */
 
 /* A value in its turn. */
@@ -222,6 +255,8 @@ static void emit_body(emitter *e, const nest_block *b)
             emit_loop(e, v);
         else if (v->kind == NEST_STORE)
             emit_store(e, v);
+        else if (v->kind == NEST_PRODUCT)
+            emit_product(e, v);
         else
             v->emitted = compute(e, v);
     }

@@ -177,14 +177,6 @@ static void add_enumerations(header *h)
 
 /* ---- what a function takes ---- */
 
-static bool takes_field(const ir_graph *f, const char *field)
-{
-    for (const ir_node *n = f->first; n; n = n->next)
-        if (n->op == IR_CALL_VALUE && ir_word_is(n, "field", field))
-            return true;
-    return false;
-}
-
 static bool takes_input(const ir_graph *f, const char *name)
 {
     for (int i = 0; i < f->ninputs; i++)
@@ -252,7 +244,7 @@ static void add_function_comment(header *h, const ir_graph *f)
         if (gives_output(f, i->outputs[n].name))
             add_value_comment(h, "out ", &i->outputs[n]);
     for (int n = 0; n < CALL_FIELDS; n++)
-        if (takes_field(f, call_fields[n].name))
+        if (be_takes_field(f, call_fields[n].name))
             text_printf(h->out, " *   %s: %s\n", call_fields[n].name, call_fields[n].meaning);
     text_add(h->out, " * Gives LAMINA_CALL_OK or the reason why nothing was done. */\n");
 }
@@ -269,7 +261,7 @@ static void add_parameters(header *h, const ir_graph *f)
         if (gives_output(f, i->outputs[n].name))
             text_printf(h->out, ", %s *%s", c_type(i->outputs[n].type.dtype), h->outputs[n]);
     for (int n = 0; n < CALL_FIELDS; n++)
-        if (takes_field(f, call_fields[n].name))
+        if (be_takes_field(f, call_fields[n].name))
             text_printf(h->out, ", %s %s", call_fields[n].type, call_fields[n].name);
     text_add(h->out, is_infer(f) ? ", const volatile int32_t *cancel)\n" : ")\n");
 }
@@ -296,7 +288,7 @@ static void add_typed_function(header *h, const ir_graph *f)
     add_pointers(h, f, "void *outputs", gives_output, i->outputs, h->outputs, i->output_count);
     text_printf(h->out, "    lamina_call call = %s_make_call(net, batch, inputs, outputs);\n", h->prefix);
     for (int n = 0; n < CALL_FIELDS; n++)
-        if (takes_field(f, call_fields[n].name))
+        if (be_takes_field(f, call_fields[n].name))
             text_printf(h->out, "    call.%s = %s;\n", call_fields[n].name, call_fields[n].name);
     if (is_infer(f))
         text_add(h->out, "    call.cancel = cancel;\n");
@@ -345,6 +337,7 @@ static void add_declarations(header *h)
 
 static void add_memory(header *h)
 {
+    bool needs_sgemm = be_module_takes_field(h->module, "sgemm");
     text_printf(
         h->out,
         "\n/* ---- typed calls ---- */\n\n"
@@ -355,8 +348,13 @@ static void add_memory(header *h)
         "    int64_t workers;\n"
         "    lamina_parallel_for *parallel_for;\n"
         "    void *host; /* passed to parallel_for */\n"
+        "%s"
         "} %s_memory;\n\n",
-        h->prefix, h->prefix);
+        h->prefix,
+        needs_sgemm ? "    lamina_sgemm *sgemm; /* cblas_sgemm; must not be NULL: compiled with --gemm=openblas, so\n"
+                      "                          * that the bits of products are that library's */\n"
+                    : "",
+        h->prefix);
     text_printf(h->out,
                 "static inline lamina_call %s_make_call(\n"
                 "    const %s_memory *net, int64_t batch, const void *const *inputs, void *const *outputs)\n"
@@ -378,9 +376,10 @@ static void add_memory(header *h)
                 "    call.learning_rate = 0;\n"
                 "    call.loss_scale = 0;\n"
                 "    call.cancel = NULL;\n"
+                "    call.sgemm = %s;\n"
                 "    return call;\n"
                 "}\n",
-                h->prefix, h->prefix);
+                h->prefix, h->prefix, needs_sgemm ? "net->sgemm" : "NULL");
 }
 
 void be_header(const ir_module *m, text *out)

@@ -171,3 +171,19 @@ int be_output_index(const be_interface *i, const char *name)
 {
     return value_index(i->outputs, i->output_count, name);
 }
+
+bool be_takes_field(const ir_graph *f, const char *field)
+{
+    for (const ir_node *n = f->first; n; n = n->next)
+        if (n->op == IR_CALL_VALUE && ir_word_is(n, "field", field))
+            return true;
+    return false;
+}
+
+bool be_module_takes_field(const ir_module *m, const char *field)
+{
+    for (const ir_graph *f = m->functions; f; f = f->next)
+        if (be_takes_field(f, field))
+            return true;
+    return false;
+}

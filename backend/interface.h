@@ -23,6 +23,10 @@ typedef struct {
 
 void be_interface_read(const ir_module *m, arena *mem, be_interface *out);
 
+/* Does a function ask for this field of the call? And does any of the module? */
+bool be_takes_field(const ir_graph *f, const char *field);
+bool be_module_takes_field(const ir_module *m, const char *field);
+
 /* The index of a tensor, an input or an output by name, or -1. */
 int be_tensor_index(const be_interface *i, const char *name);
 int be_input_index(const be_interface *i, const char *name);

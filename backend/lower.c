@@ -194,8 +194,13 @@ void lower_loop_end(lowering *l, lower_loop loop)
 static const struct {
     const char *kind;
     bool (*lower)(lowering *l, diag *d);
-} kinds[] = {{"elementwise", lower_elementwise},   {"row", lower_row},       {"reduce", lower_reduce},
-             {"batch_reduce", lower_batch_reduce}, {"window", lower_window}, {"contraction", lower_contraction}};
+} kinds[] = {{"elementwise", lower_elementwise},
+             {"row", lower_row},
+             {"reduce", lower_reduce},
+             {"batch_reduce", lower_batch_reduce},
+             {"window", lower_window},
+             {"contraction", lower_contraction},
+             {"gemm", lower_gemm}};
 
 nest_kernel *nest_lower(const ir_node *fused, const ir_target *target, arena *mem, diag *d)
 {

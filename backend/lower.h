@@ -161,6 +161,7 @@ bool lower_reduce(lowering *l, diag *d);
 bool lower_batch_reduce(lowering *l, diag *d);
 bool lower_window(lowering *l, diag *d);
 bool lower_contraction(lowering *l, diag *d);
+bool lower_gemm(lowering *l, diag *d);
 
 enum { LOWER_LEAF = 8, LOWER_CHAINS = 16 }; /* examples a leaf; chains of a sum */
 

@@ -127,6 +127,16 @@ nest_value *nest_fold(nest_kernel *k, ir_op op, nest_value *vector)
 
 /* ---- memory ---- */
 
+void nest_multiply(nest_kernel *k, const nest_product *p, nest_value *const in[6])
+{
+    nest_product *copy = arena_make(k->mem, nest_product);
+    nest_value *v = append_new(k, NEST_PRODUCT, IR_NONE, 1);
+    *copy = *p;
+    v->product = copy;
+    set_operands(v, in, 6);
+    k->buffers[p->buffer[2]].written = true;
+}
+
 /* The constant part of an offset moves into the displacement. */
 static nest_value *split_offset(nest_kernel *k, nest_value *offset, int64_t *disp)
 {
@@ -413,18 +423,29 @@ int nest_add_local(nest_kernel *k, const char *name, ir_dtype t, int64_t element
     return nest_add_buffer(k, (nest_buffer){.name = name, .dtype = t, .written = true, .local = elements});
 }
 
+static int note_buffer(const nest_kernel *k, int32_t buffer, int *number, int count)
+{
+    if (k->buffers[buffer].local)
+        return count;
+    for (int i = 0; i < count; i++)
+        if (number[i] == buffer)
+            return count;
+    number[count] = buffer;
+    return count + 1;
+}
+
 static int note_buffers(const nest_kernel *k, const nest_block *b, int *number, int count)
 {
     for (const nest_value *v = b->first; v; v = v->following) {
         if (v->kind == NEST_LOOP)
             count = note_buffers(k, &v->body, number, count);
-        if ((v->kind != NEST_LOAD && v->kind != NEST_STORE) || k->buffers[v->buffer].local)
-            continue;
-        int i = 0;
-        while (i < count && number[i] != v->buffer)
-            i++;
-        if (i == count)
-            number[count++] = v->buffer;
+        if (v->kind == NEST_LOAD || v->kind == NEST_STORE)
+            count = note_buffer(k, v->buffer, number, count);
+        if (v->kind == NEST_PRODUCT) {
+            for (int i = 0; i < 3; i++)
+                count = note_buffer(k, v->product->buffer[i], number, count);
+            count = note_buffer(k, v->product->function, number, count);
+        }
     }
     return count;
 }
@@ -449,7 +470,7 @@ static void mark_value(nest_kernel *k, nest_value *v)
         mark(v->init, v->ncarry);
         mark_block(k, &v->body);
     }
-    v->live |= v->kind == NEST_LOOP || v->kind == NEST_STORE;
+    v->live |= v->kind == NEST_LOOP || v->kind == NEST_STORE || v->kind == NEST_PRODUCT;
     if (!v->live)
         return;
     mark(v->in, v->nin);

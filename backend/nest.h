@@ -10,26 +10,35 @@
 #include "ir/ir.h"
 
 typedef enum {
-    NEST_CONST, /* 'number' in every lane, of 'dtype' */
-    NEST_BATCH, /* i64: examples in this call */
-    NEST_TASK,  /* i64: this task's number */
-    NEST_INDEX, /* i64: the loop's variable; loop is 'loop' */
-    NEST_CARRY, /* what the loop carries at the start of an iteration, number 'index' of 'loop' */
-    NEST_FINAL, /* what the loop carried in the end, number 'index' of 'loop' */
-    NEST_LOOP,  /* no value: for (i = in[0]; i < in[1]; i += step) body */
-    NEST_LANES, /* 0, 1, ..., lanes - 1 as i64 */
-    NEST_SPLAT, /* in[0], a scalar, in every lane */
-    NEST_LANE,  /* element 'index' of in[0], as a scalar */
-    NEST_ZIP,   /* the lower (index 0) or upper (1) halves of in[0] and in[1], element by element in turn */
-    NEST_FOLD,  /* the lanes of in[0] into a scalar by op: upper half onto lower half until one is left */
-    NEST_LOAD,  /* from buffer: lane l reads element in[0] + disp + l * stride */
-    NEST_STORE, /* no value: lane l of in[1] goes to element in[0] + disp + l * stride */
-    NEST_OP,    /* elementwise operator 'op' on in[], lane by lane; compare's direction in 'word' */
-    NEST_FMA,   /* in[0] * in[1] + in[2], one rounding (two on a target without) */
+    NEST_CONST,   /* 'number' in every lane, of 'dtype' */
+    NEST_BATCH,   /* i64: examples in this call */
+    NEST_TASK,    /* i64: this task's number */
+    NEST_INDEX,   /* i64: the loop's variable; loop is 'loop' */
+    NEST_CARRY,   /* what the loop carries at the start of an iteration, number 'index' of 'loop' */
+    NEST_FINAL,   /* what the loop carried in the end, number 'index' of 'loop' */
+    NEST_LOOP,    /* no value: for (i = in[0]; i < in[1]; i += step) body */
+    NEST_LANES,   /* 0, 1, ..., lanes - 1 as i64 */
+    NEST_SPLAT,   /* in[0], a scalar, in every lane */
+    NEST_LANE,    /* element 'index' of in[0], as a scalar */
+    NEST_ZIP,     /* the lower (index 0) or upper (1) halves of in[0] and in[1], element by element in turn */
+    NEST_FOLD,    /* the lanes of in[0] into a scalar by op: upper half onto lower half until one is left */
+    NEST_LOAD,    /* from buffer: lane l reads element in[0] + disp + l * stride */
+    NEST_STORE,   /* no value: lane l of in[1] goes to element in[0] + disp + l * stride */
+    NEST_OP,      /* elementwise operator 'op' on in[], lane by lane; compare's direction in 'word' */
+    NEST_PRODUCT, /* no value: a matrix product by the host's function: in[] are m, n, k, then offsets into a, b, c */
+    NEST_FMA,     /* in[0] * in[1] + in[2], one rounding (two on a target without) */
     NEST_RNG /* ui32 words of the elements in[3], in[3]+1, ...; in[0..2] seed, step, lane (i64); stream in 'number' */
 } nest_kind;
 
 typedef struct nest_value nest_value;
+
+/* C = A B, row-major; 'transposed' operands lie the other way round. Buffers by number: a, b, c, and the i64 that is
+ * the function's address. */
+typedef struct {
+    int32_t buffer[3], function;
+    int64_t ld[3]; /* elements from row to row as it lies */
+    bool transposed[2];
+} nest_product;
 
 typedef struct {
     nest_value *first, *last;
@@ -40,7 +49,7 @@ struct nest_value {
     ir_dtype dtype;
     int32_t lanes; /* 1: a scalar */
     int32_t nin;
-    nest_value *in[4];
+    nest_value *in[6];
     ir_op op;
     const char *word;
     double number;
@@ -58,7 +67,8 @@ struct nest_value {
     int32_t ncarry;
     nest_value **init, **carry, **next, **final;
     src_loc loc;
-    bool live;             /* nest_sweep's own */
+    bool live; /* nest_sweep's own */
+    const nest_product *product;
     int32_t id;            /* for printing and emission */
     nest_value *following; /* next in its block */
     void *emitted;         /* the LLVM value, emit.c's own */
@@ -120,6 +130,8 @@ void nest_store(nest_kernel *k, int buffer, nest_value *offset, int64_t disp, in
  * on constants is folded here, and x*1, x+0, x*0. */
 nest_value *nest_op(nest_kernel *k, ir_op op, ir_dtype t, nest_value *const *in, int nin, const char *word);
 nest_value *nest_fma(nest_kernel *k, nest_value *a, nest_value *b, nest_value *c);
+/* 'in': m, n, k and the offsets into a, b, c, all i64 scalars; *p is copied. */
+void nest_multiply(nest_kernel *k, const nest_product *p, nest_value *const in[6]);
 nest_value *nest_rng(nest_kernel *k, nest_value *seed, nest_value *step, nest_value *lane, nest_value *element,
                      int lanes, uint32_t stream);
 

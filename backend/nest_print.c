@@ -154,6 +154,24 @@ static void print_store(printer *p, const nest_value *v)
     text_add(p->out, "\n");
 }
 
+/* "product m n k: a[..] ld 784 transposed, b[..] ld 128 to c[..] ld 128 by sgemm" */
+static void print_product(printer *p, const nest_value *v)
+{
+    text_add(p->out, "product ");
+    print_uses(p, v->in, 3);
+    for (int i = 0; i < 3; i++) {
+        text_add(p->out, i == 0 ? ": " : i == 1 ? ", " : " to ");
+        print_buffer(p, v->product->buffer[i]);
+        text_add(p->out, "[");
+        print_use(p, v->in[3 + i]);
+        text_printf(p->out, "] ld %" PRId64 "%s", v->product->ld[i],
+                    i < 2 && v->product->transposed[i] ? " transposed" : "");
+    }
+    text_add(p->out, " by ");
+    print_buffer(p, v->product->function);
+    text_add(p->out, "\n");
+}
+
 static const char *kind_name(const nest_value *v)
 {
     switch (v->kind) {
@@ -214,6 +232,8 @@ static void print_block(printer *p, const nest_block *b)
             print_loop(p, v);
         else if (v->kind == NEST_STORE)
             print_store(p, v);
+        else if (v->kind == NEST_PRODUCT)
+            print_product(p, v);
         else
             print_computed(p, v);
     }

@@ -26,6 +26,7 @@ _Static_assert(offsetof(lamina_call, params) == 16 && offsetof(lamina_call, inpu
 _Static_assert(offsetof(lamina_call, workspace) == 64 && offsetof(lamina_call, host) == 88, "lamina_call has moved");
 _Static_assert(offsetof(lamina_call, loss_scale) == 108 && offsetof(lamina_call, cancel) == 112,
                "lamina_call has moved");
+_Static_assert(offsetof(lamina_call, sgemm) == 120, "lamina_call has moved");
 
 /* ---- places ---- */
 
@@ -59,7 +60,8 @@ static size_t call_value_field(const ir_node *n)
         size_t offset;
     } fields[] = {{"learning_rate", offsetof(lamina_call, learning_rate)},
                   {"loss_scale", offsetof(lamina_call, loss_scale)},
-                  {"micro_batch", offsetof(lamina_call, micro_batch)}};
+                  {"micro_batch", offsetof(lamina_call, micro_batch)},
+                  {"sgemm", offsetof(lamina_call, sgemm)}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (ir_word_is(n, "field", fields[i].name))
             return fields[i].offset;

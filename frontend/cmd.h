@@ -52,6 +52,7 @@ typedef struct {
     const char *partition; /* fused, staged; NULL: as the YAML says */
     int64_t stages;
     const char *balance;
+    const char *gemm; /* auto, generated, openblas; NULL: auto */
     const char *disabled, *dump_after, *dump_dir;
     bool dump_locations, remarks, time_passes;
 } cmd_build;
@@ -66,6 +67,9 @@ typedef struct {
          0,           0},                                                                                              \
         {"stages", "N", "with --partition=staged: how many", NULL, NULL, &(b).stages, 1, 64},                          \
         {"balance", "WHAT", "what stages share equally: parameters", NULL, &(b).balance, NULL, 0, 0},                  \
+        {"gemm", "HOW",     "matrix products: generated, openblas (other bits than promised), auto (default)",         \
+         NULL,   &(b).gemm, NULL,                                                                                      \
+         0,      0},                                                                                                   \
         {"disable-pass", "LIST", "leave optional passes out (names with commas)", NULL, &(b).disabled, NULL, 0, 0},    \
         {"dump-after", "PASS", "print the module after this pass, or after all", NULL, &(b).dump_after, NULL, 0, 0},   \
         {"dump-dir", "DIR", "write dumps as files there", NULL, &(b).dump_dir, NULL, 0, 0},                            \

@@ -50,6 +50,31 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, d
     return true;
 }
 
+/* Products by OpenBLAS instead of kernels: asked for, or because tiles for so few registers were never tuned. */
+static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
+{
+    static const char *const known[] = {"auto", "generated", "openblas"};
+    const char *how = b->gemm ? b->gemm : "auto";
+    const ir_attr *after = ir_attr_find(m->attrs, "after");
+    bool selected = after && after->word && pass_index(after->word) >= pass_index("layout");
+    if (strcmp(how, "auto") && strcmp(how, "generated") && strcmp(how, "openblas")) {
+        const char *near = diag_nearest(how, known, 3);
+        diag_error(d, (src_loc){0}, "--gemm: expected auto, generated or openblas, found '%s'%s%s%s", how,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return false;
+    }
+    if (b->gemm && selected) {
+        diag_error(d, (src_loc){0}, "the text is past pass %s already: --gemm=%s cannot change it", after->word, how);
+        return false;
+    }
+    bool few = m->target.registers < 16 || m->target.vector < 8;
+    if (!selected && (!strcmp(how, "openblas") || (!strcmp(how, "auto") && few)))
+        ir_attr_set_word(m->mem, &m->attrs, "gemm", "openblas");
+    else if (!strcmp(how, "generated"))
+        ir_attr_remove(m->mem, &m->attrs, "gemm");
+    return true;
+}
+
 static ir_module *load_ir(const char *path, const cmd_build *b, diag *d)
 {
     text source = {0};
@@ -97,7 +122,7 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
         return NULL;
     if (!ir_attr_find(m->attrs, "max_batch"))
         set_int(m, "max_batch", b->max_batch ? b->max_batch : 128);
-    if (!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) {
+    if ((!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d)) {
         ir_module_free(m);
         return NULL;
     }

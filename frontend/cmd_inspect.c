@@ -55,6 +55,8 @@ static void print_net(const lamina_net *n)
         parameters += (int64_t)n->tensors[i].bytes / (int64_t)lamina_dtype_bytes(n->tensors[i].dtype);
     printf("network %s (%s, ABI %d.%d, graph %s)\n", n->name, n->compiler, n->abi_major, n->abi_minor, n->hash);
     printf("cpu %s, needs %s\n", n->cpu, *n->features ? n->features : "nothing special");
+    if (n->struct_size >= sizeof *n && n->needs & LAMINA_NEEDS_SGEMM)
+        printf("needs of its host: sgemm (compiled with --gemm=openblas)\n");
     printf("%" PRId64 " parameters, batches up to %" PRId64 "\n", parameters, n->max_batch);
     print_tensors("inputs", n->inputs, n->input_count);
     print_tensors("outputs", n->outputs, n->output_count);

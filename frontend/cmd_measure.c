@@ -89,8 +89,8 @@ static void run_peak(void *context, int64_t thread)
 /* Seconds of the best round. The work of a round is doubled until it takes long enough. */
 static double best_round(peak_job *j, lamina_pool *pool, int64_t threads)
 {
-    enum { ROUNDS = 7 };
-    const double long_enough = 0.01;
+    enum { ROUNDS = 21 };
+    const double long_enough = 0.005;
     double best = 0;
     for (int round = 0; round < ROUNDS;) {
         double start = cmd_seconds();

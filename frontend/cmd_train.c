@@ -67,9 +67,10 @@ static const char *build_key(const session *s, const ir_module *m)
     const cmd_build *b = &s->o->build;
     const ir_attr *hash = ir_attr_find(m->attrs, "hash"), *batch = ir_attr_find(m->attrs, "max_batch");
     return arena_printf(
-        s->mem, "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64 "\ndisabled %s\n",
+        s->mem, "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64 "\ndisabled %s\ngemm %s\n",
         LAMINA_VERSION, hash ? hash->word : "", m->target.cpu, m->target.features, batch ? batch->number[0] : 0,
-        b->partition ? b->partition : "", b->stages, b->disabled ? b->disabled : "");
+        b->partition ? b->partition : "", b->stages, b->disabled ? b->disabled : "",
+        ir_attr_find(m->attrs, "gemm") ? "openblas" : "generated");
 }
 
 static bool is_built(const session *s, const char *key)

@@ -312,7 +312,7 @@ ir_node *ir_assign(ir_graph *g, ir_symbol *s, ir_node *x)
 
 ir_node *ir_call_value(ir_graph *g, const char *field)
 {
-    ir_dtype t = strcmp(field, "micro_batch") ? IR_F32 : IR_I64;
+    ir_dtype t = strcmp(field, "micro_batch") && strcmp(field, "sgemm") ? IR_F32 : IR_I64;
     ir_node *n = typed_node(g, IR_CALL_VALUE, 0, NULL, ir_type_scalar(t));
     ir_set_word(n, "field", field);
     return finish(n);

@@ -33,7 +33,7 @@ typedef struct {
     eval_tensor tensor;
 } input_slot;
 
-static const char *const fields[] = {"learning_rate", "loss_scale", "micro_batch"};
+static const char *const fields[] = {"learning_rate", "loss_scale", "micro_batch", "sgemm"};
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 struct evaluator {

@@ -142,9 +142,10 @@ void eval_assign(eval_context *c, const ir_node *n, const eval_tensor *const *in
 
 bool infer_call_value(const ir_node *n, ir_type *type, diag *d)
 {
-    if (!rule_word(n, "field", "learning_rate loss_scale micro_batch", d))
+    if (!rule_word(n, "field", "learning_rate loss_scale micro_batch sgemm", d))
         return false;
-    return rule_scalar(n, type, ir_word_is(n, "field", "micro_batch") ? IR_I64 : IR_F32, d);
+    bool whole = ir_word_is(n, "field", "micro_batch") || ir_word_is(n, "field", "sgemm");
+    return rule_scalar(n, type, whole ? IR_I64 : IR_F32, d);
 }
 
 void eval_call_value(eval_context *c, const ir_node *n, const eval_tensor *const *in, eval_tensor *out)

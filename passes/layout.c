@@ -97,7 +97,9 @@ static void lay_out_weights(ir_module *m)
 bool pass_layout(ir_module *m, diag *d)
 {
     (void)d;
-    lay_out_weights(m);
+    const ir_attr *gemm = ir_attr_find(m->attrs, "gemm");
+    if (!gemm || !gemm->word || strcmp(gemm->word, "openblas")) /* which packs by itself */
+        lay_out_weights(m);
     copies_for_results(m);
     return true;
 }

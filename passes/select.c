@@ -13,10 +13,12 @@
  *     elementwise, row, reduce, window   [elements a task]
  *     batch_reduce                       [phases, kept elements a task]
  *     contraction                        a contraction_plan (ir/contraction.h)
+ *     gemm                               [rows a task] (select_gemm.c)
  * Sums over the batch get a scratch operand [leaves, elements] each, if there may be more than one leaf.
  *
  * Needs:  fuse and split done.      Keeps:  every value's bits, results, effects.
  * Leaves: only kernels outside of which nothing is computed. */
+#include "passes/select.h"
 #include "ir/build.h"
 #include "ir/contraction.h"
 #include "passes/memory.h"
@@ -56,7 +58,7 @@ static const char *kind_of(const ir_node *n)
 }
 
 /* A kernel before g's cursor, its region still empty. */
-static ir_node *new_kernel(ir_graph *g, const char *kind, const char *label, int64_t stage, src_loc loc, ir_type type)
+ir_node *select_kernel(ir_graph *g, const char *kind, const char *label, int64_t stage, src_loc loc, ir_type type)
 {
     ir_node *fused = ir_node_new(g, IR_FUSED, NULL, 0, type);
     ir_set_region(fused, ir_region_new(g->module));
@@ -69,7 +71,7 @@ static ir_node *new_kernel(ir_graph *g, const char *kind, const char *label, int
 }
 
 /* The region's input for x, new if it has none yet. */
-static ir_node *region_input(ir_node *fused, ir_node *x)
+ir_node *select_input(ir_node *fused, ir_node *x)
 {
     for (int i = 0; i < fused->nin; i++)
         if (fused->in[i] == x)
@@ -88,7 +90,7 @@ static void wrap(ir_node *n)
     arena *mem = g->module->mem;
     g->before = n;
     ir_node *fused =
-        new_kernel(g, kind_of(n), n->label ? n->label : ir_ops[n->op].name, ir_int(n, "stage", 0), n->loc, n->type);
+        select_kernel(g, kind_of(n), n->label ? n->label : ir_ops[n->op].name, ir_int(n, "stage", 0), n->loc, n->type);
     const ir_attr *halo = ir_attr_find(n->attrs, "halo");
     if (halo)
         ir_set_numbers(fused, "halo", halo->number, halo->count);
@@ -101,7 +103,7 @@ static void wrap(ir_node *n)
     copy->place = (ir_place){SEG_NONE, 0};
     for (int i = 0; i < n->nin; i++) {
         if (!mem_is_leaf(n->in[i])) {
-            copy->in[i] = region_input(fused, n->in[i]);
+            copy->in[i] = select_input(fused, n->in[i]);
             continue;
         }
         fused->region->before = copy;
@@ -155,7 +157,7 @@ static bool reaches_out(const ir_node *n, const int64_t *low, const int64_t *hig
 }
 
 /* Drop what nothing in the region uses any more, then operands without use. */
-static void sweep(ir_node *fused)
+void select_sweep(ir_node *fused)
 {
     ir_graph *r = fused->region;
     for (ir_node *n = r->last, *before; n; n = before) {
@@ -173,18 +175,18 @@ static void sweep(ir_node *fused)
 }
 
 /* A copy of region node x, and of all it needs, in kernel 'to'. */
-static ir_node *copy_tree(ir_node *from, ir_node *to, ir_node *x, ir_node **map)
+ir_node *select_copy(ir_node *from, ir_node *to, ir_node *x, ir_node **map)
 {
     if (map[x->id])
         return map[x->id];
     if (x->op == IR_INPUT) {
         for (int i = 0; i < from->nin; i++)
             if (from->region->inputs[i] == x)
-                return map[x->id] = region_input(to, from->in[i]);
+                return map[x->id] = select_input(to, from->in[i]);
         ir_bug("a region input without operand");
     }
     for (int i = 0; i < x->nin; i++)
-        copy_tree(from, to, x->in[i], map);
+        select_copy(from, to, x->in[i], map);
     return map[x->id] = ir_clone_node(to->region, x, map);
 }
 
@@ -195,11 +197,12 @@ static ir_node *materialize(ir_node *fused, ir_node *core, int side, const int64
     arena *mem = g->module->mem;
     ir_node *x = core->in[side];
     g->before = fused;
-    ir_node *copy = new_kernel(g, "elementwise", arena_printf(mem, "%s.pack", fused->label ? fused->label : "kernel"),
-                               ir_int(fused, "stage", 0), fused->loc, x->type);
+    ir_node *copy =
+        select_kernel(g, "elementwise", arena_printf(mem, "%s.pack", fused->label ? fused->label : "kernel"),
+                      ir_int(fused, "stage", 0), fused->loc, x->type);
     g->before = NULL;
     ir_node **map = arena_new_array(mem, ir_node *, (size_t)ir_number(fused->region) + 1);
-    ir_node *value = copy_tree(fused, copy, x, map);
+    ir_node *value = select_copy(fused, copy, x, map);
     int64_t same[IR_MAX_RANK];
     bool moved = false;
     for (int i = 0; i < x->type.rank; i++) {
@@ -212,8 +215,8 @@ static ir_node *materialize(ir_node *fused, ir_node *core, int side, const int64
         value = ir_broadcast_in_dim(copy->region, value, value->type, same);
     ir_result_add(copy->region, NULL, value);
     copy->type = value->type;
-    core->in[side] = region_input(fused, copy);
-    sweep(fused);
+    core->in[side] = select_input(fused, copy);
+    select_sweep(fused);
     return copy;
 }
 
@@ -344,7 +347,7 @@ static ir_node *add_scratch(ir_node *fused, ir_dtype t, int64_t rows, int64_t co
         ir_node_new(g, IR_SCRATCH, NULL, 0, ir_type_make(t, 2, (const ir_dim[]){{rows, false}, {count, false}}));
     g->before = NULL;
     scratch->loc = fused->loc;
-    region_input(fused, scratch);
+    select_input(fused, scratch);
     return scratch;
 }
 
@@ -486,7 +489,7 @@ static void plan_kernels(ir_graph *g)
             plan_contraction(n, &target, max_batch);
         else if (ir_word_is(n, "kind", "batch_reduce"))
             plan_batch_reduce(n, max_batch);
-        else
+        else if (!ir_word_is(n, "kind", "gemm"))
             ir_set_int(n, "plan", ELEMENTS);
     }
     for (ir_node *n = g->first; n; n = n->next) /* the copies that packing made, which stand before their users */
@@ -502,6 +505,7 @@ bool pass_select(ir_module *m, diag *d)
         for (ir_node *n = g->first; n; n = n->next)
             if (n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && core_of(n))
                 settle_operands(n);
+        select_gemm(g);
         plan_kernels(g);
     }
     return true;

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 0
+#define LAMINA_ABI_MINOR 1
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -26,6 +26,14 @@ enum { LAMINA_F32 = 1, LAMINA_F64 = 2, LAMINA_I32 = 3, LAMINA_I64 = 4, LAMINA_UI
 typedef void lamina_task(void *context, int64_t task);
 /* Run task(context, 0) ... task(context, tasks - 1), in any order, on any threads, and return when all are done. */
 typedef void lamina_parallel_for(void *host, lamina_task *task, void *context, int64_t tasks);
+
+/* C = A B in f32 on the calling thread alone: cblas_sgemm of a BLAS with 32-bit numbers, or something that takes the
+ * same. Only libraries compiled with --gemm=openblas call it, with order 101, transpositions 111 or 112, alpha 1 and
+ * beta 0. Their products have this function's bits: they may differ from machine to machine, though not with the
+ * number of workers. */
+typedef void lamina_sgemm(int32_t order, int32_t transpose_a, int32_t transpose_b, int32_t m, int32_t n, int32_t k,
+                          float alpha, const float *a, int32_t lda, const float *b, int32_t ldb, float beta, float *c,
+                          int32_t ldc);
 
 /* Everything a generated function reads and writes. The memory is the caller's; a function touches nothing outside the
  * sizes that the descriptor states and keeps no pointer. params, state, gradients, saved and workspace are aligned to
@@ -47,6 +55,7 @@ typedef struct lamina_call {
     float learning_rate;
     float loss_scale;               /* the cotangent the backward pass starts from: 1 / examples of the whole batch */
     const volatile int32_t *cancel; /* infer stops between kernels once this is not 0; may be NULL */
+    lamina_sgemm *sgemm;            /* since 1.1; may be NULL unless the net needs LAMINA_NEEDS_SGEMM */
 } lamina_call;
 
 /* What a generated function returns. */
@@ -55,7 +64,8 @@ enum {
     LAMINA_CALL_BAD_SIZE = 1,    /* struct_size is smaller than this function needs */
     LAMINA_CALL_BAD_BATCH = 2,   /* batch is not in 1 .. max_batch */
     LAMINA_CALL_BAD_POINTER = 3, /* a segment the function uses is NULL or not aligned to 64 bytes */
-    LAMINA_CALL_CANCELLED = 4
+    LAMINA_CALL_CANCELLED = 4,
+    LAMINA_CALL_NO_SGEMM = 5 /* the function calls sgemm, which is NULL */
 };
 
 typedef int32_t lamina_function(const lamina_call *call);
@@ -122,6 +132,8 @@ typedef struct lamina_stage {
     lamina_function *forward, *backward, *update, *backward_update;
 } lamina_stage;
 
+enum { LAMINA_NEEDS_SGEMM = 1 };
+
 typedef struct lamina_net {
     uint64_t struct_size;
     int32_t abi_major, abi_minor;
@@ -143,6 +155,7 @@ typedef struct lamina_net {
     lamina_rate rate;
     lamina_function *infer, *evaluate, *train_step, *gradients, *update; /* NULL where the net has none */
     lamina_weights_function *import_weights, *export_weights;
+    uint64_t needs; /* since 1.1: of the host, LAMINA_NEEDS_* */
 } lamina_net;
 
 /* Each library exports one: NAME_query. The constant descriptor, or NULL if 'abi_major' is another version. */

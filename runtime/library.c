@@ -53,12 +53,17 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            "the network was compiled for another ABI than this runtime's %d.%d; recompile it with "
                            "'lamina compile'",
                            LAMINA_ABI_MAJOR, LAMINA_ABI_MINOR);
-    if (net->abi_major != LAMINA_ABI_MAJOR || net->struct_size < sizeof(lamina_net))
+    if (net->abi_major != LAMINA_ABI_MAJOR || net->struct_size < offsetof(lamina_net, needs))
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for ABI %" PRId32 ".%" PRId32 " (descriptor of %" PRIu64
                            " bytes), this runtime has ABI %d.%d (%zu bytes); recompile it with 'lamina compile'",
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
+    if (net->struct_size >= sizeof(lamina_net) && net->needs & ~(uint64_t)LAMINA_NEEDS_SGEMM)
+        return lamina_fail(e, LAMINA_UNSUPPORTED,
+                           "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "
+                           "%d.%d gives; link a newer runtime",
+                           net->name, net->abi_major, net->abi_minor, LAMINA_ABI_MAJOR, LAMINA_ABI_MINOR);
     char missing[64];
     if (net->features && !lamina_cpu_has_all(net->features, missing, sizeof missing))
         return lamina_fail(e, LAMINA_UNSUPPORTED,

@@ -6,6 +6,7 @@
  * where the shared optimizer scalars are assigned. */
 #include "runtime/model.h"
 #include "runtime/error.h"
+#include "runtime/gemm.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <math.h>
@@ -18,6 +19,7 @@ void lamina_model_free(lamina_model *m)
     if (!m)
         return;
     lamina_pool_free(m->pool);
+    lamina_gemm_close(m->gemm);
     lamina_release(m->call.params);
     lamina_release(m->call.state);
     lamina_release(m->call.gradients);
@@ -74,6 +76,12 @@ static lamina_status add_workers(lamina_model *m, lamina_error *e)
     return s;
 }
 
+static lamina_status add_gemm(lamina_model *m, lamina_error *e)
+{
+    bool needed = m->net->struct_size >= sizeof *m->net && m->net->needs & LAMINA_NEEDS_SGEMM;
+    return needed ? lamina_gemm_open(m->net, &m->gemm, &m->call.sgemm, e) : LAMINA_OK;
+}
+
 lamina_status lamina_model_new(const lamina_net *net, const lamina_options *options, lamina_model **out,
                                lamina_error *e)
 {
@@ -94,7 +102,7 @@ lamina_status lamina_model_new(const lamina_net *net, const lamina_options *opti
     m->call.struct_size = sizeof m->call;
     m->call.workers = m->options.workers ? m->options.workers : 1;
     m->call.loss_scale = 1;
-    if (!(s = add_segments(m, e)) && !(s = add_workers(m, e)))
+    if (!(s = add_segments(m, e)) && !(s = add_workers(m, e)) && !(s = add_gemm(m, e)))
         s = lamina_initialize_from(m, net->param_count, 0, e);
     if (s)
         lamina_model_free(m);
@@ -183,13 +191,14 @@ static lamina_status run(lamina_model *m, lamina_function *function, const char 
         [LAMINA_CALL_BAD_SIZE] = "the network needs a newer lamina_call; rebuild this program with the newer runtime",
         [LAMINA_CALL_BAD_BATCH] = "the batch is not in 1 .. max_batch",
         [LAMINA_CALL_BAD_POINTER] = "a segment is missing or not aligned to 64 bytes",
+        [LAMINA_CALL_NO_SGEMM] = "it needs an sgemm of the host's (compiled with --gemm=openblas), found none",
     };
     int32_t result = function(&m->call);
     if (result == LAMINA_CALL_OK)
         return LAMINA_OK;
     if (result == LAMINA_CALL_CANCELLED)
         return lamina_fail(e, LAMINA_INTERRUPTED, "%s: %s was cancelled", m->net->name, what);
-    bool known = result > 0 && result <= LAMINA_CALL_BAD_POINTER;
+    bool known = result > 0 && result <= LAMINA_CALL_NO_SGEMM;
     return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s failed with result %" PRId32 ": %s", m->net->name, what, result,
                        known ? reason[result] : "unknown");
 }

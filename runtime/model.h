@@ -8,6 +8,7 @@ struct lamina_model {
     const lamina_net *net;
     lamina_options options;
     lamina_pool *pool;   /* NULL with one worker */
+    void *gemm;          /* OpenBLAS, NULL where the net does not need it */
     lamina_call call;    /* segments, workers: filled once; batch, rate and the like before each call */
     const void **inputs; /* of the piece that runs */
     void **outputs;

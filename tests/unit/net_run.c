@@ -24,6 +24,8 @@ ir_module *net_module(const char *yaml, const net_variant *v)
         int64_t batch = v->max_batch ? v->max_batch : fe_train_options(net)->batch;
         ir_attr_set_ints(m->mem, &m->attrs, "max_batch", &batch, 1);
         ir_attr_set_word(m->mem, &m->attrs, "partition", v->partition ? v->partition : "fused");
+        if (v->gemm)
+            ir_attr_set_word(m->mem, &m->attrs, "gemm", v->gemm);
         if (v->stages)
             ir_attr_set_ints(m->mem, &m->attrs, "stages", &v->stages, 1);
     }

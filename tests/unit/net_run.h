@@ -11,6 +11,7 @@ typedef struct {
     int64_t stages, max_batch;
     int64_t l2; /* bytes of the target's cache; 0: as the CPU has it */
     const char *disabled;
+    const char *gemm; /* openblas, or NULL */
 } net_variant;
 
 typedef struct {

@@ -244,6 +244,25 @@ static void measured(void)
     CU_ASSERT_EQUAL(run(NULL, "rmdir tmp"), 0); /* nothing was left in it */
 }
 
+/* Who computes products: kernels of ours but for machines of few registers, if nothing else is asked for. */
+static void products_by_default(void)
+{
+    const char *net = LAMINA_TESTS_DIR "/nets/mlp.yaml", *count = "grep -c 'kind = gemm'";
+    CU_ASSERT_EQUAL(run(NULL, "%s dump %s --cpu=x86-64-v3 --after=select | %s >n", LAMINA_BINARY, net, count), 1);
+    CU_ASSERT_EQUAL(run(NULL, "%s dump %s --cpu=x86-64-v2 --after=select | %s >n", LAMINA_BINARY, net, count), 0);
+    CU_ASSERT_EQUAL(
+        run(NULL, "%s dump %s --cpu=x86-64-v2 --gemm=generated --after=select | %s >n", LAMINA_BINARY, net, count), 1);
+    CU_ASSERT_EQUAL(run(NULL, "%s dump %s --gemm=openblas --after=lower | grep -q '^ *product '", LAMINA_BINARY, net),
+                    0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s compile %s --gemm=openblas -o g.so && grep -q 'call.sgemm = net->sgemm' g.h && "
+                        "printf '#include \"g.h\"\\nint main(void) { return 0; }\\n' >g.c && "
+                        "cc -std=c99 -pedantic -Wall -Wextra -Wconversion -Werror -I%s/runtime -c g.c",
+                        LAMINA_BINARY, net, LAMINA_SOURCE_DIR),
+                    0);
+    CU_ASSERT_EQUAL(run(NULL, "%s inspect g.so | grep -q '^needs of its host: sgemm'", LAMINA_BINARY), 0);
+}
+
 static void measuring_interrupted(void)
 {
     CU_ASSERT_EQUAL(run(NULL,
@@ -265,5 +284,6 @@ void suite_driver(void)
     CU_add_test(s, "exit codes", exit_codes);
     CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
     CU_add_test(s, "bench: a row a kernel, JSON", measured);
+    CU_add_test(s, "products by default and by OpenBLAS", products_by_default);
     CU_add_test(s, "bench interrupted", measuring_interrupted);
 }

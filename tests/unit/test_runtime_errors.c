@@ -57,7 +57,51 @@ static void test_broken_descriptors(void)
     lamina_tensor inputs[] = {net.inputs[0], net.inputs[1]};
     inputs[1].rank = LAMINA_MAX_RANK + 1;
     net.inputs = inputs;
-    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.0");
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.1");
+    net = *fake_net_query(LAMINA_ABI_MAJOR);
+    net.needs = 2;
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "needs more of its host than this runtime's 1.1 gives");
+    net.struct_size = offsetof(lamina_net, needs); /* version 1.0, which said nothing of it */
+    OK(lamina_net_check(&net, &error));
+}
+
+static int32_t want_sgemm(const lamina_call *c)
+{
+    return c->sgemm ? LAMINA_CALL_OK : LAMINA_CALL_NO_SGEMM;
+}
+
+static void make_library(const char *name, const char *source)
+{
+    char command[512], c[128];
+    strcpy(c, path_of("net.c"));
+    write_file(c, source, strlen(source));
+    snprintf(command, sizeof command, "cc -shared -fPIC -o %s %s", path_of(name), c);
+    CU_ASSERT_EQUAL(system(command), 0);
+    unlink(c);
+}
+
+/* OpenBLAS: not needed, needed and there, missing, not what it should be. */
+static void test_sgemm(void)
+{
+    float out[20] = {0};
+    void *const outputs[] = {out};
+    lamina_model *m = NULL;
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    net.infer = want_sgemm;
+    OK(lamina_model_new(&net, NULL, &m, &error));
+    FAILS(lamina_infer(m, pattern, 1, outputs, &error), LAMINA_BAD_ARG, "it needs an sgemm of the host's");
+    lamina_model_free(m);
+    net.needs = LAMINA_NEEDS_SGEMM;
+    OK(lamina_model_new(&net, NULL, &m, &error));
+    OK(lamina_infer(m, pattern, 1, outputs, &error));
+    lamina_model_free(m);
+    make_library("blas.so", "int cblas_sgemm;\n");
+    setenv("LAMINA_OPENBLAS", path_of("blas.so"), 1);
+    FAILS(lamina_model_new(&net, NULL, &m, &error), LAMINA_UNSUPPORTED, "no function openblas_set_num_threads");
+    unlink(path_of("blas.so"));
+    setenv("LAMINA_OPENBLAS", path_of("none.so"), 1);
+    FAILS(lamina_model_new(&net, NULL, &m, &error), LAMINA_UNSUPPORTED, "cannot load OpenBLAS: ");
+    unsetenv("LAMINA_OPENBLAS");
 }
 
 /* A system without room for another stack. */
@@ -139,15 +183,11 @@ static void test_other_versions(void)
     static const char *const says[] = {"compiled for ABI 7, this runtime has ABI 1", "compiled for an unknown ABI"};
     lamina_library *l;
     for (int i = 0; i < 2; i++) {
-        char source[128], command[512];
-        int n =
-            snprintf(source, sizeof source, "int *lamina_net_query(int w) { static int v; v = w; %s }\n", bodies[i]);
-        write_file(path_of("net.c"), source, (size_t)n);
-        snprintf(command, sizeof command, "cc -shared -fPIC -o %s %s", path_of("net.so"), path_of("net.c"));
-        CU_ASSERT_EQUAL(system(command), 0);
+        char source[128];
+        snprintf(source, sizeof source, "int *lamina_net_query(int w) { static int v; v = w; %s }\n", bodies[i]);
+        make_library("net.so", source);
         FAILS(lamina_library_open(path_of("net.so"), &l, &error), LAMINA_UNSUPPORTED, says[i]);
         unlink(path_of("net.so"));
-        unlink(path_of("net.c"));
     }
 }
 
@@ -169,6 +209,7 @@ void add_runtime_errors(CU_pSuite s)
 {
     CU_add_test(s, "broken functions", test_broken_functions);
     CU_add_test(s, "broken descriptors", test_broken_descriptors);
+    CU_add_test(s, "sgemm", test_sgemm);
     CU_add_test(s, "no thread", test_no_thread);
     CU_add_test(s, "data sets", test_data_sets);
     CU_add_test(s, "failing reads", test_failing_reads);
