@@ -54,7 +54,7 @@ typedef struct {
     const char *balance;
     const char *gemm; /* auto, generated, openblas; NULL: auto */
     const char *disabled, *dump_after, *dump_dir;
-    bool dump_locations, remarks, time_passes;
+    bool dump_locations, remarks, time_passes, autotune;
 } cmd_build;
 
 /* Rows for the options of a cmd_build, to be placed in a subcommand's table. */
@@ -73,6 +73,7 @@ typedef struct {
         {"disable-pass", "LIST", "leave optional passes out (names with commas)", NULL, &(b).disabled, NULL, 0, 0},    \
         {"dump-after", "PASS", "print the module after this pass, or after all", NULL, &(b).dump_after, NULL, 0, 0},   \
         {"dump-dir", "DIR", "write dumps as files there", NULL, &(b).dump_dir, NULL, 0, 0},                            \
+        {"autotune", NULL, "choose tiles by measuring, on this machine", &(b).autotune, NULL, NULL, 0, 0},             \
         {"dump-locations", NULL, "with source locations", &(b).dump_locations, NULL, NULL, 0, 0},                      \
         {"remarks", NULL, "say what passes did and did not do", &(b).remarks, NULL, NULL, 0, 0},                       \
     {                                                                                                                  \
@@ -82,6 +83,15 @@ typedef struct {
 /* The module of a YAML network or an IR text, target and options set, before any pass it has not seen. *net is the
  * network's description for YAML (living in mem), NULL for IR. NULL after errors. */
 ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d);
+
+/* The options of a run of the passes, but for dumps and timing: what is disabled, and --autotune. */
+pass_options cmd_pass_options(const cmd_build *b);
+/* A hook after pass select: measure plans for the module's contractions and write the fastest into it; 'build' is the
+ * cmd_build. False after an error in d. */
+bool cmd_autotune(ir_module *m, void *build, diag *d);
+
+/* mkdir -p; false after an error in d. */
+bool cmd_make_directories(const char *path, diag *d);
 
 /* Run the passes that are left, printing dumps and times to stdout and stderr. False after errors. */
 bool cmd_run_passes(ir_module *m, const cmd_build *b, diag *d);

@@ -90,7 +90,7 @@ static size_t value_bytes(const bench *b, const lamina_tensor *t)
     return (size_t)t->bytes * (t->batch_dim >= 0 ? (size_t)b->batch : 1);
 }
 
-static void make_data(bench *b)
+void bench_data(bench *b)
 {
     const lamina_net *n = b->net;
     b->inputs = arena_new_array(b->mem, const void *, (size_t)n->input_count + 1);
@@ -158,8 +158,15 @@ bool bench_model(bench *b, const lamina_net *net, lamina_parallel_for *parallel_
 bool bench_call(bench *b, lamina_model *m, const bench_function *f)
 {
     lamina_error e;
-    lamina_status s = strcmp(f->name, "infer") ? lamina_train_step(m, b->inputs, b->batch, &e)
-                                               : lamina_infer(m, b->inputs, b->batch, b->outputs, &e);
+    lamina_status s;
+    if (!strcmp(f->name, "infer"))
+        s = lamina_infer(m, b->inputs, b->batch, b->outputs, &e);
+    else if (!strcmp(f->name, "evaluate"))
+        s = lamina_evaluate(m, b->inputs, b->batch, &e);
+    else if (!strcmp(f->name, "gradients"))
+        s = lamina_gradients(m, b->inputs, b->batch, 0, 1.0f / (float)b->batch, &e);
+    else
+        s = lamina_train_step(m, b->inputs, b->batch, &e);
     return s == LAMINA_OK || s == LAMINA_INTERRUPTED || fail(b, &e);
 }
 
@@ -311,7 +318,7 @@ static void run(bench *b, const bench_options *o)
     lamina_library *library = NULL;
     bool ok = load(b, o) && compile(b, o, &library) && list_functions(b);
     if (ok) {
-        make_data(b);
+        bench_data(b);
         ok = time_functions(b) && (!o->roofline || *b->stop || bench_roofline(b)) && !*b->stop;
     }
     if (ok && o->json)

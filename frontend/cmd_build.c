@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -61,6 +62,10 @@ static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
         const char *near = diag_nearest(how, known, 3);
         diag_error(d, (src_loc){0}, "--gemm: expected auto, generated or openblas, found '%s'%s%s%s", how,
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return false;
+    }
+    if (b->autotune && after && after->word && pass_index(after->word) >= pass_index("select")) {
+        diag_error(d, (src_loc){0}, "the text is past pass %s already: --autotune has nothing to choose", after->word);
         return false;
     }
     if (b->gemm && selected) {
@@ -129,16 +134,50 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
     return m;
 }
 
+pass_options cmd_pass_options(const cmd_build *b)
+{
+    pass_options o = {.disabled = b->disabled};
+    if (b->autotune) {
+        o.hook = cmd_autotune;
+        o.hook_after = "select";
+        o.hook_name = "autotune";
+        o.hook_user = (void *)b; /* only read */
+    }
+    return o;
+}
+
+bool cmd_make_directories(const char *path, diag *d)
+{
+    arena *mem = arena_new();
+    char *copy = arena_strdup(mem, path);
+    bool ok = true;
+    for (char *p = copy + 1; ok; p++) {
+        if (*p && *p != '/')
+            continue;
+        char kept = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) && errno != EEXIST) {
+            diag_error(d, (src_loc){0}, "%s: cannot be made: %s", copy, strerror(errno));
+            ok = false;
+        }
+        *p = kept;
+        if (!kept)
+            break;
+    }
+    arena_free(mem);
+    return ok;
+}
+
 bool cmd_run_passes(ir_module *m, const cmd_build *b, diag *d)
 {
     text dump = {0}, timing = {0};
     bool lower = b->dump_after && !strcmp(b->dump_after, "lower");
-    pass_options o = {.disabled = b->disabled,
-                      .dump_after = lower ? NULL : b->dump_after,
-                      .dump_dir = b->dump_dir,
-                      .dump_locations = b->dump_locations,
-                      .dump = &dump,
-                      .timing = b->time_passes ? &timing : NULL};
+    pass_options o = cmd_pass_options(b);
+    o.dump_after = lower ? NULL : b->dump_after;
+    o.dump_dir = b->dump_dir;
+    o.dump_locations = b->dump_locations;
+    o.dump = &dump;
+    o.timing = b->time_passes ? &timing : NULL;
     bool ok = passes_run(m, &o, d);
     if (ok && lower)
         ok = be_print_nests(m, &dump, d);

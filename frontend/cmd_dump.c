@@ -18,7 +18,8 @@ static bool dump(const char *path, const void *options, arena *mem, diag *d)
         return false;
     bool lower = o->after && !strcmp(o->after, "lower");
     text out = {0};
-    pass_options until = {.disabled = o->build.disabled, .stop_after = lower ? NULL : o->after};
+    pass_options until = cmd_pass_options(&o->build);
+    until.stop_after = lower ? NULL : o->after;
     bool ok = !o->after || passes_run(m, &until, d);
     if (ok && lower)
         ok = be_print_nests(m, &out, d);

@@ -6,54 +6,6 @@
  * bytes at the bandwidth of the level of memory that holds all of them, whichever takes longer. */
 #include "frontend/cmd_bench.h"
 #include "ir/cost.h"
-#include <string.h>
-
-/* One function's launches, in the order of their calls, and the loop that times them. */
-typedef struct {
-    bench *b;
-    lamina_pool *pool; /* NULL: a plain loop */
-    const be_launch **launch;
-    cmd_samples *samples; /* one a launch */
-    int32_t count, at;
-} stopwatch;
-
-static void timed_loop(void *host, lamina_task *task, void *context, int64_t tasks)
-{
-    stopwatch *w = host;
-    double start = cmd_seconds();
-    lamina_pool_run(w->pool, task, context, tasks);
-    double took = cmd_seconds() - start;
-    if (w->at < w->count)
-        cmd_sample_add(w->b->mem, &w->samples[w->at], took);
-    w->at++;
-}
-
-/* ---- one function ---- */
-
-static void list_launches(stopwatch *w, const be_profile *all, const bench_function *f)
-{
-    w->launch = arena_new_array(w->b->mem, const be_launch *, (size_t)all->count);
-    w->count = 0;
-    for (int32_t part = 0; part < f->part_count; part++)
-        for (int32_t i = 0; i < all->count; i++)
-            if (!strcmp(all->launch[i].function->name, f->parts[part]))
-                w->launch[w->count++] = &all->launch[i];
-    w->samples = arena_new_array(w->b->mem, cmd_samples, (size_t)w->count);
-}
-
-static bool time_launches(stopwatch *w, lamina_model *m, const bench_function *f)
-{
-    enum { LEAST_CALLS = 5, MOST_CALLS = 2000 };
-    double end = cmd_seconds() + w->b->seconds;
-    for (int32_t calls = 0; calls < LEAST_CALLS || (calls < MOST_CALLS && cmd_seconds() < end); calls++) {
-        w->at = 0;
-        if (*w->b->stop || !bench_call(w->b, m, f))
-            return false;
-        if (w->at != w->count)
-            ir_bug("%s: expected %d launches, found %d", f->name, (int)w->count, (int)w->at);
-    }
-    return true;
-}
 
 /* ---- kernels ---- */
 
@@ -85,7 +37,7 @@ static void judge(const bench *b, bench_kernel *k)
 }
 
 /* Launches of one kernel, its phases, become one row. */
-static void add_kernels(bench *b, stopwatch *w, const bench_function *f)
+static void add_kernels(bench *b, const bench_profile *w, const bench_function *f)
 {
     int32_t first = b->kernel_count;
     double all = 0;
@@ -99,27 +51,6 @@ static void add_kernels(bench *b, stopwatch *w, const bench_function *f)
         b->kernels[i].share = b->kernels[i].seconds / all;
         judge(b, &b->kernels[i]);
     }
-}
-
-static bool time_kernels(bench *b, const lamina_net *net, const be_profile *profile)
-{
-    stopwatch w = {.b = b};
-    lamina_model *m = NULL;
-    lamina_error e;
-    if (b->threads > 1 && lamina_pool_new(b->threads, true, &w.pool, &e) != LAMINA_OK) {
-        diag_error(b->d, (src_loc){0}, "%s", e.text);
-        return false;
-    }
-    bool ok = bench_model(b, net, timed_loop, &w, &m);
-    for (int32_t i = 0; ok && i < b->function_count; i++) {
-        list_launches(&w, profile, &b->functions[i]);
-        ok = time_launches(&w, m, &b->functions[i]);
-        if (ok)
-            add_kernels(b, &w, &b->functions[i]);
-    }
-    lamina_model_free(m);
-    lamina_pool_free(w.pool);
-    return ok;
 }
 
 /* The network once more, with the same options but without chains. What there is to say of it was said already. */
@@ -142,23 +73,17 @@ static ir_module *plan_without_chains(bench *b)
 
 bool bench_roofline(bench *b)
 {
-    be_profile profile = {.mem = b->mem};
-    lamina_library *library = NULL;
-    lamina_error e;
+    bench_profile p = {.b = b};
     if (!cmd_measure_peaks(&b->module->target, b->threads, &b->peaks, b->d))
         return false;
     ir_module *m = plan_without_chains(b);
-    const char *path = cmd_temporary(b->mem, "profiled.so", b->d);
-    const be_options o = {BE_SO, path, false, NULL};
-    bool ok = path && m && be_compile_profiled(m, &o, &profile, b->d);
-    if (ok && lamina_library_open(path, &library, &e) != LAMINA_OK) {
-        diag_error(b->d, (src_loc){0}, "%s", e.text);
-        ok = false;
+    bool ok = m && bench_profile_open(b, m, &p);
+    for (int32_t i = 0; ok && i < b->function_count; i++) {
+        ok = bench_profile_run(&p, &b->functions[i], b->seconds);
+        if (ok)
+            add_kernels(b, &p, &b->functions[i]);
     }
-    if (path)
-        cmd_temporary_remove(b->mem, path);
-    ok = ok && time_kernels(b, lamina_library_net(library), &profile);
-    lamina_library_free(library);
+    bench_profile_close(&p);
     ir_module_free(m);
     return ok;
 }

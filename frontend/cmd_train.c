@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct {
@@ -42,35 +41,17 @@ static bool fail(session *s, const lamina_error *e)
     return false;
 }
 
-/* mkdir -p */
-static bool make_directories(session *s, const char *path)
-{
-    char *copy = arena_strdup(s->mem, path);
-    for (char *p = copy + 1;; p++) {
-        if (*p && *p != '/')
-            continue;
-        char kept = *p;
-        *p = 0;
-        if (mkdir(copy, 0777) && errno != EEXIST) {
-            diag_error(s->d, (src_loc){0}, "%s: cannot be made: %s", copy, strerror(errno));
-            return false;
-        }
-        *p = kept;
-        if (!kept)
-            return true;
-    }
-}
-
 /* What must be equal for a compiled library to serve again. */
 static const char *build_key(const session *s, const ir_module *m)
 {
     const cmd_build *b = &s->o->build;
     const ir_attr *hash = ir_attr_find(m->attrs, "hash"), *batch = ir_attr_find(m->attrs, "max_batch");
     return arena_printf(
-        s->mem, "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64 "\ndisabled %s\ngemm %s\n",
+        s->mem,
+        "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64 "\ndisabled %s\ngemm %s\nautotune %d\n",
         LAMINA_VERSION, hash ? hash->word : "", m->target.cpu, m->target.features, batch ? batch->number[0] : 0,
         b->partition ? b->partition : "", b->stages, b->disabled ? b->disabled : "",
-        ir_attr_find(m->attrs, "gemm") ? "openblas" : "generated");
+        ir_attr_find(m->attrs, "gemm") ? "openblas" : "generated", b->autotune);
 }
 
 static bool is_built(const session *s, const char *key)
@@ -128,8 +109,9 @@ static bool open_network(session *s, const char *path)
     }
     if (ok)
         name_files(s);
-    ok = ok && make_directories(s, s->dir) && make_directories(s, arena_printf(s->mem, "%s/checkpoint", s->dir)) &&
-         build(s, m) && cmd_library(s->library, &s->loaded, s->d);
+    ok = ok && cmd_make_directories(s->dir, s->d) &&
+         cmd_make_directories(arena_printf(s->mem, "%s/checkpoint", s->dir), s->d) && build(s, m) &&
+         cmd_library(s->library, &s->loaded, s->d);
     ir_module_free(m);
     return ok;
 }

@@ -107,6 +107,12 @@ int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_b
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
 bool contraction_packs_late(const contraction *c, const contraction_plan *p);
 
+/* Plans to measure beside p: other tiles, the best by the analytic model first, and p's tile unrolled less and more.
+ * The operands lie as p wants them, and no bit depends on the choice. Returns how many. */
+enum { CONTRACTION_CANDIDATES = 10 };
+int contraction_candidates(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p,
+                           int64_t scratch, contraction_plan out[CONTRACTION_CANDIDATES]);
+
 /* Can code be made by this plan, which may come from a text? 'scratch': elements of the kernel's scratch. */
 bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
                            int64_t scratch);

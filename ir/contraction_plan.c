@@ -4,6 +4,8 @@
  * either side, with every tile that fits the registers; the estimated time decides. Nothing here changes a bit. */
 #include "ir/contraction.h"
 
+enum { MOST_VECTORS = 6 };
+
 static int64_t steps_of(const contraction_axis *a, int64_t max_batch)
 {
     return a->batch ? a->n * max_batch : a->n;
@@ -107,29 +109,39 @@ static bool fits_registers(const contraction *c, const ir_target *t, const contr
            accumulators + vectors + live_scalars(c, p, rows) <= t->registers;
 }
 
+/* Vectors that all columns come to. */
+static int64_t column_vectors(const contraction *c, const ir_target *t, const contraction_plan *p)
+{
+    return p->column >= 0 ? (c->axis[p->column].n + t->vector - 1) / t->vector : 1;
+}
+
+/* Time of one step of all chains by the tiles of p. */
+static double tiles_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
+{
+    int64_t columns = column_vectors(c, t, p), inner = p->inner >= 0 ? c->axis[p->inner].n : 1;
+    int64_t total = p->row >= 0 ? steps_of(&c->axis[p->row], max_batch) : 1;
+    bool batch = p->row >= 0 && c->axis[p->row].batch;
+    int64_t tiles = columns / p->vectors, left = columns % p->vectors;
+    double time = (double)tiles * rows_time(total, batch, p->rows, inner, p->vectors);
+    return left ? time + rows_time(total, batch, p->rows, inner, left) : time;
+}
+
 /* Rows and vectors of the tile, for a column and row already chosen; returns the time of one step of all chains. */
 static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
-    int64_t columns = 1, total = 1, inner = p->inner >= 0 ? c->axis[p->inner].n : 1;
-    if (p->column >= 0)
-        columns = (c->axis[p->column].n + t->vector - 1) / t->vector;
-    if (p->row >= 0)
-        total = steps_of(&c->axis[p->row], max_batch);
-    bool batch = p->row >= 0 && c->axis[p->row].batch;
-    double best = 0;
-    for (int64_t vectors = 1; vectors <= 6 && vectors <= columns; vectors++)
-        for (int64_t rows = 1; rows <= total && fits_registers(c, t, p, rows, vectors); rows++) {
-            int64_t tiles = columns / vectors, left = columns % vectors;
-            double time = (double)tiles * rows_time(total, batch, rows, inner, vectors);
-            if (left)
-                time += rows_time(total, batch, rows, inner, left);
-            if (best == 0 || time < best * 0.999) {
-                best = time;
-                p->rows = rows;
-                p->vectors = vectors;
+    int64_t columns = column_vectors(c, t, p), total = p->row >= 0 ? steps_of(&c->axis[p->row], max_batch) : 1;
+    contraction_plan best = *p;
+    double best_time = 0;
+    for (p->vectors = 1; p->vectors <= MOST_VECTORS && p->vectors <= columns; p->vectors++)
+        for (p->rows = 1; p->rows <= total && fits_registers(c, t, p, p->rows, p->vectors); p->rows++) {
+            double time = tiles_time(c, t, max_batch, p);
+            if (best_time == 0 || time < best_time * 0.999) {
+                best_time = time;
+                best = *p;
             }
         }
-    return best;
+    *p = best;
+    return best_time;
 }
 
 /* Everything but column and swap. Returns the time of the whole contraction, in multiply-adds of vectors. */
@@ -355,4 +367,62 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
         return false;
     int64_t panel = panel_elements(c, vector, max_batch, p);
     return !p->pack || (panel > 0 && panel <= scratch);
+}
+
+/* ---- other plans to try ---- */
+
+/* Tasks cut whole tiles, and panels as evenly as before. */
+static void fit_tasks(const contraction *c, const ir_target *t, contraction_plan *p)
+{
+    if (p->cut >= 0 && p->cut == p->row)
+        p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
+    p->pieces = even_pieces(panels_of(c, t, p), p->pieces);
+}
+
+typedef struct {
+    contraction_plan *plan;
+    double time[CONTRACTION_CANDIDATES];
+    int count;
+} candidate_list;
+
+/* Keep the best ones, in order. */
+static void add_candidate(candidate_list *l, const contraction_plan *p, double time)
+{
+    int at = l->count;
+    while (at > 0 && l->time[at - 1] > time)
+        at--;
+    if (at == CONTRACTION_CANDIDATES)
+        return;
+    l->count += l->count < CONTRACTION_CANDIDATES;
+    for (int i = l->count - 1; i > at; i--) {
+        l->plan[i] = l->plan[i - 1];
+        l->time[i] = l->time[i - 1];
+    }
+    l->plan[at] = *p;
+    l->time[at] = time;
+}
+
+int contraction_candidates(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *base,
+                           int64_t scratch, contraction_plan out[CONTRACTION_CANDIDATES])
+{
+    candidate_list l = {.plan = out};
+    int64_t columns = column_vectors(c, t, base);
+    int64_t total = base->row >= 0 ? steps_of(&c->axis[base->row], max_batch) : 1;
+    for (int64_t vectors = 1; vectors <= MOST_VECTORS && vectors <= columns; vectors++)
+        for (int64_t rows = 1; rows <= total && fits_registers(c, t, base, rows, vectors); rows++) {
+            contraction_plan p = *base;
+            p.rows = rows;
+            p.vectors = vectors;
+            fit_tasks(c, t, &p);
+            bool same = rows == base->rows && vectors == base->vectors;
+            if (!same && contraction_plan_fits(c, t->vector, max_batch, &p, scratch))
+                add_candidate(&l, &p, tiles_time(c, t, max_batch, &p));
+        }
+    /* The two last ones give way to the base with its loop unrolled less and more. */
+    for (int i = 0; i < 2; i++) {
+        int at = l.count < CONTRACTION_CANDIDATES ? l.count++ : CONTRACTION_CANDIDATES - 1 - i;
+        out[at] = *base;
+        out[at].unroll = i ? 2 * base->unroll : (base->unroll + 1) / 2;
+    }
+    return l.count;
 }

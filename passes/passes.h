@@ -14,6 +14,11 @@ typedef struct {
     text *dump;             /* where dumps go without dump_dir; may be NULL */
     const char *stop_after; /* end the run after this pass, or NULL */
     text *timing;           /* a table of times goes here, or NULL */
+    /* What a driver does to the module between two passes, after hook_after; false after an error in d. The module is
+     * verified again. hook_name goes into the timing. NULL: nothing. */
+    bool (*hook)(ir_module *m, void *user, diag *d);
+    const char *hook_after, *hook_name;
+    void *hook_user;
 } pass_options;
 
 #define PASS(name, function, optional, meaning) bool pass_##function(ir_module *m, diag *d);

@@ -184,6 +184,18 @@ static void verify_after(const ir_module *m, const char *pass)
     diag_free(d);
 }
 
+static bool run_hook(ir_module *m, const pass_options *o, diag *d)
+{
+    double start = seconds();
+    if (!o->hook(m, o->hook_user, d))
+        return false;
+    double ran = seconds();
+    verify_after(m, o->hook_name);
+    if (o->timing)
+        text_printf(o->timing, "%-16s %9.3f %9.3f\n", o->hook_name, 1e3 * (ran - start), 1e3 * (seconds() - ran));
+    return true;
+}
+
 static bool run_one(ir_module *m, const pass_options *o, const plan *p, int i, diag *d)
 {
     double start = seconds();
@@ -195,6 +207,8 @@ static bool run_one(ir_module *m, const pass_options *o, const plan *p, int i, d
     if (o->timing)
         text_printf(o->timing, "%-16s %9.3f %9.3f%s\n", passes[i].name, 1e3 * (ran - start), 1e3 * (seconds() - ran),
                     p->disabled[i] ? "  disabled" : "");
+    if (o->hook && !strcmp(passes[i].name, o->hook_after) && !run_hook(m, o, d))
+        return false;
     return p->dump != i && p->dump != passes_count ? true : dump(m, o, i, d);
 }
 

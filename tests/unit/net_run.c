@@ -10,7 +10,11 @@
 
 static bool run_passes(ir_module *m, const net_variant *v, diag *d)
 {
-    const pass_options o = {.disabled = v->disabled};
+    const pass_options o = {.disabled = v->disabled,
+                            .hook = v->hook,
+                            .hook_after = "select",
+                            .hook_name = "hook",
+                            .hook_user = v->hook_user};
     return passes_run(m, &o, d);
 }
 

@@ -1,6 +1,8 @@
-/* What `lamina bench` stands on: operations and bytes are counted exactly, and a library whose kernels are launched one
- * by one for measuring computes the same bits as the ordinary one. Nothing here looks at a time. */
+/* What `lamina bench` and --autotune stand on: operations and bytes are counted exactly; a library whose kernels are
+ * launched one by one for measuring, and any plan that is measured, computes the same bits as the ordinary one. Nothing
+ * here looks at a time. */
 #include "backend/backend.h"
+#include "ir/contraction.h"
 #include "ir/cost.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
@@ -95,13 +97,14 @@ static void counting_loop(void *host, lamina_task *task, void *context, int64_t 
         task(context, i);
 }
 
-static lamina_library *open_library(const ir_module *m, be_profile *profile)
+static lamina_library *open_library(const ir_module *m, be_profile *profile, int number)
 {
     char path[64];
     diag *d = diag_new();
     lamina_error e = {.text = ""};
     lamina_library *library = NULL;
-    snprintf(path, sizeof path, "/tmp/lamina-bench-%ld-%s.so", (long)getpid(), profile ? "measured" : "plain");
+    snprintf(path, sizeof path, "/tmp/lamina-bench-%ld-%s%d.so", (long)getpid(), profile ? "measured" : "plain",
+             number);
     const be_options o = {BE_SO, path, false, NULL};
     CU_ASSERT_TRUE_FATAL(profile ? be_compile_profiled(m, &o, profile, d) : be_compile(m, &o, d));
     lamina_library_open(path, &library, &e);
@@ -158,7 +161,7 @@ static void measured_bits(void)
     ir_module *m = net_module(LAMINA_TESTS_DIR "/nets/cnn.yaml", &v);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     be_profile profile = {.mem = arena_new()};
-    lamina_library *plain = open_library(m, NULL), *measured = open_library(m, &profile);
+    lamina_library *plain = open_library(m, NULL, 0), *measured = open_library(m, &profile, 0);
     size_t bytes, same;
     char *wanted = train(plain, NULL, &bytes);
     for (int64_t workers = 1; workers <= 2; workers++) {
@@ -184,7 +187,7 @@ static void measured_alone(void)
     ir_module *m = net_module(LAMINA_TESTS_DIR "/nets/mlp.yaml", &(net_variant){0});
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     be_profile profile = {.mem = arena_new()};
-    lamina_library *plain = open_library(m, NULL), *measured = open_library(m, &profile);
+    lamina_library *plain = open_library(m, NULL, 0), *measured = open_library(m, &profile, 0);
     size_t bytes, same;
     char *wanted = train(plain, NULL, &bytes), *got = train(measured, NULL, &same);
     CU_ASSERT_EQUAL(memcmp(wanted, got, bytes), 0);
@@ -196,6 +199,87 @@ static void measured_alone(void)
     ir_module_free(m);
 }
 
+/* ---- plans to measure ---- */
+
+static const ir_node *product_of(const ir_node *kernel)
+{
+    for (const ir_node *n = kernel->op == IR_FUSED ? kernel->region->first : NULL; n; n = n->next)
+        if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION)
+            return n;
+    return NULL;
+}
+
+static int64_t scratch_of(const ir_node *kernel)
+{
+    for (int i = 0; i < kernel->nin; i++)
+        if (kernel->in[i]->op == IR_SCRATCH)
+            return ir_static_count(&kernel->in[i]->type);
+    return 0;
+}
+
+typedef struct {
+    int round, changed;
+} round_choice;
+
+/* Every contraction takes its candidate of that round, if it has so many. */
+static bool take_candidates(ir_module *m, void *user, diag *d)
+{
+    round_choice *r = user;
+    arena *mem = arena_new();
+    (void)d;
+    int64_t max_batch = (int64_t)ir_attr_find(m->attrs, "max_batch")->number[0];
+    for (ir_graph *g = m->functions; g; g = g->next)
+        for (ir_node *n = g->first; n; n = n->next) {
+            contraction_plan candidates[CONTRACTION_CANDIDATES];
+            const ir_attr *a = ir_attr_find(n->attrs, "plan");
+            contraction c;
+            if (!product_of(n) || a->count != CONTRACTION_PLAN || !contraction_describe(product_of(n), 0, mem, &c))
+                continue;
+            const double *v = a->number;
+            const contraction_plan base = {(int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3],
+                                           (int64_t)v[4], (int64_t)v[5], (int64_t)v[6], (int64_t)v[7],
+                                           (int64_t)v[8], (int64_t)v[9], (int64_t)v[10]};
+            int count = contraction_candidates(&c, &m->target, max_batch, &base, scratch_of(n), candidates);
+            CU_ASSERT_TRUE(count >= 2 && count <= CONTRACTION_CANDIDATES);
+            if (r->round >= count)
+                continue;
+            const contraction_plan *p = &candidates[r->round];
+            CU_ASSERT_TRUE(contraction_plan_fits(&c, m->target.vector, max_batch, p, scratch_of(n)));
+            const int64_t plan[] = {p->swap,   p->column, p->row,   p->inner,  p->rows, p->vectors,
+                                    p->unroll, p->cut,    p->chunk, p->pieces, p->pack};
+            ir_set_ints(n, "plan", plan, CONTRACTION_PLAN);
+            r->changed++;
+        }
+    arena_free(mem);
+    return true;
+}
+
+static void candidates_keep_bits(void)
+{
+    const net_variant usual = {.max_batch = 40};
+    ir_module *m = net_module(LAMINA_TESTS_DIR "/nets/cnn.yaml", &usual);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    size_t bytes, same;
+    lamina_library *plain = open_library(m, NULL, -1);
+    char *wanted = train(plain, NULL, &bytes);
+    for (int round = 0; round < CONTRACTION_CANDIDATES; round++) {
+        round_choice r = {.round = round};
+        const net_variant v = {.max_batch = 40, .hook = take_candidates, .hook_user = &r};
+        ir_module *other = net_module(LAMINA_TESTS_DIR "/nets/cnn.yaml", &v);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+        CU_ASSERT_TRUE(r.changed > 0);
+        lamina_library *library = open_library(other, NULL, round);
+        char *got = train(library, NULL, &same);
+        CU_ASSERT_TRUE(bytes == same && !memcmp(wanted, got, bytes));
+        free(got);
+        lamina_library_free(library);
+        ir_module_free(other);
+    }
+    free(wanted);
+    lamina_library_free(plain);
+    ir_module_free(m);
+}
+
 void suite_bench(void);
 void suite_bench(void)
 {
@@ -204,5 +288,6 @@ void suite_bench(void)
     CU_add_test(s, "operations of convolutions", convolutions);
     CU_add_test(s, "operations and bytes of sums", sums_and_states);
     CU_add_test(s, "a measured library has the same bits", measured_bits);
+    CU_add_test(s, "plans to measure keep the bits", candidates_keep_bits);
     CU_add_test(s, "a measured library runs without a loop", measured_alone);
 }

@@ -263,6 +263,43 @@ static void products_by_default(void)
     CU_ASSERT_EQUAL(run(NULL, "%s inspect g.so | grep -q '^needs of its host: sgemm'", LAMINA_BINARY), 0);
 }
 
+/* Measured tiles change no bit; what was measured once is not measured again; a cache of rubbish does no harm. */
+static void autotuned(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml", *net = LAMINA_TESTS_DIR "/nets/mlp.yaml";
+    const char *tune = "XDG_CACHE_HOME=$PWD/cache " LAMINA_BINARY;
+    text first = {0}, second = {0};
+    CU_ASSERT_EQUAL(run(NULL, "%s train %s --out=usual --epochs=2 --threads=1 >out 2>err", LAMINA_BINARY, yaml), 0);
+    CU_ASSERT_EQUAL(run(NULL, "%s train %s --out=tuned --epochs=2 --threads=1 --autotune >out 2>err", tune, yaml), 0);
+    CU_ASSERT_EQUAL(run(NULL, "cmp usual/weights.safetensors tuned/weights.safetensors"), 0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s compile %s --autotune --time-passes -o t.so 2>err && grep -q '^autotune ' err && "
+                        "cp t.so once.so && ls cache/lamina/*.plan >plans && cat cache/lamina/*.plan >before",
+                        tune, net),
+                    0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s compile %s --autotune -o t.so 2>err && cmp t.so once.so && "
+                        "cat cache/lamina/*.plan | cmp - before",
+                        tune, net),
+                    0);
+    /* Files of every kind of wrong: empty, cut, of another kernel, a plan that is none, a folder. */
+    CU_ASSERT_EQUAL(run(NULL, "cd cache/lamina && i=0; for f in *.plan; do i=$((i+1)); case $((i%%5)) in "
+                              "0) : >$f;; 1) head -c 90 $f >x; cat x >$f;; 2) sed -i 1s/lamina/lumina/ $f;; "
+                              "3) sed -i '$s/[0-9]/-7/' $f;; 4) rm $f; mkdir $f;; esac; done; rm -f x"),
+                    0);
+    CU_ASSERT_EQUAL(run(NULL, "%s compile %s --autotune -o t.so 2>err && ! test -s err", tune, net), 0);
+    run(&first, "ls cache/lamina | wc -l");
+    run(&second, "wc -l <plans");
+    CU_ASSERT_EQUAL(atoi(text_get(&first)), atoi(text_get(&second)));
+    CU_ASSERT_TRUE(atoi(text_get(&first)) > 2);
+    CU_ASSERT_EQUAL(run(NULL, "test -z \"$(find cache -name '*.plan.*')\""), 0);
+    CU_ASSERT_EQUAL(run(NULL, "XDG_CACHE_HOME=/proc/none %s compile %s --autotune -o t.so 2>err && ! test -s err",
+                        LAMINA_BINARY, net),
+                    0);
+    text_free(&first);
+    text_free(&second);
+}
+
 static void measuring_interrupted(void)
 {
     CU_ASSERT_EQUAL(run(NULL,
@@ -285,5 +322,6 @@ void suite_driver(void)
     CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
     CU_add_test(s, "bench: a row a kernel, JSON", measured);
     CU_add_test(s, "products by default and by OpenBLAS", products_by_default);
+    CU_add_test(s, "autotune: the same bits, a cache", autotuned);
     CU_add_test(s, "bench interrupted", measuring_interrupted);
 }
