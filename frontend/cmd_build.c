@@ -51,7 +51,7 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, d
     return true;
 }
 
-/* Products by OpenBLAS instead of kernels: asked for, or because tiles for so few registers were never tuned. */
+/* Products by OpenBLAS instead of kernels, where asked for: `auto` stays with kernels, whose bits are promised. */
 static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
 {
     static const char *const known[] = {"auto", "generated", "openblas"};
@@ -72,8 +72,7 @@ static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
         diag_error(d, (src_loc){0}, "the text is past pass %s already: --gemm=%s cannot change it", after->word, how);
         return false;
     }
-    bool few = m->target.registers < 16 || m->target.vector < 8;
-    if (!selected && (!strcmp(how, "openblas") || (!strcmp(how, "auto") && few)))
+    if (!selected && !strcmp(how, "openblas"))
         ir_attr_set_word(m->mem, &m->attrs, "gemm", "openblas");
     else if (!strcmp(how, "generated"))
         ir_attr_remove(m->mem, &m->attrs, "gemm");
