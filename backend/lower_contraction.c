@@ -27,16 +27,6 @@
 
 enum { UNROLL_WHOLE = 8 };
 
-static int64_t inner_rows(const tile *t)
-{
-    return t->plan.inner >= 0 ? t->c->axis[t->plan.inner].n : 1;
-}
-
-static int64_t all_rows(const tile *t)
-{
-    return t->rows * inner_rows(t);
-}
-
 static int64_t scalar_stride(const tile *t, const contraction_axis *a)
 {
     return t->plan.swap ? a->rhs : a->lhs;
@@ -52,8 +42,8 @@ static int64_t vector_stride(const tile *t, const contraction_axis *a)
 /* Steps of row r of the tile along axis `row` and axis `inner`. */
 static void row_steps(const tile *t, int64_t r, int64_t *row, int64_t *inner)
 {
-    *row = r / inner_rows(t);
-    *inner = r % inner_rows(t);
+    *row = r / tile_inner_rows(t);
+    *inner = r % tile_inner_rows(t);
 }
 
 static int64_t row_offset(const tile *t, int64_t r)
@@ -67,6 +57,17 @@ static int64_t row_offset(const tile *t, int64_t r)
     return offset;
 }
 
+/* The other operand's part in a row's vector: a scalar for all of it, or a vector where that varies with the columns.
+ */
+static nest_value *row_operand(tile *t, nest_value *a, int64_t disp, int64_t v, nest_value *row)
+{
+    nest_kernel *k = t->k;
+    int64_t stride = t->plan.column >= 0 ? scalar_stride(t, &t->c->axis[t->plan.column]) : 0;
+    if (stride)
+        return nest_load(k, t->scalars, a, disp + v * t->lanes * stride, stride, t->lanes, tile_live_lanes(t, v), NULL);
+    return row ? row : nest_splat(k, nest_load(k, t->scalars, a, disp, 0, 1, 1, NULL), t->lanes);
+}
+
 /* One step: every accumulator gets one multiply-add. */
 static void multiply_add(tile *t, nest_value *a, nest_value *b, int64_t a_disp, int64_t b_disp)
 {
@@ -76,25 +77,24 @@ static void multiply_add(tile *t, nest_value *a, nest_value *b, int64_t a_disp, 
     for (int64_t v = 0; v < t->nvectors; v++)
         vector[v] =
             nest_load(k, t->vectors, b, b_disp + v * t->lanes * stride, stride, t->lanes, tile_live_lanes(t, v), NULL);
-    for (int64_t r = 0; r < all_rows(t); r++) {
-        nest_value *scalar = nest_load(k, t->scalars, a, a_disp + row_offset(t, r), 0, 1, 1, NULL);
-        nest_value *splat = nest_splat(k, scalar, t->lanes);
+    for (int64_t r = 0; r < tile_all_rows(t); r++) {
+        nest_value *row = NULL;
         for (int64_t v = 0; v < t->nvectors; v++) {
             nest_value **x = &t->accumulator[r * t->nvectors + v];
-            *x = nest_fma(k, splat, vector[v], *x);
+            row = row_operand(t, a, a_disp + row_offset(t, r), v, row);
+            *x = nest_fma(k, row, vector[v], *x);
         }
     }
 }
 
 static void chain(tile *t, int level, nest_value *a, nest_value *b);
 
-/* A loop over a run, carrying the accumulators and both offsets; 'unroll' steps of the innermost sum a time. */
-static void run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
-                     nest_value **a, nest_value **b)
+void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
+                   nest_value **a, nest_value **b)
 {
     nest_kernel *k = t->k;
     int64_t by_a = t->plan.swap ? run->rhs : run->lhs, by_b = t->plan.swap ? run->lhs : run->rhs;
-    int n = (int)(all_rows(t) * t->nvectors);
+    int n = (int)(tile_all_rows(t) * t->nvectors);
     nest_value *carry[CONTRACTION_ROWS * CONTRACTION_VECTORS + 2];
     memcpy(carry, t->accumulator, sizeof *carry * (size_t)n);
     carry[n] = *a;
@@ -143,9 +143,9 @@ static void chain_run(tile *t, int level, const contraction_run *run, nest_value
     int64_t unroll = innermost ? t->plan.unroll : 1;
     if (run->batch) {
         nest_value *n = lower_extent(t->l, run->n, true), *whole = nest_mul(k, nest_div(k, n, unroll), unroll);
-        run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
+        tile_run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
         if (unroll > 1)
-            run_loop(t, level, run, whole, n, 1, &a, &b);
+            tile_run_loop(t, level, run, whole, n, 1, &a, &b);
     } else if (innermost && run->n <= UNROLL_WHOLE) {
         run_straight(t, run, run->n, a, b);
     } else if (!innermost && run->n == 1) {
@@ -153,7 +153,7 @@ static void chain_run(tile *t, int level, const contraction_run *run, nest_value
     } else {
         unroll = innermost ? even_unroll(t, run->n) : 1;
         int64_t whole = run->n / unroll * unroll;
-        run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
+        tile_run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
         if (innermost)
             run_straight(t, run, run->n - whole, a, b);
     }
@@ -168,113 +168,6 @@ static void chain(tile *t, int level, nest_value *a, nest_value *b)
     const contraction_sum *s = &t->c->sum[level];
     for (int i = 0; i < s->count; i++)
         chain_run(t, level, &s->run[i], a, b);
-}
-
-/* ---- the border of a spread convolution ---- */
-
-static nest_value *compare(tile *t, nest_value *a, const char *how, int64_t b)
-{
-    nest_value *in[] = {a, nest_i64(t->k, b)};
-    return nest_op(t->k, IR_COMPARE, IR_I1, in, 2, how);
-}
-
-static nest_value *either(tile *t, nest_value *a, nest_value *b)
-{
-    nest_value *in[] = {a, b};
-    return a && b ? nest_op(t->k, IR_OR, IR_I1, in, 2, NULL) : a ? a : b;
-}
-
-static nest_value *choose(tile *t, nest_value *condition, nest_value *yes, nest_value *no)
-{
-    nest_value *in[] = {condition, yes, no};
-    return nest_op(t->k, IR_SELECT, IR_I64, in, 3, NULL);
-}
-
-/* 1 where the output sees beyond the edge, else 0. */
-static nest_value *is_on_border(tile *t)
-{
-    nest_value *outside = NULL;
-    for (int i = 0; i < t->c->nspatial; i++) {
-        const contraction_spatial *s = &t->c->spatial[i];
-        outside = either(t, outside, compare(t, t->at[s->axis], "LT", s->interior));
-        outside = either(t, outside, compare(t, t->at[s->axis], "GE", s->interior_end));
-    }
-    return choose(t, outside, nest_i64(t->k, 1), nest_i64(t->k, 0));
-}
-
-/* What a tap meets: *beyond in some dimension, or else a *hole between elements; its element's offset where neither. */
-typedef struct {
-    nest_value *beyond, *hole, *lhs, *rhs;
-} tap;
-
-static void meet(tile *t, const contraction_spatial *s, nest_value *k_index, tap *p)
-{
-    nest_kernel *k = t->k;
-    nest_value *at = nest_add(k, nest_mul(k, t->at[s->axis], s->stride), nest_mul(k, k_index, s->dilation));
-    at = nest_add(k, at, nest_i64(k, -s->low));
-    p->beyond = either(t, p->beyond, compare(t, at, "LT", 0));
-    p->beyond = either(t, p->beyond, compare(t, at, "GT", (s->in - 1) * s->spread));
-    at = nest_max(k, at, nest_i64(k, 0));
-    if (s->spread > 1)
-        p->hole = either(t, p->hole, compare(t, nest_rem(k, at, s->spread), "NE", 0));
-    p->lhs = nest_add(k, p->lhs, nest_mul(k, nest_div(k, at, s->spread), s->lhs));
-    p->rhs = nest_add(k, p->rhs, nest_mul(k, k_index, s->rhs));
-}
-
-/* The channels of a tap, or none. */
-static void border_channels(tile *t, const tap *p, int level, nest_value *a, nest_value *b)
-{
-    nest_kernel *k = t->k;
-    nest_value *not_hole_in[] = {p->hole};
-    nest_value *is_term = either(t, p->beyond, nest_op(k, IR_NOT, IR_I1, not_hole_in, 1, NULL));
-    nest_value *lhs = choose(t, p->beyond, nest_i64(k, t->c->zero), p->lhs);
-    a = nest_add(k, a, t->plan.swap ? p->rhs : lhs);
-    b = nest_add(k, b, t->plan.swap ? lhs : p->rhs);
-    contraction_run one = {.n = 1};
-    const contraction_run *run = level < t->c->nsums ? t->c->sum[level].run : &one;
-    run_loop(t, t->c->nsums - 1, run, nest_i64(k, 0), choose(t, is_term, nest_i64(k, run->n), nest_i64(k, 0)), 1, &a,
-             &b);
-}
-
-/* Loops over the taps, dimension by dimension. */
-static void border_taps(tile *t, int dim, const tap *so_far, int level, nest_value *a, nest_value *b)
-{
-    nest_kernel *k = t->k;
-    if (dim == t->c->nspatial) {
-        border_channels(t, so_far, level, a, b);
-        return;
-    }
-    int n = (int)(all_rows(t) * t->nvectors);
-    nest_block *outer;
-    nest_value *loop =
-        nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, t->c->spatial[dim].kernel), 1, t->accumulator, n, &outer);
-    memcpy(t->accumulator, loop->carry, sizeof *t->accumulator * (size_t)n);
-    tap here = *so_far;
-    meet(t, &t->c->spatial[dim], nest_loop_index(loop), &here);
-    border_taps(t, dim + 1, &here, level, a, b);
-    nest_loop_end(k, loop, t->accumulator, outer);
-    memcpy(t->accumulator, loop->final, sizeof *t->accumulator * (size_t)n);
-}
-
-/* The chain of an output on the border; where leaves are one, over all examples. */
-static void border_chain(tile *t, int level, nest_value *a, nest_value *b)
-{
-    nest_kernel *k = t->k;
-    const tap none = {.lhs = nest_i64(k, 0), .rhs = nest_i64(k, 0)};
-    if (!t->c->leaf || level > 0) {
-        border_taps(t, 0, &none, level, a, b);
-        return;
-    }
-    const contraction_run *run = t->c->sum[0].run;
-    int n = (int)(all_rows(t) * t->nvectors);
-    nest_block *outer;
-    nest_value *loop = nest_loop_begin(k, nest_i64(k, 0), nest_batch(k), 1, t->accumulator, n, &outer);
-    memcpy(t->accumulator, loop->carry, sizeof *t->accumulator * (size_t)n);
-    a = nest_add(k, a, nest_mul(k, nest_loop_index(loop), t->plan.swap ? run->rhs : run->lhs));
-    b = nest_add(k, b, nest_mul(k, nest_loop_index(loop), t->plan.swap ? run->lhs : run->rhs));
-    border_taps(t, 0, &none, 1, a, b);
-    nest_loop_end(k, loop, t->accumulator, outer);
-    memcpy(t->accumulator, loop->final, sizeof *t->accumulator * (size_t)n);
 }
 
 /* ---- a tile ---- */
@@ -347,7 +240,7 @@ static void each_accumulator(tile *t, tile_visitor *visit)
 {
     lower_forget(t->l);
     lower_point start = tile_start(t);
-    for (int64_t r = 0; r < all_rows(t); r++)
+    for (int64_t r = 0; r < tile_all_rows(t); r++)
         for (int64_t v = 0; v < t->nvectors; v++) {
             lower_point p = accumulator_point(t, &start, r, v);
             visit(t, &p, &t->accumulator[r * t->nvectors + v]);
@@ -382,16 +275,16 @@ static void store_rolled(tile *t)
     int64_t width = t->nvectors * t->lanes;
     if (t->spill < 0)
         t->spill = nest_add_local(k, "tile", t->c->node->type.dtype,
-                                  t->plan.rows * inner_rows(t) * t->plan.vectors * t->lanes);
-    for (int64_t i = 0; i < all_rows(t) * t->nvectors; i++)
+                                  t->plan.rows * tile_inner_rows(t) * t->plan.vectors * t->lanes);
+    for (int64_t i = 0; i < tile_all_rows(t) * t->nvectors; i++)
         nest_store(k, t->spill, nest_i64(k, 0), i * t->lanes, 1, t->accumulator[i], t->lanes, NULL);
-    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), nest_i64(k, all_rows(t)), 1);
+    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), nest_i64(k, tile_all_rows(t)), 1);
     nest_value *r = nest_loop_index(loop.loop);
     lower_point start = tile_start(t);
     if (t->plan.row >= 0)
-        move_along(t, &start, t->plan.row, nest_div(k, r, inner_rows(t)));
+        move_along(t, &start, t->plan.row, nest_div(k, r, tile_inner_rows(t)));
     if (t->plan.inner >= 0)
-        move_along(t, &start, t->plan.inner, nest_rem(k, r, inner_rows(t)));
+        move_along(t, &start, t->plan.inner, nest_rem(k, r, tile_inner_rows(t)));
     for (int64_t v = 0; v < t->nvectors; v++) {
         lower_point p = accumulator_point(t, &start, 0, v);
         nest_value *x = nest_load(k, t->spill, nest_mul(k, r, width), v * t->lanes, 1, t->lanes, t->lanes, NULL);
@@ -431,8 +324,8 @@ static void make_tile(tile *t, int64_t rows)
     t->rows = rows;
     each_accumulator(t, t->example ? load_partial : start_at_zero);
     operand_starts(t, &a, &b);
-    (t->c->border ? border_chain : chain)(t, t->example ? 1 : 0, a, b);
-    if (t->rolled && !t->example && all_rows(t) > 1)
+    (t->c->border ? tile_border_chain : chain)(t, t->example ? 1 : 0, a, b);
+    if (t->rolled && !t->example && tile_all_rows(t) > 1)
         store_rolled(t);
     else
         each_accumulator(t, t->example ? store_partial : store_results);
@@ -505,7 +398,7 @@ static void axes_loop(tile *t, const share *s, int axis)
     const contraction_plan *p = &t->plan;
     if (axis == t->c->naxes) {
         if (t->c->border) {
-            lower_loop guard = lower_loop_begin(t->l, nest_i64(t->k, 0), is_on_border(t), 1);
+            lower_loop guard = lower_loop_begin(t->l, nest_i64(t->k, 0), tile_on_border(t), 1);
             make_tile(t, 1);
             lower_loop_end(t->l, guard);
             return;

@@ -5,7 +5,7 @@
 #include "backend/lower.h"
 #include "ir/contraction.h"
 
-/* Zeros at tile level are made by loop-carried constants; one contraction, or one part of it. */
+/* What is being built: of one contraction, or one part of it. */
 typedef struct {
     lowering *l;
     nest_kernel *k;
@@ -29,15 +29,35 @@ typedef struct {
     bool late; /* contraction_packs_late */
 } tile;
 
+/* Steps of the inner axis, of the whole tile's rows. */
+static inline int64_t tile_inner_rows(const tile *t)
+{
+    return t->plan.inner >= 0 ? t->c->axis[t->plan.inner].n : 1;
+}
+
+static inline int64_t tile_all_rows(const tile *t)
+{
+    return t->rows * tile_inner_rows(t);
+}
+
 /* Live lanes of a vector of the tile. */
 static inline int tile_live_lanes(const tile *t, int64_t vector)
 {
     return (int)(vector == t->nvectors - 1 ? t->live : t->lanes);
 }
 
-/* Of now on, vectors come from this buffer, where each panel is packed before it is used. */
+/* From now on, vectors come from this buffer, where each panel is packed before it is used. */
 void tile_pack_into(tile *t, int buffer);
 /* Pack the panel whose columns begin at t->at[column], t->nvectors wide. */
 void tile_pack_panel(tile *t);
+
+/* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
+void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
+                   nest_value **a, nest_value **b);
+
+/* lower_border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves are one goes
+ * over all examples. */
+nest_value *tile_on_border(tile *t);
+void tile_border_chain(tile *t, int level, nest_value *a, nest_value *b);
 
 #endif

@@ -84,10 +84,10 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
 /* ---- choosing a register tile ---- */
 
 /* Printed as the kernel's plan, in this order. The "vector operand" is loaded by vectors, the "scalar operand" element
- * by element; axes are numbers of contraction.axis. A tile is `rows` steps of axis `row` by all of axis `inner` (-1:
- * none) by `vectors` registers of axis `column` (-1: none, scalars). Tasks take `chunk` steps of axis `cut`, and the
- * panels of columns are dealt to `pieces` tasks. With `pack`, a task copies each panel of the vector operand to scratch
- * before its rows pass over it. */
+ * by element (by vectors too, if it varies along the columns); axes are numbers of contraction.axis. A tile is `rows`
+ * steps of axis `row` by all of axis `inner` (-1: none) by `vectors` registers of axis `column` (-1: none, scalars).
+ * Tasks take `chunk` steps of axis `cut`, and the panels of columns are dealt to `pieces` tasks. With `pack`, a task
+ * copies each panel of the vector operand to scratch before its rows pass over it. */
 typedef struct {
     int64_t swap; /* the vector operand is the lhs */
     int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack;

@@ -1,7 +1,8 @@
 /* ir/contraction_plan.c - choose the register tile and the tasks of a contraction.
  *
- * Every axis that can be a column (the vector operand varies along it, the scalar operand does not) is tried, from
- * either side, with every tile that fits the registers; the estimated time decides. Nothing here changes a bit. */
+ * Every axis that can be a column (the vector operand varies along it, the scalar operand does not, or both do and lie
+ * there side by side) is tried, from either side, with every tile that fits the registers; the estimated time decides.
+ * Nothing here changes a bit. */
 #include "ir/contraction.h"
 
 enum { MOST_VECTORS = 6 };
@@ -53,28 +54,34 @@ static int64_t chain_length(const contraction *c, int64_t max_batch)
     return length;
 }
 
-/* Time of one step of the chain in one tile, in multiply-adds: the multiply-adds, or the loads, or latency. */
-static double tile_time(int64_t rows, int64_t vectors)
+/* Do both operands vary along the columns, as where each channel is convolved by itself? */
+static bool is_paired(const contraction *c, const contraction_plan *p)
 {
-    double work = (double)(rows * vectors), loads = (double)(rows + vectors);
+    return p->column >= 0 && scalar_stride(&c->axis[p->column], p->swap) != 0;
+}
+
+/* Time of one step of the chain in one tile, in multiply-adds: the multiply-adds, or the loads, or latency. */
+static double tile_time(int64_t rows, int64_t vectors, bool paired)
+{
+    double work = (double)(rows * vectors), loads = (double)((paired ? rows * vectors : rows) + vectors);
     double time = work > loads ? work : loads;
     return (time > 6 ? time : 6) + 0.5;
 }
 
 /* Time of all rows of 'total', by tiles of 'rows': what is left of a static axis is one smaller tile, of the batch
  * tiles of 4 and 1. */
-static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, int64_t vectors)
+static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, int64_t vectors, bool paired)
 {
     int64_t tiles = total / rows, left = total % rows;
-    double time = (double)tiles * tile_time(rows * inner, vectors);
+    double time = (double)tiles * tile_time(rows * inner, vectors, paired);
     if (batch && rows > 4) {
         tiles = left / 4;
-        time += (double)tiles * tile_time(4 * inner, vectors);
+        time += (double)tiles * tile_time(4 * inner, vectors, paired);
         left %= 4;
     }
     if (batch)
-        return time + (double)left * tile_time(inner, vectors);
-    return left ? time + tile_time(left * inner, vectors) : time;
+        return time + (double)left * tile_time(inner, vectors, paired);
+    return left ? time + tile_time(left * inner, vectors, paired) : time;
 }
 
 /* Scalars that a tile of so many rows keeps in registers. Each is used and forgotten, unless the next steps of the
@@ -105,8 +112,9 @@ static bool fits_registers(const contraction *c, const ir_target *t, const contr
                            int64_t vectors)
 {
     int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, accumulators = rows * inner * vectors;
+    int64_t scalars = live_scalars(c, p, rows) * (is_paired(c, p) ? vectors : 1);
     return accumulators + vectors + 1 <= t->registers && accumulators <= t->registers - 4 &&
-           accumulators + vectors + live_scalars(c, p, rows) <= t->registers;
+           accumulators + vectors + scalars <= t->registers;
 }
 
 /* Vectors that all columns come to. */
@@ -122,8 +130,9 @@ static double tiles_time(const contraction *c, const ir_target *t, int64_t max_b
     int64_t total = p->row >= 0 ? steps_of(&c->axis[p->row], max_batch) : 1;
     bool batch = p->row >= 0 && c->axis[p->row].batch;
     int64_t tiles = columns / p->vectors, left = columns % p->vectors;
-    double time = (double)tiles * rows_time(total, batch, p->rows, inner, p->vectors);
-    return left ? time + rows_time(total, batch, p->rows, inner, left) : time;
+    bool paired = is_paired(c, p);
+    double time = (double)tiles * rows_time(total, batch, p->rows, inner, p->vectors, paired);
+    return left ? time + rows_time(total, batch, p->rows, inner, left, paired) : time;
 }
 
 /* Rows and vectors of the tile, for a column and row already chosen; returns the time of one step of all chains. */
@@ -263,7 +272,8 @@ contraction_plan contraction_choose(const contraction *c, const ir_target *t, in
     for (int i = 0; i < c->naxes; i++)
         for (int swap = 0; swap < 2; swap++) {
             const contraction_axis *a = &c->axis[i];
-            if (a->batch || a->n == 1 || scalar_stride(a, swap) != 0 || vector_stride(a, swap) == 0)
+            bool pairs = scalar_stride(a, swap) == 1 && vector_stride(a, swap) == 1 && !c->border;
+            if (a->batch || a->n == 1 || (scalar_stride(a, swap) != 0 && !pairs) || vector_stride(a, swap) == 0)
                 continue;
             contraction_plan p = {.swap = swap, .column = i};
             double time = complete(c, t, max_batch, &p) + epilogue_time(c, t, max_batch, &p);
@@ -360,8 +370,8 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
                  (p->inner < 0 || (p->inner != p->column && p->row >= 0)) &&
                  (p->cut < 0 || (p->cut != p->column && p->cut != p->inner));
     const contraction_axis *a = c->axis;
-    if (!apart || (p->column >= 0 && (a[p->column].batch || scalar_stride(&a[p->column], p->swap))) ||
-        (p->column < 0 && p->vectors != 1) || (p->row >= 0 && !c->border && vector_stride(&a[p->row], p->swap)) ||
+    if (!apart || (p->column >= 0 && a[p->column].batch) || (p->column < 0 && p->vectors != 1) ||
+        (p->row >= 0 && !c->border && vector_stride(&a[p->row], p->swap)) ||
         (p->inner >= 0 &&
          (a[p->inner].batch || vector_stride(&a[p->inner], p->swap) || a[p->inner].n * p->rows > CONTRACTION_ROWS)))
         return false;
