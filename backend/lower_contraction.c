@@ -73,7 +73,7 @@ static void multiply_add(tile *t, nest_value *a, nest_value *b, int64_t a_disp, 
 {
     nest_kernel *k = t->k;
     int64_t stride = t->plan.column >= 0 ? vector_stride(t, &t->c->axis[t->plan.column]) : 0;
-    nest_value *vector[CONTRACTION_VECTORS];
+    nest_value *vector[CONTRACTION_VECTORS] = {NULL};
     for (int64_t v = 0; v < t->nvectors; v++)
         vector[v] =
             nest_load(k, t->vectors, b, b_disp + v * t->lanes * stride, stride, t->lanes, tile_live_lanes(t, v), NULL);

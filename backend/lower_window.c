@@ -367,7 +367,7 @@ static const ir_node *core_by_cells(const lowering *l, const lower_walk *walk)
                 return NULL;
             core = n;
         }
-    int batch = ir_batch_dim(&core->type);
+    int batch = core ? ir_batch_dim(&core->type) : -1;
     if (batch < 0 || batch == walk->lane_dim)
         return NULL;
     ir_window w;

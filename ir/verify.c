@@ -200,7 +200,7 @@ static bool verify_memory(const ir_node *n, diag *d)
     int32_t dim;
     int64_t width;
     const ir_symbol *y = n->op == IR_RESHAPE ? ir_memory_symbol(n->in[0]) : NULL;
-    if (!ir_panels(y, &dim, &width))
+    if (!y || !ir_panels(y, &dim, &width))
         return true;
     diag_error(d, n->loc, "reshape: expected a value that is not in panels, found that of @%s", y->name);
     return false;
