@@ -2,9 +2,14 @@
  *
  * A contraction of Lamina's is a library whose only function is infer: operands are its inputs and parameters, in that
  * order. OpenBLAS computes the same where it can. Answers each line on stdin with one line:
- *     case LIBRARY.so BATCH KIND M N K   load, compute; the sum of magnitudes by Lamina and by OpenBLAS (nan: it
- * cannot) lamina SECONDS                     seconds of one call openblas SECONDS peak SECONDS multiply-adds that one
- * core can do, as flop/s KIND: NN, NT (B stored [N, K]), TN (A stored [K, M]), anything else is not a matrix product.
+ *     case LIBRARY.so BATCH KIND M N K
+ *                          load, compute; the sum of magnitudes by Lamina and by OpenBLAS (nan: it cannot)
+ *     lamina SECONDS       seconds of one call
+ *     openblas SECONDS
+ *     peak SECONDS         multiply-adds that one core can do, as flop/s
+ *     peak_avx2 SECONDS    those in vectors of 256 bits, nan without them
+ *
+ * KIND: NN, NT (B stored [N, K]), TN (A stored [K, M]), anything else is not a matrix product.
  */
 #include "runtime/lamina.h"
 #include "tests/bench/side.h"
@@ -66,16 +71,28 @@ static volatile float sink;
 PEAK(peak_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps)
 PEAK(peak_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps)
 
+static double flops_in(side_operation *chains, int width, double seconds)
+{
+    return 2.0 * CHAINS * PEAK_ROUNDS * width / side_time(chains, NULL, seconds);
+}
+
+static double peak_of_avx2(double seconds)
+{
+    bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return has ? flops_in(peak_avx2, 8, seconds) : NAN;
+}
+
 static double peak(double seconds)
 {
-    double flops = 2.0 * CHAINS * PEAK_ROUNDS, best = 0;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        best = 8 * flops / side_time(peak_avx2, NULL, seconds / 2);
-    if (__builtin_cpu_supports("avx512f"))
-        best = fmax(best, 16 * flops / side_time(peak_avx512, NULL, seconds / 2));
-    return best ? best : NAN;
+    double narrow = peak_of_avx2(seconds / 2);
+    return __builtin_cpu_supports("avx512f") ? fmax(narrow, flops_in(peak_avx512, 16, seconds / 2)) : narrow;
 }
 #else
+static double peak_of_avx2(double seconds)
+{
+    return seconds * NAN;
+}
+
 static double peak(double seconds)
 {
     return seconds * NAN;
@@ -180,6 +197,17 @@ static void read_case(subject *s)
            is_matrix_product(s) ? magnitudes(s->blas_result, s->results) : NAN);
 }
 
+static double measure(subject *s, const char *what, double seconds)
+{
+    if (!strcmp(what, "peak"))
+        return peak(seconds);
+    if (!strcmp(what, "peak_avx2"))
+        return peak_of_avx2(seconds);
+    if (!strcmp(what, "lamina"))
+        return side_time(run_lamina, s, seconds);
+    return !strcmp(what, "openblas") && is_matrix_product(s) ? side_time(run_openblas, s, seconds) : NAN;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -196,11 +224,7 @@ int main(int argc, char **argv)
         if (!strcmp(word, "case")) {
             read_case(&s);
         } else if (scanf("%lf", &seconds) == 1) {
-            double result = !strcmp(word, "peak")                                ? peak(seconds)
-                            : !strcmp(word, "lamina")                            ? side_time(run_lamina, &s, seconds)
-                            : !strcmp(word, "openblas") && is_matrix_product(&s) ? side_time(run_openblas, &s, seconds)
-                                                                                 : NAN;
-            printf("%.9g\n", result);
+            printf("%.9g\n", measure(&s, word, seconds));
         }
     }
     close_case(&s);

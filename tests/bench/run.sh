@@ -14,6 +14,10 @@ for tool in step gemm; do
     cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -I"$root" "$here/$tool.c" "$build/liblamina.a" \
         $(pkg-config --cflags --libs openblas jansson zlib) -lm -lpthread -ldl -o "$tools/$tool"
 done
+rm -f "$tools/onednn" # that of another day may be of a library that is gone
+cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -I"$root" "$here/onednn.c" -ldnnl -lm \
+    -o "$tools/onednn" 2>"$tools/onednn.txt" ||
+    echo "bench: no oneDNN 2 (Debian: libdnnl-dev), see $tools/onednn.txt" >&2
 
 if [ "${1:-}" = --pypi ]; then
     shift
