@@ -10,7 +10,7 @@ from sides import HERE, LAMINA, TOLERANCE, Failed, Process
 
 OPENBLAS, ONEDNN, AVX2 = "OpenBLAS", "oneDNN (packed)", "Lamina for AVX2"
 AVX2_CPU = "x86-64-v3"
-PEAK_SECONDS = 0.01
+PROBE = 0.01  # seconds
 
 MATRIX_SHAPES = ((32, 128, 784), (128, 128, 784), (128, 784, 128), (128, 10, 128), (256, 256, 256), (256, 512, 784),
                  (128, 1024, 1024), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048))
@@ -110,7 +110,7 @@ def open_gemms(a):
     gemms = {(name, t): Process([os.path.join(a.build, "gemm"), str(t)], t, a.log) for name, t in keys}
     for side in gemms.values():
         side.line("note")
-    if math.isnan(gemms[AVX2, 1].seconds("peak_avx2", PEAK_SECONDS)):
+    if math.isnan(gemms[AVX2, 1].seconds("peak_avx2", PROBE)):
         gemms.pop((AVX2, 1)).close()
     return gemms
 
@@ -167,8 +167,8 @@ def measure_case(a, case, runs, gemms):
     case.times = {key: [] for key in runs}
     first = next(iter(gemms.values()))
     for _ in range(max(3, a.rounds // 3)):
-        case.peak.append(first.seconds("peak", PEAK_SECONDS))
-        case.avx2_peak.append(first.seconds("peak_avx2", PEAK_SECONDS))
+        case.peak.append(first.seconds("peak", a.seconds / 4))
+        case.avx2_peak.append(first.seconds("peak_avx2", a.seconds / 4))
         for key, run in runs.items():
             case.times[key].append(run(a.seconds / 4))
 
