@@ -630,19 +630,13 @@ static bool check(const lowering *l, const contraction *c, diag *d)
     return lower_check_shapes(l, &n->type, NULL, d);
 }
 
+/* Without a plan: one output after the other, in one task. */
 static contraction_plan read_plan(const lowering *l)
 {
-    return (contraction_plan){.swap = lower_plan(l, 0, 0),
-                              .column = lower_plan(l, 1, -1),
-                              .row = lower_plan(l, 2, -1),
-                              .inner = lower_plan(l, 3, -1),
-                              .rows = lower_plan(l, 4, 1),
-                              .vectors = lower_plan(l, 5, 1),
-                              .unroll = lower_plan(l, 6, 1),
-                              .cut = lower_plan(l, 7, -1),
-                              .chunk = lower_plan(l, 8, 1),
-                              .pieces = lower_plan(l, 9, 1),
-                              .pack = lower_plan(l, 10, 0)};
+    contraction_plan p = {.column = -1, .row = -1, .inner = -1, .rows = 1, .vectors = 1, .unroll = 1, .cut = -1};
+    p.chunk = p.pieces = 1;
+    contraction_plan_read(l->fused, &p);
+    return p;
 }
 
 bool lower_contraction(lowering *l, diag *d)

@@ -47,45 +47,13 @@ typedef struct {
     int32_t function_count;
 } tuner;
 
-/* ---- plans ---- */
-
-static contraction_plan plan_of(const ir_node *n)
-{
-    const ir_attr *a = ir_attr_find(n->attrs, "plan");
-    int64_t v[CONTRACTION_PLAN];
-    for (int i = 0; i < CONTRACTION_PLAN; i++)
-        v[i] = (int64_t)a->number[i];
-    return (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]};
-}
-
-static void plan_numbers(const contraction_plan *p, int64_t v[CONTRACTION_PLAN])
-{
-    const int64_t all[] = {p->swap,   p->column, p->row,   p->inner,  p->rows, p->vectors,
-                           p->unroll, p->cut,    p->chunk, p->pieces, p->pack};
-    memcpy(v, all, sizeof all);
-}
-
-static void set_plan(ir_node *n, const contraction_plan *p)
-{
-    int64_t v[CONTRACTION_PLAN];
-    plan_numbers(p, v);
-    ir_set_ints(n, "plan", v, CONTRACTION_PLAN);
-}
-
 /* ---- distinct kernels ---- */
-
-static const ir_node *core_of(const ir_node *fused)
-{
-    for (const ir_node *n = fused->region->first; n; n = n->next)
-        if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION)
-            return n;
-    return NULL;
-}
 
 static bool is_subject(const ir_node *n)
 {
-    const ir_attr *plan = n->op == IR_FUSED ? ir_attr_find(n->attrs, "plan") : NULL;
-    return plan && plan->count == CONTRACTION_PLAN && ir_word_is(n, "kind", "contraction") && core_of(n);
+    contraction_plan p;
+    return n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && contraction_core(n) &&
+           contraction_plan_read(n, &p);
 }
 
 static void add_layout(text *t, const ir_node *n)
@@ -120,10 +88,11 @@ static const char *key_of(const tuner *t, const ir_node *n, uint64_t compiler)
 {
     int64_t v[CONTRACTION_PLAN];
     text key = {0};
-    const contraction_plan base = plan_of(n);
+    contraction_plan base = {0};
+    contraction_plan_read(n, &base);
     text_printf(&key, "lamina %s %016" PRIx64 "\ncpu %s\nbatch %" PRId64 "\nplan", LAMINA_VERSION, compiler,
                 t->b.module->target.cpu, t->b.batch);
-    plan_numbers(&base, v);
+    contraction_plan_numbers(&base, v);
     for (int i = 0; i < CONTRACTION_PLAN; i++)
         text_printf(&key, " %" PRId64, v[i]);
     text_add(&key, "\n");
@@ -149,9 +118,10 @@ static tuned *new_choice(tuner *t, const ir_node *n, const char *key)
     contraction c;
     tuned *choice = arena_make(t->b.mem, tuned);
     choice->key = key;
-    choice->base = choice->best = plan_of(n);
+    contraction_plan_read(n, &choice->base);
+    choice->best = choice->base;
     choice->lead = 1;
-    if (contraction_describe(core_of(n), 0, t->b.mem, &c))
+    if (contraction_describe(contraction_core(n), 0, t->b.mem, &c))
         choice->candidates = contraction_candidates(&c, &t->b.module->target, t->b.batch, &choice->base,
                                                     scratch_elements(n), choice->candidate);
     t->choices = arena_grown(t->b.mem, t->choices, (size_t)t->choice_count, sizeof(tuned *));
@@ -198,7 +168,7 @@ static bool is_candidate(const tuned *choice, const int64_t v[CONTRACTION_PLAN],
     for (int i = -1; i < choice->candidates; i++) {
         const contraction_plan *p = i < 0 ? &choice->base : &choice->candidate[i];
         int64_t own[CONTRACTION_PLAN];
-        plan_numbers(p, own);
+        contraction_plan_numbers(p, own);
         if (!memcmp(own, v, sizeof own)) {
             *out = *p;
             return true;
@@ -244,7 +214,7 @@ static void write_cache(const tuner *t)
         int64_t v[CONTRACTION_PLAN];
         if (choice->cached)
             continue;
-        plan_numbers(&choice->best, v);
+        contraction_plan_numbers(&choice->best, v);
         text_add(&file, choice->key);
         for (int k = 0; k < CONTRACTION_PLAN; k++)
             text_printf(&file, "%s%" PRId64, k ? " " : "", v[k]);
@@ -284,7 +254,7 @@ static ir_module *plan_copy(const tuner *t, int round, ir_node **nodes)
             if (n->op != IR_FUSED)
                 continue;
             if (at < t->subject_count && t->subjects[at].number == number) {
-                set_plan(n, plan_in(t->subjects[at].of, round));
+                contraction_plan_write(n, plan_in(t->subjects[at].of, round));
                 nodes[at++] = n;
             }
             number++;
@@ -469,7 +439,7 @@ static void settle(tuner *t, diag *d)
         const contraction_plan *now = &s->of->best, *was = &s->of->base;
         if (now->rows == was->rows && now->vectors == was->vectors && now->unroll == was->unroll)
             continue;
-        set_plan(s->node, now);
+        contraction_plan_write(s->node, now);
         text how = {0};
         text_printf(&how, s->of->cached ? "by the cache" : "%.2f times as fast", s->of->lead);
         diag_remark(d, s->node->loc,

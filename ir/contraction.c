@@ -410,6 +410,14 @@ static void describe_convolution(contraction *c, arena *mem, int part)
                                        .rhs_dim = out_feature});
 }
 
+ir_node *contraction_core(const ir_node *kernel)
+{
+    for (ir_node *n = kernel->region->first; n; n = n->next)
+        if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION)
+            return n;
+    return NULL;
+}
+
 int contraction_parts(const ir_node *n)
 {
     if (n->op != IR_CONVOLUTION)

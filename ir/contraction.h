@@ -71,6 +71,9 @@ typedef struct {
     int64_t zero;
 } contraction;
 
+/* The dot_general or convolution that a kernel is built around, or NULL. */
+ir_node *contraction_core(const ir_node *kernel);
+
 int contraction_parts(const ir_node *n);
 /* Can operand 'side' be read where it lies: is it an affine view, in panels only if n can follow them? */
 bool contraction_reads(const ir_node *n, int side);
@@ -95,6 +98,11 @@ typedef struct {
 
 /* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
 enum { CONTRACTION_PLAN = 11, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
+
+/* A kernel's plan, as its attribute says. False: it has no list of that many numbers. */
+bool contraction_plan_read(const ir_node *kernel, contraction_plan *out);
+void contraction_plan_write(ir_node *kernel, const contraction_plan *p);
+void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION_PLAN]);
 
 /* The analytic choice. 'repack': assume that the vector operand can be laid out anew; *packs says whether the choice
  * wants that. */

@@ -4,6 +4,7 @@
  * there side by side) is tried, from either side, with every tile that fits the registers; the estimated time decides.
  * Nothing here changes a bit. */
 #include "ir/contraction.h"
+#include <string.h>
 
 enum { MOST_VECTORS = 6 };
 
@@ -346,7 +347,33 @@ int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_b
     return panel;
 }
 
-/* ---- plans from a text ---- */
+/* ---- plans in a text ---- */
+
+bool contraction_plan_read(const ir_node *kernel, contraction_plan *out)
+{
+    const ir_attr *a = ir_attr_find(kernel->attrs, "plan");
+    if (!a || a->word || a->count != CONTRACTION_PLAN)
+        return false;
+    int64_t v[CONTRACTION_PLAN];
+    for (int i = 0; i < CONTRACTION_PLAN; i++)
+        v[i] = (int64_t)a->number[i];
+    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]};
+    return true;
+}
+
+void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION_PLAN])
+{
+    const int64_t v[CONTRACTION_PLAN] = {p->swap,   p->column, p->row,   p->inner,  p->rows, p->vectors,
+                                         p->unroll, p->cut,    p->chunk, p->pieces, p->pack};
+    memcpy(out, v, sizeof v);
+}
+
+void contraction_plan_write(ir_node *kernel, const contraction_plan *p)
+{
+    int64_t v[CONTRACTION_PLAN];
+    contraction_plan_numbers(p, v);
+    ir_set_ints(kernel, "plan", v, CONTRACTION_PLAN);
+}
 
 static bool is_axis(const contraction *c, int64_t axis)
 {

@@ -25,7 +25,7 @@
 #include "passes/memory.h"
 #include "passes/passes.h"
 
-enum { LEAF = 8, WORTH = 65536, MOST_BYTES = 512 << 10, PLAN_ROW = 2, PLAN_CUT = 7, PLAN_CHUNK = 8, PLAN_PACK = 10 };
+enum { LEAF = 8, WORTH = 65536, MOST_BYTES = 512 << 10 };
 
 /* ---- who can be a member ---- */
 
@@ -37,34 +37,26 @@ static bool has_scratch(const ir_node *kernel)
     return false;
 }
 
-static const ir_node *contraction_of(const ir_node *kernel)
-{
-    for (const ir_node *n = kernel->region->first; n; n = n->next)
-        if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION)
-            return n;
-    return NULL;
-}
-
 static bool takes_examples_as_rows(const ir_node *kernel)
 {
-    const ir_attr *plan = ir_attr_find(kernel->attrs, "plan");
-    return contraction_of(kernel) && !has_scratch(kernel) && plan->number[PLAN_ROW] == plan->number[PLAN_CUT];
+    contraction_plan p;
+    return contraction_core(kernel) && !has_scratch(kernel) && contraction_plan_read(kernel, &p) && p.row == p.cut;
 }
 
 /* Its tasks are leaves, or cut the batch and nothing else. */
 static bool contraction_cuts_slices(const ir_node *kernel)
 {
-    const ir_node *core = contraction_of(kernel);
-    const ir_attr *plan = ir_attr_find(kernel->attrs, "plan");
-    if (!core || !plan || plan->count != CONTRACTION_PLAN || plan->number[PLAN_PACK])
+    const ir_node *core = contraction_core(kernel);
+    contraction_plan p;
+    if (!core || !contraction_plan_read(kernel, &p) || p.pack)
         return false;
     if (has_scratch(kernel))
         return true;
     arena *mem = arena_new();
     contraction c;
-    int64_t cut = (int64_t)plan->number[PLAN_CUT];
-    bool leaves = plan->number[PLAN_CHUNK] == LEAF || !takes_examples_as_rows(kernel);
-    bool ok = cut >= 0 && leaves && contraction_describe(core, 0, mem, &c) && c.axis[cut].batch && c.axis[cut].n == 1;
+    bool leaves = p.chunk == LEAF || !takes_examples_as_rows(kernel);
+    bool ok = p.cut >= 0 && leaves && contraction_describe(core, 0, mem, &c) && p.cut < c.naxes &&
+              c.axis[p.cut].batch && c.axis[p.cut].n == 1;
     arena_free(mem);
     return ok;
 }
@@ -199,7 +191,7 @@ static bool may_join(const builder *b, const ir_node *kernel)
 static void add_member(builder *b, ir_node *kernel)
 {
     set_chain(b, kernel, LEAF);
-    b->elements += contraction_of(kernel)     ? ir_static_count(&contraction_of(kernel)->type)
+    b->elements += contraction_core(kernel)   ? ir_static_count(&contraction_core(kernel)->type)
                    : kernel->region->nresults ? walked_elements(kernel)
                                               : 0;
     b->members++;
@@ -296,11 +288,11 @@ static bool has_examples_as_rows(const builder *b)
 
 static void cut_contraction(ir_node *kernel, int64_t slice)
 {
-    int64_t plan[CONTRACTION_PLAN];
-    const ir_attr *old = ir_attr_find(kernel->attrs, "plan");
-    for (int i = 0; i < CONTRACTION_PLAN; i++)
-        plan[i] = i == PLAN_CHUNK ? slice : (int64_t)old->number[i];
-    ir_set_ints(kernel, "plan", plan, CONTRACTION_PLAN);
+    contraction_plan p;
+    if (!contraction_plan_read(kernel, &p))
+        ir_bug("a chain's contraction has no plan");
+    p.chunk = slice;
+    contraction_plan_write(kernel, &p);
 }
 
 static void cut_slices(const builder *b, int64_t slice)

@@ -140,14 +140,6 @@ static void wrap_all(ir_graph *g)
 
 /* ---- operands of contractions ---- */
 
-static ir_node *core_of(const ir_node *fused)
-{
-    for (ir_node *n = fused->region->first; n; n = n->next)
-        if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION)
-            return n;
-    return NULL;
-}
-
 static bool reaches_out(const ir_node *n, const int64_t *low, const int64_t *high)
 {
     for (int i = 0; i < n->in[0]->type.rank; i++)
@@ -258,7 +250,7 @@ static void widen_halo(ir_node *v, const int64_t *low, const int64_t *high)
 /* Both operands in memory; zeros around the lhs. */
 static void settle_operands(ir_node *fused)
 {
-    ir_node *core = core_of(fused);
+    ir_node *core = contraction_core(fused);
     int64_t low[IR_MAX_RANK], high[IR_MAX_RANK], order[IR_MAX_RANK];
     in_order(order);
     if (!contraction_reads(core, 1))
@@ -440,7 +432,7 @@ static void pack_operand(ir_node *fused, ir_node *core, const contraction *c, co
 
 static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_batch)
 {
-    ir_node *core = core_of(fused);
+    ir_node *core = contraction_core(fused);
     arena *tmp = arena_new();
     contraction c;
     bool packs;
@@ -455,9 +447,7 @@ static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_bat
     }
     if (!panel)
         panel = spread_rows(fused, core, &c, &p, t, max_batch);
-    const int64_t plan[CONTRACTION_PLAN] = {p.swap,   p.column, p.row,   p.inner,  p.rows, p.vectors,
-                                            p.unroll, p.cut,    p.chunk, p.pieces, p.pack};
-    ir_set_ints(fused, "plan", plan, CONTRACTION_PLAN);
+    contraction_plan_write(fused, &p);
     if (panel)
         add_scratch(fused, core->type.dtype, 1, panel)->place.segment = SEG_WORKER;
     else if (c.leaf && max_batch > LEAF)
@@ -485,7 +475,7 @@ static void plan_kernels(ir_graph *g)
     for (ir_node *n = g->first; n; n = n->next) {
         if (n->op != IR_FUSED)
             continue;
-        if (ir_word_is(n, "kind", "contraction") && core_of(n))
+        if (ir_word_is(n, "kind", "contraction") && contraction_core(n))
             plan_contraction(n, &target, max_batch);
         else if (ir_word_is(n, "kind", "batch_reduce"))
             plan_batch_reduce(n, max_batch);
@@ -503,7 +493,7 @@ bool pass_select(ir_module *m, diag *d)
     for (ir_graph *g = m->functions; g; g = g->next) {
         wrap_all(g);
         for (ir_node *n = g->first; n; n = n->next)
-            if (n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && core_of(n))
+            if (n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && contraction_core(n))
                 settle_operands(n);
         select_gemm(g);
         plan_kernels(g);
