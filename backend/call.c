@@ -256,32 +256,12 @@ static void close_chain(call_emitter *c, const ir_node *first)
     c->members.count = c->later.count = 0;
 }
 
-/* Values that are only names of memory by now. */
-static bool is_memory(const ir_node *n)
-{
-    switch (n->op) {
-    case IR_PARAM:
-    case IR_STATE:
-    case IR_CALL_VALUE:
-    case IR_SCRATCH:
-    case IR_RESULT:
-    case IR_RESHAPE:
-    case IR_CONSTANT: /* kernels take it up as they take no buffer for it */
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool add_kernels(call_emitter *c, diag *d)
 {
     const ir_node *first = NULL; /* of the chain that is being made */
     for (const ir_node *n = c->function->first; n; n = n->next) {
-        if (n->op != IR_FUSED) {
-            if (!is_memory(n))
-                ir_bug("%s: %s outside a kernel", c->function->name, ir_ops[n->op].name);
+        if (n->op != IR_FUSED) /* a name of memory: check.c */
             continue;
-        }
         int64_t own = ir_chain(n, NULL);
         if (first && own != ir_chain(first, NULL)) {
             close_chain(c, first);

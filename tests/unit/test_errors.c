@@ -11,6 +11,7 @@
 #include "frontend/frontend.h"
 #include "ir/eval.h"
 #include "passes/passes.h"
+#include "tests/unit/any_target.h"
 #include "tests/unit/commands.h"
 #include "tests/unit/formats.h"
 #include <CUnit/CUnit.h>
@@ -85,16 +86,6 @@ static void read_wanted(const char *content, text *wanted)
         }
     }
 }
-
-static const ir_target any_target = {.triple = "x86_64-unknown-linux-gnu",
-                                     .cpu = "haswell",
-                                     .features = "",
-                                     .vector = 8,
-                                     .registers = 16,
-                                     .fma = true,
-                                     .l1 = 32 << 10,
-                                     .l2 = 256 << 10,
-                                     .l3 = 8 << 20};
 
 static void run_case(const char *path, const char *content, diag *d)
 {
