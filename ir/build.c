@@ -219,6 +219,8 @@ ir_node *ir_dot_general(ir_graph *g, ir_node *x, ir_node *y, const ir_dot *dot)
     }
     ir_set_ints(n, "lhs_contract", dot->lhs_contract, dot->contract_count);
     ir_set_ints(n, "rhs_contract", dot->rhs_contract, dot->contract_count);
+    if (dot->leaf)
+        ir_set_int(n, "leaf", 8);
     return finish(n);
 }
 
@@ -228,6 +230,7 @@ void ir_dot_read(const ir_node *n, ir_dot *out)
     ir_ints(n, "rhs_batch", out->rhs_batch);
     out->contract_count = ir_ints(n, "lhs_contract", out->lhs_contract);
     ir_ints(n, "rhs_contract", out->rhs_contract);
+    out->leaf = ir_attr_find(n->attrs, "leaf");
 }
 
 ir_node *ir_matmul(ir_graph *g, ir_node *x, ir_node *y)

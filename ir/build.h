@@ -45,6 +45,7 @@ ir_node *ir_select_and_scatter(ir_graph *g, ir_node *position, ir_node *y, ir_ty
 typedef struct {
     int lhs_batch_count, contract_count;
     int64_t lhs_batch[IR_MAX_RANK], rhs_batch[IR_MAX_RANK], lhs_contract[IR_MAX_RANK], rhs_contract[IR_MAX_RANK];
+    bool leaf; /* sum the batch, the first dimension to contract, by leaves */
 } ir_dot;
 ir_node *ir_dot_general(ir_graph *g, ir_node *x, ir_node *y, const ir_dot *dot);
 ir_node *ir_matmul(ir_graph *g, ir_node *x, ir_node *y); /* last dimension of x with first of y */

@@ -198,6 +198,7 @@ static void describe_dot(contraction *c, arena *mem)
     for (int i = 0; i < c->node->in[1]->type.rank; i++)
         if (!ir_in_list(dot.rhs_batch, dot.lhs_batch_count, i) && !ir_in_list(dot.rhs_contract, dot.contract_count, i))
             add_free(c, -1, i, dim++);
+    c->leaf = dot.leaf;
     for (int i = 0; i < dot.contract_count; i++)
         add_contracted(c, mem, (int)dot.lhs_contract[i], (int)dot.rhs_contract[i]);
 }

@@ -4,6 +4,8 @@
  * dimensions as listed, or over (kernel position, channel). A padded position is a term, a zero times the weight; a
  * zero that dilation put between elements is none. Where a convolution contracts the batch (a weight gradient), `leaf =
  * 8`: each leaf of eight examples is a chain over (example, kernel position, channel), and the leaves combine pairwise.
+ * A dot_general that contracts the batch may have that too, the batch being the first dimension it lists; without, it
+ * is one chain.
  *
  * Both operators come down to a matrix: rows of the left operand, each a list of terms, times a packed right operand.
  */
@@ -132,6 +134,16 @@ static bool check_one_batch(const ir_node *n, const ir_type *type, diag *d)
     return batched <= 1 || rule_error(n, d, "expected a result with the batch once, found %s", rule_type_text(n, type));
 }
 
+static bool check_dot_leaf(const ir_node *n, const ir_dot *dot, diag *d)
+{
+    if (!ir_attr_find(n->attrs, "leaf"))
+        return true;
+    ir_dim first = {0};
+    if (dot->contract_count)
+        first = n->in[0]->type.dim[dot->lhs_contract[0]];
+    return rule_leaf(n, first.batch && first.n == 1, d);
+}
+
 bool infer_dot_general(const ir_node *n, ir_type *type, diag *d)
 {
     const ir_type *x = &n->in[0]->type, *y = &n->in[1]->type;
@@ -156,7 +168,7 @@ bool infer_dot_general(const ir_node *n, ir_type *type, diag *d)
         type->dim[type->rank++] = x->dim[left[i]];
     for (int i = 0; i < right_count; i++)
         type->dim[type->rank++] = y->dim[right[i]];
-    return check_one_batch(n, type, d);
+    return check_one_batch(n, type, d) && check_dot_leaf(n, &dot, d);
 }
 
 /* Offsets over the dimensions 'dims' of t. */
@@ -212,9 +224,10 @@ void eval_dot_general(eval_context *c, const ir_node *n, const eval_tensor *cons
     m.rhs_column = offsets_of(c, y, rhs_dims.dim, rhs_dims.count, &m.columns);
     m.out_column = offsets_of(c, r, out_right.dim, out_right.count, &m.columns);
     m.rhs_row = offsets_of(c, y, dot.rhs_contract, dot.contract_count, &m.depth);
-    contraction_scratch(&m, 1);
+    contraction_scratch(&m, dot.leaf ? c->batch / LEAF + 1 : 1);
 
     term_list terms = {.count = m.depth, .lhs = offsets_of(c, x, dot.lhs_contract, dot.contract_count, &m.depth)};
+    terms.leaf = dot.leaf ? m.depth / c->batch * LEAF : 0;
     terms.k = arena_new_array(c->mem, int64_t, (size_t)m.depth);
     for (int64_t k = 0; k < m.depth; k++)
         terms.k[k] = k;

@@ -59,7 +59,7 @@ static bool lies(int64_t rows, int64_t row, int64_t columns, int64_t column, boo
 bool product_describe(const contraction *c, int64_t max_batch, product *out)
 {
     contraction_run sum;
-    if (c->node->op != IR_DOT_GENERAL || !merge_sums(c, &sum))
+    if (c->node->op != IR_DOT_GENERAL || c->leaf || !merge_sums(c, &sum))
         return false;
     *out = (product){.column = find_axis(c, max_batch, true), .row = find_axis(c, max_batch, false)};
     out->depth = (ir_dim){sum.n, sum.batch};
