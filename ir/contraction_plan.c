@@ -199,16 +199,19 @@ static bool may_cut(const contraction *c, const contraction_plan *p, int i)
     return i != p->column && i != p->inner && (contraction_parts(c->node) == 1 || c->axis[i].batch);
 }
 
-/* Where tasks cut: the outermost axis that is long enough, else the longest. A vector operand that is larger than a
- * cache is read once if tasks cut it too: then only its own axes are wanted, if it has one besides the columns. */
+/* Where tasks cut: the axis outermost in memory that is long enough, else the longest; the batch is the first in
+ * memory wherever it stands. A vector operand that is larger than a cache is read once if tasks cut it too: then only
+ * its own axes are wanted, if it has one besides the columns. */
 static void choose_cut(const contraction *c, int64_t max_batch, bool large, contraction_plan *p)
 {
     int64_t most = 1;
     p->cut = -1;
-    for (int i = 0; i < c->naxes && most < 8; i++) {
-        int64_t steps = steps_of(&c->axis[i], max_batch);
-        if (may_cut(c, p, i) && steps > most && (!large || vector_stride(&c->axis[i], p->swap))) {
-            p->cut = i;
+    for (int k = 0; k < 2 * c->naxes && most < 8; k++) {
+        const contraction_axis *a = &c->axis[k % c->naxes];
+        int64_t steps = steps_of(a, max_batch);
+        if (a->batch == (k < c->naxes) && may_cut(c, p, k % c->naxes) && steps > most &&
+            (!large || vector_stride(a, p->swap))) {
+            p->cut = k % c->naxes;
             most = steps;
         }
     }
