@@ -13,9 +13,10 @@
  * A kernel can be a member if its tasks can be whole slices: elementwise, row and window kernels whose results all have
  * the batch, contractions whose tasks cut the batch by leaves, sums over the batch in two phases. Contractions that
  * take examples as the rows of their tiles want 8 of them: a chain of shorter slices does without, and their values are
- * small. A chain ends where a kernel reads a member's second phase. Other kernels that stand between members move up
- * before the chain if they need nothing of it and assign nothing that it reads. Short work is left alone: more tasks
- * would cost more than they give.
+ * small. Kernels that read a member's second phase, as an update does, come after the chain, with what reads them; a
+ * chain ends where another kernel that cannot be a member reads one. Others that stand between members move up before
+ * the chain if they need nothing of it and assign nothing that it reads. Short work is left alone: more tasks would
+ * cost more than they give.
  *
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
  * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.
@@ -24,6 +25,7 @@
 #include "ir/contraction.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
+#include <string.h>
 
 enum { LEAF = 8, WORTH = 65536, MOST_BYTES = 512 << 10 };
 
@@ -118,6 +120,8 @@ typedef struct {
     ir_node *first;   /* the first member */
     int64_t number;   /* of this chain, marked on its members */
     bool narrow;      /* without contractions that want a leaf's examples */
+    bool *after;      /* by node id: kernels that come after the chain */
+    ir_node *below;   /* the first of them */
     int64_t elements; /* of one example, all members */
     int members;
 } builder;
@@ -150,6 +154,15 @@ static bool reads_second_phase(const builder *b, const ir_node *kernel)
             return true;
     }
     return false;
+}
+
+/* Must it come after the chain: does it read a second phase, or what comes after the chain itself? */
+static bool comes_after(const builder *b, const ir_node *kernel)
+{
+    bool after = reads_second_phase(b, kernel);
+    for (int i = 0; i < kernel->nin; i++)
+        after |= b->after[kernel_of(kernel->in[i])->id];
+    return after;
 }
 
 static bool assigns_what_members_read(const builder *b, const ir_node *kernel)
@@ -190,6 +203,8 @@ static bool may_join(const builder *b, const ir_node *kernel)
 
 static void add_member(builder *b, ir_node *kernel)
 {
+    if (b->below)
+        move_up(kernel, b->below);
     set_chain(b, kernel, LEAF);
     b->elements += contraction_core(kernel)   ? ir_static_count(&contraction_core(kernel)->type)
                    : kernel->region->nresults ? walked_elements(kernel)
@@ -204,7 +219,10 @@ static void grow(builder *b)
         next = n->next;
         if (n->op != IR_FUSED)
             continue;
-        if (may_join(b, n) && !reads_second_phase(b, n)) {
+        if (comes_after(b, n)) {
+            b->after[n->id] = true;
+            b->below = b->below ? b->below : n;
+        } else if (may_join(b, n)) {
             add_member(b, n);
         } else {
             if (reads_member(b, n) || assigns_what_members_read(b, n))
@@ -368,14 +386,17 @@ typedef struct {
     int32_t count;
 } builders;
 
-static void find_chains(ir_graph *g, bool narrow, builders *all)
+static void find_chains(ir_graph *g, bool narrow, arena *mem, builders *all)
 {
+    size_t nodes = (size_t)ir_number(g) + 1;
+    bool *after = arena_new_array(mem, bool, nodes);
     all->count = 0;
     for (ir_node *n = g->first; n; n = n->next) {
         builder *b = &all->of[all->count];
-        *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow};
+        *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow, .after = after};
         if (!may_join(b, n) || ir_chain(n, NULL))
             continue;
+        memset(after, 0, nodes * sizeof *after);
         grow(b);
         if (is_worth_it(b))
             all->count++;
@@ -410,12 +431,12 @@ static void chain_graph(ir_graph *g)
     size_t most = (size_t)ir_number(g) + 1;
     builders all = {.of = arena_new_array(mem, builder, most)};
     int64_t *slice = arena_new_array(mem, int64_t, most);
-    find_chains(g, false, &all);
+    find_chains(g, false, mem, &all);
     repeat_for_chains(&all);
     if (choose_slices(&all, slice)) {
         for (int32_t i = 0; i < all.count; i++)
             dissolve(&all.of[i]);
-        find_chains(g, true, &all);
+        find_chains(g, true, mem, &all);
         repeat_for_chains(&all);
         choose_slices(&all, slice);
     }
