@@ -344,6 +344,7 @@ static LLVMValueRef emit_bitcast_convert(emitter *e, const emit_what *w, const L
 #define emit_select_and_scatter NULL
 #define emit_dot_general NULL
 #define emit_convolution NULL
+#define emit_winograd NULL
 #define emit_rng_bits NULL /* a nest value of its own: emit_rng.c */
 #define emit_composite NULL
 #define emit_fused NULL

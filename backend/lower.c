@@ -10,7 +10,7 @@
 
 bool lower_is_core(const ir_node *n)
 {
-    return n->op == IR_REDUCE || n->op == IR_REDUCE_WINDOW || n->op == IR_SELECT_AND_SCATTER ||
+    return n->op == IR_REDUCE || n->op == IR_REDUCE_WINDOW || n->op == IR_SELECT_AND_SCATTER || n->op == IR_WINOGRAD ||
            n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION;
 }
 

@@ -159,7 +159,8 @@ bool lower_elementwise(lowering *l, diag *d);
 bool lower_row(lowering *l, diag *d);
 bool lower_reduce(lowering *l, diag *d);
 bool lower_batch_reduce(lowering *l, diag *d);
-bool lower_window(lowering *l, diag *d);
+bool lower_window(lowering *l, diag *d); /* of kernels around winograd: lower_winograd */
+bool lower_winograd(lowering *l, diag *d);
 bool lower_contraction(lowering *l, diag *d);
 bool lower_gemm(lowering *l, diag *d);
 

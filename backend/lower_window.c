@@ -448,6 +448,9 @@ static bool takes_lanes(const lowering *l, int dim, const lower_roots *roots)
 bool lower_window(lowering *l, diag *d)
 {
     const ir_type *domain;
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        if (n->op == IR_WINOGRAD)
+            return lower_winograd(l, d);
     if (!check(l, &domain, d))
         return false;
     lower_roots roots = lower_roots_of(l, domain, NULL);

@@ -258,6 +258,17 @@ ir_node *ir_convolution(ir_graph *g, ir_node *x, ir_node *w, const ir_conv *conv
     return finish(n);
 }
 
+ir_node *ir_winograd(ir_graph *g, const char *kind, ir_node *x, const int64_t *low, const int64_t *outputs)
+{
+    ir_node *n = node(g, IR_WINOGRAD, 1, &x);
+    ir_set_word(n, "kind", kind);
+    if (low)
+        ir_set_ints(n, "low", low, 2);
+    if (outputs)
+        ir_set_ints(n, "outputs", outputs, 2);
+    return finish(n);
+}
+
 void ir_conv_read(const ir_node *n, ir_conv *out)
 {
     out->spatial = ir_ints(n, "stride", out->stride);

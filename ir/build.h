@@ -59,6 +59,8 @@ typedef struct { /* 'spatial' spatial dimensions; the lists lhs, rhs, out have 2
 } ir_conv;
 /* A `leaf = [8]` is added where the contracted feature is the batch. */
 ir_node *ir_convolution(ir_graph *g, ir_node *x, ir_node *w, const ir_conv *conv);
+/* low: of kind input, else NULL; outputs: of kinds input and output. */
+ir_node *ir_winograd(ir_graph *g, const char *kind, ir_node *x, const int64_t *low, const int64_t *outputs);
 void ir_conv_read(const ir_node *n, ir_conv *out); /* a convolution's attributes */
 void ir_dot_read(const ir_node *n, ir_dot *out);
 /* The number of the chain that a fused node is a member of, 0: of none. *slice, if wanted: how many examples a member's

@@ -32,6 +32,7 @@ kind fuse_kind_of(const ir_node *n)
         return KIND_CONTRACTION;
     case IR_REDUCE_WINDOW:
     case IR_SELECT_AND_SCATTER:
+    case IR_WINOGRAD:
         return KIND_WINDOW;
     case IR_REDUCE:
         return reduces_batch(n) ? KIND_BATCH_REDUCE : reduces_tail(n) ? KIND_ROW : KIND_REDUCE;
@@ -66,7 +67,8 @@ static bool is_pointwise(const ir_node *n)
     return (ir_ops[n->op].traits & OP_ELTWISE) || n->op == IR_ASSIGN || n->op == IR_STOP_GRADIENT;
 }
 
-/* A contraction reads its operands by strides: seen through these they have strides still. */
+/* A contraction reads its operands by strides: seen through these they have strides still. The transforms of a
+ * winograd read an element once or twice, wherever it lies. */
 static bool is_view(const ir_node *n)
 {
     return n->op == IR_TRANSPOSE || n->op == IR_REVERSE || n->op == IR_SLICE;
@@ -80,7 +82,7 @@ static bool edge_fits(kind k, const ir_node *n, const ir_node *x, const ir_node 
                spreads_rows(through);
     if (n->op == IR_REDUCE)
         return k == KIND_ROW || k == KIND_BATCH_REDUCE || k == KIND_REDUCE;
-    return is_pointwise(n) || (k == KIND_CONTRACTION && is_view(x));
+    return is_pointwise(n) || ((k == KIND_CONTRACTION || n->op == IR_WINOGRAD) && is_view(x));
 }
 
 static bool edges_fit_from(fuser *f, kind k, const ir_node *n, const ir_node *x, const ir_node *through, int32_t a,
@@ -181,11 +183,16 @@ static bool only_views(const fuser *f, const group *g)
     return true;
 }
 
+static bool reads_views(const group *a)
+{
+    return a->kind == KIND_CONTRACTION || a->core->op == IR_WINOGRAD;
+}
+
 /* The kind of the merged group, or KIND_NONE. The one with the core is a; b's nodes must stand on shapes a knows. */
 static kind merged_kind(const fuser *f, const group *a, const group *b)
 {
-    if (a->kind == KIND_CONTRACTION && b->kind == KIND_ELEMENTWISE && only_views(f, b))
-        return KIND_CONTRACTION;
+    if (reads_views(a) && b->kind == KIND_ELEMENTWISE && only_views(f, b))
+        return a->kind;
     if (a->kind == KIND_ELEMENTWISE && b->kind == KIND_ELEMENTWISE)
         return shape_is(&a->domain, &b->domain) ? KIND_ELEMENTWISE : KIND_NONE;
     if (b->kind == KIND_ELEMENTWISE) {
@@ -229,7 +236,7 @@ static bool used_only_in(fuser *f, int32_t a, int32_t b)
  * contractions never store it. */
 static bool is_prologue(const fuser *f, const group *a, const group *b, kind k)
 {
-    if (k == KIND_CONTRACTION)
+    if (reads_views(a))
         return b->kind == KIND_ELEMENTWISE && only_views(f, b);
     return (k == KIND_BATCH_REDUCE || k == KIND_REDUCE) && !shape_is(&a->domain, &b->domain);
 }

@@ -60,6 +60,7 @@ void grad_none(grad *g, ir_node *y);
 #define grad_fused grad_none
 #define grad_result grad_none
 #define grad_select_and_scatter grad_none
+#define grad_winograd grad_none
 
 #define OP(ID, name, ...) grad_rule grad_##name;
 #include "ir/ops.def"

@@ -49,6 +49,7 @@ static const char *kind_of(const ir_node *n)
         return "contraction";
     case IR_REDUCE_WINDOW:
     case IR_SELECT_AND_SCATTER:
+    case IR_WINOGRAD:
         return "window";
     case IR_REDUCE:
         return kind_of_reduce(n);

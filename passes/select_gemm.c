@@ -19,6 +19,7 @@ static bool is_heavy(const ir_node *n)
     case IR_REDUCE:
     case IR_REDUCE_WINDOW:
     case IR_SELECT_AND_SCATTER:
+    case IR_WINOGRAD:
     case IR_DOT_GENERAL:
     case IR_CONVOLUTION:
         return true;
