@@ -52,7 +52,8 @@ typedef struct {
     const char *partition; /* fused, staged; NULL: as the YAML says */
     int64_t stages;
     const char *balance;
-    const char *gemm; /* auto, generated, openblas; NULL: auto */
+    const char *gemm;        /* auto, generated, openblas; NULL: auto */
+    const char *convolution; /* auto, direct, winograd; NULL: auto */
     const char *disabled, *dump_after, *dump_dir;
     bool dump_locations, remarks, time_passes, autotune;
 } cmd_build;
@@ -70,6 +71,14 @@ typedef struct {
         {"gemm", "HOW",     "matrix products: generated, openblas (other bits than promised), auto (default)",         \
          NULL,   &(b).gemm, NULL,                                                                                      \
          0,      0},                                                                                                   \
+        {"convolution",                                                                                                \
+         "HOW",                                                                                                        \
+         "3x3 convolutions: direct, winograd (fewer products, other bits), auto (default)",                            \
+         NULL,                                                                                                         \
+         &(b).convolution,                                                                                             \
+         NULL,                                                                                                         \
+         0,                                                                                                            \
+         0},                                                                                                           \
         {"disable-pass", "LIST", "leave optional passes out (names with commas)", NULL, &(b).disabled, NULL, 0, 0},    \
         {"dump-after", "PASS", "print the module after this pass, or after all", NULL, &(b).dump_after, NULL, 0, 0},   \
         {"dump-dir", "DIR", "write dumps as files there", NULL, &(b).dump_dir, NULL, 0, 0},                            \

@@ -51,6 +51,44 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, d
     return true;
 }
 
+/* Is 'how' one of three words? */
+static bool check_choice(const char *option, const char *how, const char *const known[3], diag *d)
+{
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(how, known[i]))
+            return true;
+    const char *near = diag_nearest(how, known, 3);
+    diag_error(d, (src_loc){0}, "--%s: expected %s, %s or %s, found '%s'%s%s%s", option, known[0], known[1], known[2],
+               how, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return false;
+}
+
+/* Can an option still change what this pass does? */
+static bool check_in_time(const ir_module *m, const char *option, const char *how, const char *pass, diag *d)
+{
+    const ir_attr *after = ir_attr_find(m->attrs, "after");
+    if (!after || !after->word || pass_index(after->word) < pass_index(pass))
+        return true;
+    diag_error(d, (src_loc){0}, "the text is past pass %s already: --%s=%s cannot change it", after->word, option, how);
+    return false;
+}
+
+/* How 3x3 convolutions are done; where nothing is asked for, as a text says. */
+static bool set_convolution(ir_module *m, const cmd_build *b, diag *d)
+{
+    static const char *const known[] = {"auto", "direct", "winograd"};
+    const char *how = b->convolution;
+    if (!how)
+        return true;
+    if (!check_choice("convolution", how, known, d) || !check_in_time(m, "convolution", how, "winograd", d))
+        return false;
+    if (strcmp(how, "auto"))
+        ir_attr_set_word(m->mem, &m->attrs, "convolution", how);
+    else
+        ir_attr_remove(m->mem, &m->attrs, "convolution");
+    return true;
+}
+
 /* Products by OpenBLAS instead of kernels, where asked for: `auto` stays with kernels, whose bits are promised. */
 static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
 {
@@ -58,20 +96,14 @@ static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
     const char *how = b->gemm ? b->gemm : "auto";
     const ir_attr *after = ir_attr_find(m->attrs, "after");
     bool selected = after && after->word && pass_index(after->word) >= pass_index("layout");
-    if (strcmp(how, "auto") && strcmp(how, "generated") && strcmp(how, "openblas")) {
-        const char *near = diag_nearest(how, known, 3);
-        diag_error(d, (src_loc){0}, "--gemm: expected auto, generated or openblas, found '%s'%s%s%s", how,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    if (!check_choice("gemm", how, known, d))
         return false;
-    }
     if (b->autotune && after && after->word && pass_index(after->word) >= pass_index("select")) {
         diag_error(d, (src_loc){0}, "the text is past pass %s already: --autotune has nothing to choose", after->word);
         return false;
     }
-    if (b->gemm && selected) {
-        diag_error(d, (src_loc){0}, "the text is past pass %s already: --gemm=%s cannot change it", after->word, how);
+    if (b->gemm && !check_in_time(m, "gemm", how, "layout", d))
         return false;
-    }
     if (!selected && !strcmp(how, "openblas"))
         ir_attr_set_word(m->mem, &m->attrs, "gemm", "openblas");
     else if (!strcmp(how, "generated"))
@@ -126,7 +158,8 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
         return NULL;
     if (!ir_attr_find(m->attrs, "max_batch"))
         set_int(m, "max_batch", b->max_batch ? b->max_batch : 128);
-    if ((!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d)) {
+    if ((!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d) ||
+        !set_convolution(m, b, d)) {
         ir_module_free(m);
         return NULL;
     }

@@ -46,12 +46,15 @@ static const char *build_key(const session *s, const ir_module *m)
 {
     const cmd_build *b = &s->o->build;
     const ir_attr *hash = ir_attr_find(m->attrs, "hash"), *batch = ir_attr_find(m->attrs, "max_batch");
-    return arena_printf(
-        s->mem,
-        "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64 "\ndisabled %s\ngemm %s\nautotune %d\n",
-        LAMINA_VERSION, hash ? hash->word : "", m->target.cpu, m->target.features, batch ? batch->number[0] : 0,
-        b->partition ? b->partition : "", b->stages, b->disabled ? b->disabled : "",
-        ir_attr_find(m->attrs, "gemm") ? "openblas" : "generated", b->autotune);
+    const ir_attr *convolution = ir_attr_find(m->attrs, "convolution");
+    return arena_printf(s->mem,
+                        "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64
+                        "\ndisabled %s\ngemm %s\n"
+                        "convolution %s\nautotune %d\n",
+                        LAMINA_VERSION, hash ? hash->word : "", m->target.cpu, m->target.features,
+                        batch ? batch->number[0] : 0, b->partition ? b->partition : "", b->stages,
+                        b->disabled ? b->disabled : "", ir_attr_find(m->attrs, "gemm") ? "openblas" : "generated",
+                        convolution ? convolution->word : "auto", b->autotune);
 }
 
 static bool is_built(const session *s, const char *key)
