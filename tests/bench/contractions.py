@@ -8,7 +8,7 @@ import sys
 
 from sides import HERE, LAMINA, TOLERANCE, Failed, Process
 
-OPENBLAS, ONEDNN, AVX2 = "OpenBLAS", "oneDNN (packed)", "Lamina for AVX2"
+OPENBLAS, ONEDNN, AVX2, FILTERED = "OpenBLAS", "oneDNN (packed)", "Lamina for AVX2", "Lamina, minimal filtering"
 AVX2_CPU = "x86-64-v3"
 PROBE = 0.01  # seconds
 
@@ -21,10 +21,11 @@ CONVOLUTION = ("stride = [1, 1], low = [1, 1], high = [1, 1], lhs_dilation = [1,
 
 class Case:
     """A contraction and what was measured of it: seconds by (side, threads), and the peaks of one core in the same
-    rounds as flop/s. 'n' is the result's innermost size, which vectors run along."""
+    rounds as flop/s. 'n' is the result's innermost size, which vectors run along; 'filtered': compiled as it is by
+    default, a convolution takes fewer multiply-adds."""
 
-    def __init__(self, name, batch, text, flops, n):
-        self.name, self.batch, self.text, self.flops, self.n = name, batch, text, flops, n
+    def __init__(self, name, batch, text, flops, n, filtered=False):
+        self.name, self.batch, self.text, self.flops, self.n, self.filtered = name, batch, text, flops, n, filtered
         self.times, self.peak, self.avx2_peak = {}, [], []
 
     def shown(self):
@@ -84,7 +85,7 @@ def image_case(kind, batch, side, i, o):
 {flip}  %1 = convolution %x, {kernel} {{lhs = [0, 3, 1, 2], rhs = {rhs}, out = [0, 3, 1, 2], {CONVOLUTION}}} : {made}
 """
     return Case(f"{kind}_{batch}x{side}x{i}x{o} 0 0 0", batch, text + "  return %1\n}\n",
-                2 * 9 * batch * side * side * i * o, i if kind == "input" else o)
+                2 * 9 * batch * side * side * i * o, i if kind == "input" else o, filtered=i > 1)
 
 
 def all_cases():
@@ -106,7 +107,7 @@ def compile_case(a, number, case, *options):
 
 def open_gemms(a):
     """By (Lamina's name, threads); the one for AVX2 only where the processor has it."""
-    keys = [(LAMINA, t) for t in a.threads] + [(AVX2, 1)]
+    keys = [(name, t) for name in (LAMINA, FILTERED) for t in a.threads] + [(AVX2, 1)]
     gemms = {(name, t): Process([os.path.join(a.build, "gemm"), str(t)], t, a.log) for name, t in keys}
     for side in gemms.values():
         side.line("note")
@@ -143,10 +144,14 @@ def agree(case, key, ours, theirs):
 def open_case(a, number, case, gemms, peers):
     """{(side, threads): seconds(budget)} of those that compute the same."""
     runs, ours = {}, None
-    libraries = {LAMINA: compile_case(a, number, case)}
+    libraries = {LAMINA: compile_case(a, number, case, "--convolution=direct")}
     if (AVX2, 1) in gemms:
-        libraries[AVX2] = compile_case(a, number, case, "--cpu=" + AVX2_CPU)
+        libraries[AVX2] = compile_case(a, number, case, "--convolution=direct", "--cpu=" + AVX2_CPU)
+    if case.filtered:
+        libraries[FILTERED] = compile_case(a, number, case)
     for (name, threads), gemm in gemms.items():
+        if name not in libraries:
+            continue
         sums = gemm.ask(f"case {libraries[name]} {case.batch} {case.name}").split()
         mine, blas = map(float, sums)
         ours = mine if ours is None else ours
