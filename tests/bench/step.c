@@ -84,7 +84,7 @@ static void make_data(side *s)
     s->label = allocate((size_t)s->batch, sizeof *s->label);
     s->logits = allocate((size_t)(s->batch * classes), sizeof *s->logits);
     for (int64_t i = 0; i < s->batch * pixels; i++)
-        s->image[i] = (float)side_bits(IMAGE, (uint32_t)i) * 0x1p-24f;
+        s->image[i] = (float)side_bits(IMAGE, (uint32_t)i) * 0x1p-24f - 0.5f;
     for (int64_t i = 0; i < s->batch; i++)
         s->label[i] = (int32_t)(side_bits(LABEL, (uint32_t)i) % classes);
     s->inputs[lamina_net_input(s->net, "image")] = s->image;
