@@ -16,7 +16,8 @@
  * small. Kernels that read a member's second phase, as an update does, come after the chain, with what reads them; a
  * chain ends where another kernel that cannot be a member reads one. Others that stand between members move up before
  * the chain if they need nothing of it and assign nothing that it reads. Short work is left alone: more tasks would
- * cost more than they give.
+ * cost more than they give. Where no batch is longer than a leaf, a chain is made only of what would not stay in cache
+ * anyhow, in slices so short that there are four tasks at least.
  *
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
  * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.
@@ -27,7 +28,7 @@
 #include "passes/passes.h"
 #include <string.h>
 
-enum { LEAF = 8, WORTH = 65536, MOST_BYTES = 512 << 10 };
+enum { LEAF = 8, TASKS = 4, WORTH = 65536, MOST_BYTES = 512 << 10 };
 
 /* ---- who can be a member ---- */
 
@@ -283,17 +284,34 @@ static int64_t worker_bytes(const builder *b, const lifetime *of, int32_t count,
     return most;
 }
 
-static int64_t choose_slice(const builder *b)
+static int64_t bytes_of_slices(const builder *b, int64_t slice)
 {
-    int64_t budget = mem_target(b->g->module).l2 / 2, slice = LEAF;
-    budget = budget < MOST_BYTES ? budget : MOST_BYTES;
     arena *mem = arena_new();
     lifetime *of = arena_new_array(mem, lifetime, (size_t)ir_number(b->g) + 1);
-    int32_t count = find_lifetimes(b, of);
-    while (slice > 1 && worker_bytes(b, of, count, slice) > budget)
-        slice /= 2;
+    int64_t bytes = worker_bytes(b, of, find_lifetimes(b, of), slice);
     arena_free(mem);
+    return bytes;
+}
+
+static int64_t budget_of(const ir_module *m)
+{
+    int64_t half = mem_target(m).l2 / 2;
+    return half < MOST_BYTES ? half : MOST_BYTES;
+}
+
+static int64_t choose_slice(const builder *b)
+{
+    int64_t max_batch = mem_max_batch(b->g->module), slice = max_batch > LEAF ? LEAF : max_batch / TASKS;
+    while (slice > 1 && bytes_of_slices(b, slice) > budget_of(b->g->module))
+        slice /= 2;
     return slice;
+}
+
+/* Of batches that are one leaf: do the values stay in cache without a chain? */
+static bool stays_in_cache(const builder *b)
+{
+    int64_t max_batch = mem_max_batch(b->g->module);
+    return max_batch <= LEAF && bytes_of_slices(b, max_batch) <= budget_of(b->g->module);
 }
 
 static bool has_examples_as_rows(const builder *b)
@@ -398,7 +416,7 @@ static void find_chains(ir_graph *g, bool narrow, arena *mem, builders *all)
             continue;
         memset(after, 0, nodes * sizeof *after);
         grow(b);
-        if (is_worth_it(b))
+        if (is_worth_it(b) && !stays_in_cache(b))
             all->count++;
         else
             dissolve(b);
@@ -448,7 +466,7 @@ static void chain_graph(ir_graph *g)
 bool pass_chain(ir_module *m, diag *d)
 {
     (void)d;
-    if (mem_max_batch(m) <= LEAF)
+    if (mem_max_batch(m) < TASKS)
         return true;
     for (ir_graph *g = m->functions; g; g = g->next)
         chain_graph(g);
