@@ -93,6 +93,15 @@ static candidate candidate_of(const ir_node *n)
     return c;
 }
 
+/* Of a tile and channel: writing the places and reading them again, in multiply-adds. An example's places stay in the
+ * second cache of most CPUs, or in the third, or in neither; a plain weight gradient of such images reads far too. */
+static double memory_of(const candidate *c, double tiles)
+{
+    enum { SECOND = 512 << 10, THIRD = 8 << 20 };
+    double bytes = 4 * WINOGRAD_PLACES * tiles * (c->inputs + c->channels);
+    return bytes <= SECOND ? 0 : bytes <= THIRD || c->form == FORM_WEIGHT ? 128 : 400;
+}
+
 /* Multiply-adds of an example, against those of the places and what the transforms take: some 64 operations, loads and
  * stores a tile and channel. A weight gradient reads and writes its sums for each example, which takes as long as some
  * six multiply-adds a sum: it has 16 for a kernel's 9. */
@@ -103,7 +112,8 @@ static bool pays(const candidate *c)
     double tiles = (double)winograd_tiles(c->outputs[0]) * (double)winograd_tiles(c->outputs[1]);
     double product = c->inputs * c->channels, sums = c->form == FORM_WEIGHT ? sum * product : 0;
     double direct = WINOGRAD_KERNEL * WINOGRAD_KERNEL * (product * outputs + sums);
-    double fast = WINOGRAD_PLACES * (product * tiles + sums) + transform * (c->inputs + c->channels) * tiles;
+    double fast = WINOGRAD_PLACES * (product * tiles + sums);
+    fast += (transform + memory_of(c, tiles)) * (c->inputs + c->channels) * tiles;
     return fast < worth * direct;
 }
 
