@@ -97,7 +97,7 @@ static candidate candidate_of(const ir_node *n)
  * second cache of most CPUs, or in the third, or in neither; a plain weight gradient of such images reads far too. */
 static double memory_of(const candidate *c, double tiles)
 {
-    enum { SECOND = 512 << 10, THIRD = 8 << 20 };
+    enum { SECOND = 1 << 20, THIRD = 8 << 20 };
     double bytes = 4 * WINOGRAD_PLACES * tiles * (c->inputs + c->channels);
     return bytes <= SECOND ? 0 : bytes <= THIRD || c->form == FORM_WEIGHT ? 128 : 400;
 }
