@@ -2,8 +2,8 @@
  *
  * A tile's numbers are loaded, transformed by the operator's steps and stored, written out one by one; the channels are
  * the lanes. Tiles whose square reaches over an edge of the image are written out by themselves, each with the numbers
- * that are there; all others are one loop a dimension. An output is stored with the kernel's epilogue, at its place in
- * the image.
+ * that are there; all others are a loop or two a dimension. An output is stored with the kernel's epilogue, at its
+ * place in the image.
  *
  * plan = [elements a task] */
 #include "backend/lower.h"
@@ -19,6 +19,7 @@ typedef struct {
     nest_value *from, *to;              /* examples; kernels' input channels */
     int64_t low[2], tiles[2], image[2]; /* of images: where tile 0 begins, how many tiles, the image's size */
     int64_t start[2];                   /* the first tile of those at hand */
+    bool outside[2];                    /* they lie beyond the image */
     ir_type visited;                    /* those tiles: [N, rows, columns, channels] */
 } transform;
 
@@ -77,7 +78,7 @@ static lower_point image_point(const transform *t, const lower_point *p, int row
         nest_value *tile = nest_add(k, p->index[1 + i], nest_i64(k, t->start[i]));
         nest_value *at = nest_add(k, nest_mul(k, tile, WINOGRAD_TILE), nest_i64(k, step[i] - t->low[i]));
         q.index[1 + i] = at;
-        *there &= at->kind != NEST_CONST || (at->number >= 0 && at->number < (double)t->image[i]);
+        *there &= !t->outside[i] && (at->kind != NEST_CONST || (at->number >= 0 && at->number < (double)t->image[i]));
     }
     return q;
 }
@@ -149,14 +150,16 @@ static void make_tile(lowering *l, const lower_point *p, void *context)
 
 /* ---- tiles ---- */
 
-/* Does the square of tile 'tile' lie inside the image in dimension i? */
-static bool is_inside(const transform *t, int i, int64_t tile)
+typedef enum { INSIDE, OUTSIDE, AT_EDGE } place;
+
+/* Where the square of tile 'tile' lies in dimension i. */
+static place place_of(const transform *t, int i, int64_t tile)
 {
-    int64_t first = tile * WINOGRAD_TILE - t->low[i], side = makes_image(t) ? t->m->out : t->m->in;
-    return first >= 0 && first + side <= t->image[i];
+    int64_t first = tile * WINOGRAD_TILE - t->low[i], end = first + (makes_image(t) ? t->m->out : t->m->in);
+    return first >= 0 && end <= t->image[i] ? INSIDE : end <= 0 || first >= t->image[i] ? OUTSIDE : AT_EDGE;
 }
 
-/* Tiles from dimension i on: the inner ones in a loop, those at an edge one by one. */
+/* Tiles from dimension i on: those at an edge one by one, others that are in a like place in a loop. */
 static void each_tile(transform *t, int i)
 {
     if (i == 2) {
@@ -164,10 +167,12 @@ static void each_tile(transform *t, int i)
         return;
     }
     for (int64_t at = 0, end; at < t->tiles[i]; at = end) {
+        place here = place_of(t, i, at);
         end = at + 1;
-        while (end < t->tiles[i] && is_inside(t, i, at) && is_inside(t, i, end))
+        while (end < t->tiles[i] && here != AT_EDGE && place_of(t, i, end) == here)
             end++;
         t->start[i] = at;
+        t->outside[i] = here == OUTSIDE;
         t->visited.dim[1 + i].n = end - at;
         each_tile(t, i + 1);
     }
