@@ -76,6 +76,21 @@ static bool may_have_siblings(const group *x)
                         (x->kind == KIND_ELEMENTWISE && x->domain.rank == 0));
 }
 
+static int32_t count_of(const fuser *f, const group *x, ir_op op)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < x->count; i++)
+        count += f->node[x->member[i]]->op == op;
+    return count;
+}
+
+/* Reductions go over their operands side by side, and no loop streams any number of arrays well. */
+static bool are_few(const fuser *f, int32_t a, int32_t b)
+{
+    enum { REDUCTIONS = 16 };
+    return count_of(f, &f->groups[a], IR_REDUCE) + count_of(f, &f->groups[b], IR_REDUCE) <= REDUCTIONS;
+}
+
 static void merge_siblings(fuser *f)
 {
     int32_t *candidate = NULL, count = 0;
@@ -84,25 +99,32 @@ static void merge_siblings(fuser *f)
             fuse_add_to(f->mem, &candidate, &count, a);
     for (int32_t i = 0; i < count; i++)
         for (int32_t k = i + 1; k < count && f->groups[candidate[i]].count; k++)
-            if (f->groups[candidate[k]].count && are_siblings(f, candidate[i], candidate[k]))
+            if (f->groups[candidate[k]].count && are_few(f, candidate[i], candidate[k]) &&
+                are_siblings(f, candidate[i], candidate[k]))
                 try_merge(f, candidate[i], candidate[k]);
 }
 
-/* One loop for the optimizer over all parameters whose update stands alone: several shapes in one kernel. */
+/* One kernel for the optimizer over parameters whose update stands alone, of several shapes; but not of more arrays
+ * than a loop can stream. */
 static void merge_updates(fuser *f)
 {
-    int32_t first = -1;
+    enum { ARRAYS = 24 };
+    int32_t first = -1, arrays = 0;
     for (int32_t b = 0; b < f->n; b++) {
         group *gb = &f->groups[b];
         if (!gb->count || gb->kind != KIND_ELEMENTWISE || gb->phase != PHASE_UPDATE || gb->domain.rank == 0)
             continue;
-        if (first < 0 || f->groups[first].stage != gb->stage) {
+        int32_t own_arrays = count_of(f, gb, IR_ASSIGN);
+        if (first < 0 || f->groups[first].stage != gb->stage || arrays + own_arrays > ARRAYS) {
             first = b;
+            arrays = own_arrays;
             continue;
         }
         ir_type own = gb->domain;
         gb->domain = f->groups[first].domain;
-        if (!try_merge(f, first, b))
+        if (try_merge(f, first, b))
+            arrays += own_arrays;
+        else
             gb->domain = own;
     }
 }
