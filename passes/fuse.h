@@ -63,6 +63,8 @@ void fuse_place_merged(fuser *f, int32_t a, int32_t b);
 /* ---- fuse_rules.c: which groups one loop nest can do ---- */
 
 kind fuse_kind_of(const ir_node *n);
+/* Its elements are those of its operand, in other places. */
+bool fuse_is_view(const ir_node *n);
 phase fuse_phase_of(const ir_node *n);
 /* Why b cannot join a; NULL if it can. The one with the core is a: fuse_core_first. */
 const char *fuse_refusal(fuser *f, int32_t a, int32_t b);

@@ -36,9 +36,10 @@ static void merge_with_producers(fuser *f, int32_t id)
                                       KIND_REDUCE,      KIND_BATCH_REDUCE, KIND_ELEMENTWISE};
     for (size_t p = 0; p < sizeof preference / sizeof *preference; p++)
         for (int32_t i = f->previous[id].count - 1; i >= 0; i--) {
-            int32_t producer = f->of[f->previous[id].to[i]];
-            if (producer >= 0 && producer != f->of[id] && f->groups[producer].kind == preference[p])
-                try_merge(f, producer, f->of[id]);
+            int32_t from = f->previous[id].to[i], producer = f->of[from];
+            if (producer >= 0 && producer != f->of[id] && f->groups[producer].kind == preference[p] &&
+                try_merge(f, producer, f->of[id]) && fuse_is_view(f->node[from]))
+                merge_with_producers(f, from); /* a view of a view */
         }
 }
 

@@ -69,7 +69,7 @@ static bool is_pointwise(const ir_node *n)
 
 /* A contraction reads its operands by strides: seen through these they have strides still. The transforms of a
  * winograd read an element once or twice, wherever it lies. */
-static bool is_view(const ir_node *n)
+bool fuse_is_view(const ir_node *n)
 {
     return n->op == IR_TRANSPOSE || n->op == IR_REVERSE || n->op == IR_SLICE;
 }
@@ -82,7 +82,8 @@ static bool edge_fits(kind k, const ir_node *n, const ir_node *x, const ir_node 
                spreads_rows(through);
     if (n->op == IR_REDUCE)
         return k == KIND_ROW || k == KIND_BATCH_REDUCE || k == KIND_REDUCE;
-    return is_pointwise(n) || ((k == KIND_CONTRACTION || n->op == IR_WINOGRAD) && is_view(x));
+    bool sees_views = k == KIND_CONTRACTION || n->op == IR_WINOGRAD || (k == KIND_WINDOW && fuse_is_view(n));
+    return is_pointwise(n) || (sees_views && fuse_is_view(x));
 }
 
 static bool edges_fit_from(fuser *f, kind k, const ir_node *n, const ir_node *x, const ir_node *through, int32_t a,
@@ -178,7 +179,7 @@ static bool same_windows(const ir_node *a, const ir_node *b)
 static bool only_views(const fuser *f, const group *g)
 {
     for (int32_t i = 0; i < g->count; i++)
-        if (!is_view(f->node[g->member[i]]))
+        if (!fuse_is_view(f->node[g->member[i]]))
             return false;
     return true;
 }
