@@ -2,7 +2,8 @@
  *
  *     for cut axis (a task's share)
  *       for panel of columns (a task's pieces)
- *         for the other axes
+ *         for block of the chains, if the plan has blocks (lower_partial.c)
+ *          for the other axes
  *           for tile of rows
  *             accumulators = 0
  *             for sums, the innermost unrolled
@@ -29,12 +30,12 @@ enum { UNROLL_WHOLE = 8 };
 
 static int64_t scalar_stride(const tile *t, const contraction_axis *a)
 {
-    return t->plan.swap ? a->rhs : a->lhs;
+    return contraction_scalar_stride(a, t->plan.swap);
 }
 
 static int64_t vector_stride(const tile *t, const contraction_axis *a)
 {
-    return t->plan.swap ? a->lhs : a->rhs;
+    return contraction_vector_stride(a, t->plan.swap);
 }
 
 /* ---- the chain ---- */
@@ -134,29 +135,40 @@ static int64_t even_unroll(const tile *t, int64_t n)
     return t->plan.unroll;
 }
 
-static void chain_run(tile *t, int level, const contraction_run *run, nest_value *a, nest_value *b)
+/* So many steps of a run. */
+static void chain_steps(tile *t, int level, const contraction_run *run, nest_value *steps, nest_value *a, nest_value *b)
 {
     nest_kernel *k = t->k;
     bool innermost = level + 1 == t->c->nsums;
-    a = nest_add(k, a, nest_i64(k, t->plan.swap ? run->rhs_first : run->lhs_first));
-    b = nest_add(k, b, nest_i64(k, t->plan.swap ? run->lhs_first : run->rhs_first));
     int64_t unroll = innermost ? t->plan.unroll : 1;
-    if (run->batch) {
-        nest_value *n = lower_extent(t->l, run->n, true), *whole = nest_mul(k, nest_div(k, n, unroll), unroll);
+    if (steps->kind != NEST_CONST) {
+        nest_value *whole = nest_mul(k, nest_div(k, steps, unroll), unroll);
         tile_run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
         if (unroll > 1)
-            tile_run_loop(t, level, run, whole, n, 1, &a, &b);
-    } else if (innermost && run->n <= UNROLL_WHOLE) {
-        run_straight(t, run, run->n, a, b);
-    } else if (!innermost && run->n == 1) {
+            tile_run_loop(t, level, run, whole, steps, 1, &a, &b);
+        return;
+    }
+    int64_t n = (int64_t)steps->number;
+    if (innermost && n <= UNROLL_WHOLE) {
+        run_straight(t, run, n, a, b);
+    } else if (!innermost && n == 1) {
         chain(t, level + 1, a, b);
     } else {
-        unroll = innermost ? even_unroll(t, run->n) : 1;
-        int64_t whole = run->n / unroll * unroll;
+        unroll = innermost ? even_unroll(t, n) : 1;
+        int64_t whole = n / unroll * unroll;
         tile_run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
         if (innermost)
-            run_straight(t, run, run->n - whole, a, b);
+            run_straight(t, run, n - whole, a, b);
     }
+}
+
+static void chain_run(tile *t, int level, const contraction_run *run, nest_value *a, nest_value *b)
+{
+    nest_kernel *k = t->k;
+    bool block = t->steps && level == t->fixed;
+    a = nest_add(k, a, nest_i64(k, t->plan.swap ? run->rhs_first : run->lhs_first));
+    b = nest_add(k, b, nest_i64(k, t->plan.swap ? run->lhs_first : run->rhs_first));
+    chain_steps(t, level, run, block ? t->steps : lower_extent(t->l, run->n, run->batch), a, b);
 }
 
 static void chain(tile *t, int level, nest_value *a, nest_value *b)
@@ -183,10 +195,15 @@ static void operand_starts(tile *t, nest_value **a, nest_value **b)
         if (!t->packed || i != t->plan.column) /* a packed panel begins at the tile */
             *b = nest_add(k, *b, nest_mul(k, t->at[i], vector_stride(t, &c->axis[i])));
     }
-    if (t->example) {
-        const contraction_run *run = c->sum[0].run;
-        *a = nest_add(k, *a, nest_mul(k, t->example, t->plan.swap ? run->rhs : run->lhs));
-        *b = nest_add(k, *b, nest_mul(k, t->example, t->plan.swap ? run->lhs : run->rhs));
+    for (int i = 0; i < t->fixed + (t->steps != NULL); i++) {
+        const contraction_run *run = c->sum[i].run;
+        *a = nest_add(k, *a, nest_mul(k, t->sum_at[i], t->plan.swap ? run->rhs : run->lhs));
+        if (!t->packed) /* a packed panel begins at the block */
+            *b = nest_add(k, *b, nest_mul(k, t->sum_at[i], t->plan.swap ? run->lhs : run->rhs));
+        if (i < t->fixed) { /* chain_run adds the others */
+            *a = nest_add(k, *a, nest_i64(k, t->plan.swap ? run->rhs_first : run->lhs_first));
+            *b = nest_add(k, *b, nest_i64(k, t->plan.swap ? run->lhs_first : run->rhs_first));
+        }
     }
 }
 
@@ -234,7 +251,8 @@ static lower_point accumulator_point(tile *t, const lower_point *start, int64_t 
     return p;
 }
 
-typedef void tile_visitor(tile *t, const lower_point *p, nest_value **accumulator);
+/* At row r, vector v of the tile. */
+typedef void tile_visitor(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator);
 
 static void each_accumulator(tile *t, tile_visitor *visit)
 {
@@ -243,17 +261,21 @@ static void each_accumulator(tile *t, tile_visitor *visit)
     for (int64_t r = 0; r < tile_all_rows(t); r++)
         for (int64_t v = 0; v < t->nvectors; v++) {
             lower_point p = accumulator_point(t, &start, r, v);
-            visit(t, &p, &t->accumulator[r * t->nvectors + v]);
+            visit(t, &p, r, v, &t->accumulator[r * t->nvectors + v]);
         }
 }
 
-static void start_at_zero(tile *t, const lower_point *p, nest_value **accumulator)
+static void start_at_zero(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator)
 {
+    (void)r;
+    (void)v;
     *accumulator = nest_const(t->k, t->c->node->type.dtype, p->lanes, 0);
 }
 
-static void store_results(tile *t, const lower_point *p, nest_value **accumulator)
+static void store_results(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator)
 {
+    (void)r;
+    (void)v;
     lower_bind(t->l, t->c->node, *accumulator);
     lower_store_results(t->l, &t->c->node->type, p);
 }
@@ -288,47 +310,45 @@ static void store_rolled(tile *t)
     for (int64_t v = 0; v < t->nvectors; v++) {
         lower_point p = accumulator_point(t, &start, 0, v);
         nest_value *x = nest_load(k, t->spill, nest_mul(k, r, width), v * t->lanes, 1, t->lanes, t->lanes, NULL);
-        store_results(t, &p, &x);
+        store_results(t, &p, 0, v, &x);
     }
     lower_loop_end(t->l, loop);
 }
 
-static nest_value *partial_offset(tile *t, const lower_point *p, int64_t *stride)
+static void store_tile(tile *t)
 {
-    return nest_add(t->k, lower_offset(t->l, &t->c->node->type, NULL, p, stride), t->leaf_offset);
+    if (t->rolled && tile_all_rows(t) > 1)
+        store_rolled(t);
+    else
+        each_accumulator(t, store_results);
 }
 
-/* The leaf's sum so far; 0 at its first example. */
-static void load_partial(tile *t, const lower_point *p, nest_value **accumulator)
+/* Sums that end here go into the epilogue, others wait. */
+static void store_block(tile *t)
 {
     nest_kernel *k = t->k;
-    int64_t stride;
-    nest_value *offset = partial_offset(t, p, &stride);
-    nest_value *sum = nest_load(k, t->scratch, offset, 0, stride, p->lanes, p->active_count, NULL);
-    nest_value *ends[] = {t->example, t->first_example};
-    nest_value *is_first = nest_op(k, IR_COMPARE, IR_I1, ends, 2, "EQ");
-    nest_value *in[] = {nest_splat(k, is_first, p->lanes), nest_const(k, sum->dtype, p->lanes, 0), sum};
-    *accumulator = nest_op(k, IR_SELECT, sum->dtype, in, 3, NULL);
-}
-
-static void store_partial(tile *t, const lower_point *p, nest_value **accumulator)
-{
-    int64_t stride;
-    nest_value *offset = partial_offset(t, p, &stride);
-    nest_store(t->k, t->scratch, offset, 0, stride, *accumulator, p->active_count, NULL);
+    tile_ends ends = tile_ends_of(t);
+    lower_loop more = lower_loop_begin(t->l, nest_i64(k, 0), ends.more, 1);
+    each_accumulator(t, tile_store_partial);
+    lower_loop_end(t->l, more);
+    lower_loop last = lower_loop_begin(t->l, nest_i64(k, 0), ends.last, 1);
+    store_tile(t);
+    lower_loop_end(t->l, last);
 }
 
 static void make_tile(tile *t, int64_t rows)
 {
     nest_value *a, *b;
     t->rows = rows;
-    each_accumulator(t, t->example ? load_partial : start_at_zero);
+    each_accumulator(t, t->past ? tile_load_partial : start_at_zero);
     operand_starts(t, &a, &b);
-    (t->c->border ? tile_border_chain : chain)(t, t->example ? 1 : 0, a, b);
-    if (t->rolled && !t->example && tile_all_rows(t) > 1)
-        store_rolled(t);
+    (t->c->border ? tile_border_chain : chain)(t, t->fixed, a, b);
+    if (t->rest)
+        store_block(t);
+    else if (t->past)
+        each_accumulator(t, tile_store_partial);
     else
-        each_accumulator(t, t->example ? store_partial : store_results);
+        store_tile(t);
     lower_unbind(t->l, t->c->node);
 }
 
@@ -386,7 +406,7 @@ typedef struct {
 static void axis_extent(tile *t, const share *s, int64_t axis, nest_value **from, nest_value **to)
 {
     const contraction_axis *a = &t->c->axis[axis];
-    bool cut = axis == t->plan.cut && !t->example;
+    bool cut = axis == t->plan.cut && !t->leaf_offset;
     *from = cut ? s->from : nest_i64(t->k, 0);
     *to = cut ? s->to : lower_extent(t->l, a->n, a->batch);
 }
@@ -427,6 +447,14 @@ static void axes_loop(tile *t, const share *s, int axis)
     t->at[axis] = nest_i64(t->k, 0);
 }
 
+/* One block of the chains of a panel. */
+static void panel_block(tile *t, const void *share_of_task)
+{
+    if (t->packed && !t->late)
+        tile_pack_panel(t);
+    axes_loop(t, share_of_task, 0);
+}
+
 /* Panels from .. to - 1, each 'width' columns. */
 static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to, int64_t width)
 {
@@ -434,9 +462,7 @@ static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to
         return;
     lower_loop loop = lower_loop_begin(t->l, from, to, 1);
     t->at[t->plan.column] = nest_mul(t->k, nest_loop_index(loop.loop), width);
-    if (t->packed && !t->late)
-        tile_pack_panel(t);
-    axes_loop(t, s, 0);
+    tile_each_block(t, panel_block, s);
     lower_loop_end(t->l, loop);
 }
 
@@ -471,7 +497,8 @@ static void lower_part(tile *t, const share *s)
     }
     for (int i = 0; i < t->c->naxes; i++)
         t->at[i] = nest_i64(t->k, 0);
-    bool outside = t->plan.cut >= 0 && t->plan.cut != t->plan.row && !t->example;
+    t->share_from = s->from;
+    bool outside = t->plan.cut >= 0 && t->plan.cut != t->plan.row && !t->leaf_offset;
     if (outside) {
         nest_value *from, *to;
         axis_extent(t, s, t->plan.cut, &from, &to);
@@ -542,7 +569,7 @@ static void combine_leaves(lowering *l, const lower_point *p, void *context)
     lower_unbind(l, t->c->node);
 }
 
-static void lower_by_leaves(tile *t, const contraction *parts, int count, const ir_node *scratch)
+static void lower_by_leaves(tile *t, const contraction *parts, int count)
 {
     enum { ELEMENTS = 4096 };
     lowering *l = t->l;
@@ -550,20 +577,21 @@ static void lower_by_leaves(tile *t, const contraction *parts, int count, const 
     const ir_type *type = &t->c->node->type;
     nest_tasks tasks = {.n = 1, .batch = true, .chunk = lower_slice(l), .inner = t->plan.pieces};
     share s;
-    t->scratch = lower_input_buffer(l, scratch);
     lower_phase(l, 0, tasks);
     lower_share(l, tasks, &s.from, &s.to, &s.piece);
     nest_value *leaf = nest_div(k, s.from, LOWER_LEAF);
     t->leaf_offset = nest_mul(k, leaf, ir_static_count(type));
     lower_loop loop = lower_loop_begin(l, s.from, s.to, 1);
-    t->example = nest_loop_index(loop.loop);
-    t->first_example = tasks.chunk == LOWER_LEAF ? s.from : nest_mul(k, leaf, LOWER_LEAF);
+    t->sum_at[0] = nest_loop_index(loop.loop);
+    t->fixed = 1;
+    t->past = nest_sub(k, t->sum_at[0], tasks.chunk == LOWER_LEAF ? s.from : nest_mul(k, leaf, LOWER_LEAF));
     for (int i = 0; i < count; i++) {
         t->c = &parts[i];
         lower_part(t, &s);
     }
     lower_loop_end(l, loop);
-    t->example = NULL;
+    t->fixed = 0;
+    t->past = NULL;
     lower_roots roots = lower_roots_of(l, type, NULL);
     lower_walk walk = lower_walk_of(l, type, &roots, k->target->vector);
     int64_t units = lower_walk_units(type, &walk), each = ir_static_count(type) / units;
@@ -658,17 +686,21 @@ bool lower_contraction(lowering *l, diag *d)
     t->plan = read_plan(l);
     t->lanes = t->plan.column >= 0 ? l->kernel->target->vector : 1;
     const ir_node *scratch = lower_scratch(l, 0);
-    if (!contraction_plan_fits(parts, t->lanes, be_module_number(n->graph->module->attrs, "max_batch", 128), &t->plan,
-                               scratch ? ir_static_count(&scratch->type) : 0))
+    t->max_batch = be_module_number(n->graph->module->attrs, "max_batch", 128);
+    if (!contraction_plan_fits(parts, t->lanes, t->max_batch, &t->plan, scratch ? ir_static_count(&scratch->type) : 0))
         return lower_unsupported(n, d, "a plan of such numbers");
     t->scalars = lower_input_buffer(l, t->plan.swap ? parts->rhs.input : parts->lhs.input);
     t->vectors = lower_input_buffer(l, t->plan.swap ? parts->lhs.input : parts->rhs.input);
     t->spill = -1;
     t->rolled = t->lanes > 1 && is_long_epilogue(l);
-    if (scratch && t->plan.pack)
-        tile_pack_into(t, lower_input_buffer(l, scratch));
-    if (scratch && !t->plan.pack)
-        lower_by_leaves(t, parts, count, scratch);
+    if (scratch)
+        t->scratch = lower_input_buffer(l, scratch);
+    if (scratch && t->plan.pack) {
+        t->sums = contraction_panel(parts, t->lanes, t->max_batch, &t->plan);
+        tile_pack_into(t, t->scratch);
+    }
+    if (scratch && !t->plan.pack && scratch->type.dim[0].n > 1)
+        lower_by_leaves(t, parts, count);
     else
         lower_whole(t, parts, count);
     return true;

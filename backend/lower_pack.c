@@ -119,25 +119,25 @@ static void steps_loop(tile *t, const contraction_run *run, const contraction_ru
 
 static void pack_level(tile *t, int level, spot at);
 
-/* The innermost sum: blocks, then what is left, which the batch leaves to single steps. */
-static void pack_innermost(tile *t, const contraction_run *run, const contraction_run *packed, spot at)
+/* The innermost sum: blocks, then what is left, which an unknown number leaves to single steps. */
+static void pack_innermost(tile *t, const contraction_run *run, const contraction_run *packed, spot at, nest_value *n)
 {
     nest_kernel *k = t->k;
-    nest_value *zero = nest_i64(k, 0), *n = lower_extent(t->l, run->n, run->batch);
+    nest_value *zero = nest_i64(k, 0);
     if (stride_of(t, run) != 1 || column_stride(t) == 1) {
         steps_loop(t, run, packed, at, zero, n, 1, each_step);
         return;
     }
     nest_value *whole = nest_mul(k, nest_div(k, n, t->lanes), t->lanes);
     steps_loop(t, run, packed, at, zero, whole, t->lanes, copy_block);
-    if (run->batch) {
+    if (n->kind != NEST_CONST) {
         steps_loop(t, run, packed, at, whole, n, 1, each_step);
         return;
     }
-    int64_t done = run->n / t->lanes * t->lanes;
+    int64_t steps = (int64_t)n->number, done = steps / t->lanes * t->lanes;
     spot rest = {nest_add(k, at.from, nest_i64(k, done)), nest_add(k, at.to, nest_i64(k, done * panel_width(t)))};
-    if (run->n > done)
-        copy_block(t, rest, (int)(run->n - done));
+    if (steps > done)
+        copy_block(t, rest, (int)(steps - done));
 }
 
 static void pack_level(tile *t, int level, spot at)
@@ -148,12 +148,14 @@ static void pack_level(tile *t, int level, spot at)
         return;
     }
     const contraction_run *run = t->unpacked->sum[level].run, *packed = t->packed->sum[level].run;
+    bool block = t->steps && level == t->fixed;
+    nest_value *n = block ? t->steps : lower_extent(t->l, run->n, run->batch);
     at.from = nest_add(k, at.from, nest_i64(k, source_first(t, run)));
     if (level + 1 == t->packed->nsums) {
-        pack_innermost(t, run, packed, at);
+        pack_innermost(t, run, packed, at, n);
         return;
     }
-    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), lower_extent(t->l, run->n, run->batch), 1);
+    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), n, 1);
     nest_value *i = nest_loop_index(loop.loop);
     spot here = {nest_add(k, at.from, nest_mul(k, i, stride_of(t, run))),
                  nest_add(k, at.to, nest_mul(k, i, stride_of(t, packed)))};
@@ -168,5 +170,9 @@ void tile_pack_panel(tile *t)
     nest_value *from = nest_i64(k, t->plan.swap ? c->lhs.at.first : c->rhs.at.first);
     for (int i = 0; i < c->naxes; i++)
         from = nest_add(k, from, nest_mul(k, t->at[i], t->plan.swap ? c->axis[i].lhs : c->axis[i].rhs));
-    pack_level(t, 0, (spot){from, nest_i64(k, 0)});
+    for (int i = 0; i < t->fixed + (t->steps != NULL); i++)
+        from = nest_add(k, from, nest_mul(k, t->sum_at[i], stride_of(t, c->sum[i].run)));
+    for (int i = 0; i < t->fixed; i++) /* pack_level adds the others */
+        from = nest_add(k, from, nest_i64(k, source_first(t, c->sum[i].run)));
+    pack_level(t, t->fixed, (spot){from, nest_i64(k, 0)});
 }

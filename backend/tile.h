@@ -19,9 +19,15 @@ typedef struct {
     nest_value *accumulator[CONTRACTION_ROWS * CONTRACTION_VECTORS];
     int spill;   /* local buffer of a tile, -1 before the first use */
     bool rolled; /* the epilogue is a loop over rows of that buffer */
-    /* leaves: the example, the first of its leaf, and the leaf's place in scratch; else NULL */
-    nest_value *example, *first_example, *leaf_offset;
+    /* sums that wait in scratch (lower_partial.c): the chain goes on at step sum_at[i] of the sums before `fixed`, and
+     * takes `steps` of that sum from sum_at[fixed] on (NULL: all of it). past is 0 where it begins, rest below 1 where
+     * it ends; NULL: it begins, ends with this tile */
+    nest_value *sum_at[CONTRACTION_SUMS], *steps, *past, *rest;
+    int fixed;
     int scratch;
+    int64_t sums, max_batch; /* where a panel's sums begin in scratch */
+    nest_value *share_from;  /* the task's first step of the cut axis */
+    nest_value *leaf_offset; /* leaves: the leaf's place in scratch; else NULL */
     /* a packed vector operand: c as its panels are read; its own description and buffer; else NULL */
     contraction *packed;
     const contraction *unpacked;
@@ -54,6 +60,18 @@ void tile_pack_panel(tile *t);
 /* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
 void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
                    nest_value **a, nest_value **b);
+
+/* lower_partial.c: body for each block of the chain, or once. */
+typedef void tile_body(tile *t, const void *context);
+void tile_each_block(tile *t, tile_body *body, const void *context);
+/* The sum so far of row r, vector v of the tile, at point p; and back. */
+void tile_load_partial(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator);
+void tile_store_partial(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator);
+/* 1 and 0 if the chain goes on after this tile, else 0 and 1. */
+typedef struct {
+    nest_value *more, *last;
+} tile_ends;
+tile_ends tile_ends_of(tile *t);
 
 /* lower_border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves are one goes
  * over all examples. */

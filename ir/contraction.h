@@ -71,6 +71,22 @@ typedef struct {
     int64_t zero;
 } contraction;
 
+static inline int64_t contraction_steps(const contraction_axis *a, int64_t max_batch)
+{
+    return a->batch ? a->n * max_batch : a->n;
+}
+
+/* An axis's stride in the vector operand, in the scalar operand (see contraction_plan). */
+static inline int64_t contraction_vector_stride(const contraction_axis *a, bool swap)
+{
+    return swap ? a->lhs : a->rhs;
+}
+
+static inline int64_t contraction_scalar_stride(const contraction_axis *a, bool swap)
+{
+    return swap ? a->rhs : a->lhs;
+}
+
 /* The dot_general or convolution that a kernel is built around, or NULL. */
 ir_node *contraction_core(const ir_node *kernel);
 
@@ -90,14 +106,15 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
  * by element (by vectors too, if it varies along the columns); axes are numbers of contraction.axis. A tile is `rows`
  * steps of axis `row` by all of axis `inner` (-1: none) by `vectors` registers of axis `column` (-1: none, scalars).
  * Tasks take `chunk` steps of axis `cut`, and the panels of columns are dealt to `pieces` tasks. With `pack`, a task
- * copies each panel of the vector operand to scratch before its rows pass over it. */
+ * copies each panel of the vector operand to scratch before its rows pass over it. With `block` (0: none), all tiles of
+ * a panel take so many steps of their chains before any of them takes more, and their sums wait in scratch. */
 typedef struct {
     int64_t swap; /* the vector operand is the lhs */
-    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack;
+    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack, block;
 } contraction_plan;
 
 /* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
-enum { CONTRACTION_PLAN = 11, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
+enum { CONTRACTION_PLAN = 12, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
 
 /* A kernel's plan, as its attribute says. False: it has no list of that many numbers. */
 bool contraction_plan_read(const ir_node *kernel, contraction_plan *out);
@@ -111,6 +128,27 @@ contraction_plan contraction_choose(const contraction *c, const ir_target *t, in
 
 /* Let p pack, if its vector operand is large and can be packed. The elements of a panel; 0: p stays as it is. */
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+
+/* Let p take the chain by blocks, if a panel's tiles pass over more of both operands than a cache holds. Of a
+ * contraction in leaves they are blocks of an example, whose sums wait where the leaf's do. After contraction_pack. */
+void contraction_block(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+
+/* Blocks are stretches of `steps` of sum number `level`, one step each of the sums before it. */
+typedef struct {
+    int level;
+    int64_t steps;
+} contraction_blocks;
+contraction_blocks contraction_blocks_of(const contraction *c, const contraction_plan *p);
+
+/* Can code be made by these blocks? */
+bool contraction_block_fits(const contraction *c, int64_t max_batch, const contraction_plan *p);
+
+/* The elements of scratch that p wants: of a packed panel, then of the sums that wait between blocks. */
+int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p);
+int64_t contraction_partials(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p);
+/* How far apart the sums of two neighbours on an axis lie there. */
+int64_t contraction_partial_stride(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
+                                   int axis);
 
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
 bool contraction_packs_late(const contraction *c, const contraction_plan *p);

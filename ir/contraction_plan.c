@@ -4,24 +4,10 @@
  * there side by side) is tried, from either side, with every tile that fits the registers; the estimated time decides.
  * Nothing here changes a bit. */
 #include "ir/contraction.h"
+#include <math.h>
 #include <string.h>
 
 enum { MOST_VECTORS = 6 };
-
-static int64_t steps_of(const contraction_axis *a, int64_t max_batch)
-{
-    return a->batch ? a->n * max_batch : a->n;
-}
-
-static int64_t vector_stride(const contraction_axis *a, bool swap)
-{
-    return swap ? a->lhs : a->rhs;
-}
-
-static int64_t scalar_stride(const contraction_axis *a, bool swap)
-{
-    return swap ? a->rhs : a->lhs;
-}
 
 /* Of the axes along which only the scalar operand varies, the one with the smallest stride in it; -1 if none. Not
  * 'but', and not the batch if 'whole'. */
@@ -31,9 +17,10 @@ static int find_row(const contraction *c, const contraction_plan *p, int but, bo
     int64_t best_stride = 0;
     for (int i = 0; i < c->naxes; i++) {
         const contraction_axis *a = &c->axis[i];
-        int64_t stride = scalar_stride(a, p->swap);
+        int64_t stride = contraction_scalar_stride(a, p->swap);
         stride = stride < 0 ? -stride : stride;
-        if (i == p->column || i == but || vector_stride(a, p->swap) || (a->n == 1 && !a->batch) || (whole && a->batch))
+        if (i == p->column || i == but || contraction_vector_stride(a, p->swap) || (a->n == 1 && !a->batch) ||
+            (whole && a->batch))
             continue;
         if (best < 0 || stride < best_stride) {
             best = i;
@@ -41,6 +28,11 @@ static int find_row(const contraction *c, const contraction_plan *p, int but, bo
         }
     }
     return best;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static int64_t chain_length(const contraction *c, int64_t max_batch)
@@ -58,31 +50,53 @@ static int64_t chain_length(const contraction *c, int64_t max_batch)
 /* Do both operands vary along the columns, as where each channel is convolved by itself? */
 static bool is_paired(const contraction *c, const contraction_plan *p)
 {
-    return p->column >= 0 && scalar_stride(&c->axis[p->column], p->swap) != 0;
+    return p->column >= 0 && contraction_scalar_stride(&c->axis[p->column], p->swap) != 0;
 }
 
-/* Time of one step of the chain in one tile, in multiply-adds: the multiply-adds, or the loads, or latency. */
-static double tile_time(int64_t rows, int64_t vectors, bool paired)
+/* What tiles of a contraction have in common. */
+typedef struct {
+    const ir_target *target;
+    int64_t inner; /* rows of axis `inner` */
+    int64_t chain; /* steps that a tile takes one after the other */
+    bool paired;
+} tile_setting;
+
+/* Bytes that a step of the chain brings into the first cache: its scalars, a line of them for many steps or many tiles,
+ * and its vectors, unless the panel stays there from one tile of rows to the next. */
+static double step_fills(const tile_setting *s, int64_t rows, int64_t vectors)
 {
-    double work = (double)(rows * vectors), loads = (double)((paired ? rows * vectors : rows) + vectors);
-    double time = work > loads ? work : loads;
-    return (time > 6 ? time : 6) + 0.5;
+    int64_t step = 4 * vectors * s->target->vector;
+    return (double)(4 * rows + (s->chain * step > s->target->l1 / 2 ? step : 0));
+}
+
+/* Time of one step of the chain in one tile, in multiply-adds. Three things bound it: the multiply-adds, the loads, and
+ * the latency of the chains, which two units hide behind some eight accumulators. A tile that only just hides it has
+ * nothing else to do where a load comes late, so bounds that are near each other add up; and each load and each line
+ * that comes from the second cache costs a little by itself. The numbers fit what tiles from 1x1 to 12x1 and 4x3 of 256
+ * bits take. */
+static double tile_time(const tile_setting *s, int64_t rows, int64_t vectors)
+{
+    const double latency = 7, load = 0.25, line = 0.6;
+    double work = (double)(rows * vectors), loads = (double)((s->paired ? rows * vectors : rows) + vectors);
+    double bound = work > loads ? work : loads;
+    return cbrt(bound * bound * bound + latency * latency * latency) + load * loads +
+           line * step_fills(s, rows, vectors) / 64;
 }
 
 /* Time of all rows of 'total', by tiles of 'rows': what is left of a static axis is one smaller tile, of the batch
  * tiles of 4 and 1. */
-static double rows_time(int64_t total, bool batch, int64_t rows, int64_t inner, int64_t vectors, bool paired)
+static double rows_time(const tile_setting *s, int64_t total, bool batch, int64_t rows, int64_t vectors)
 {
     int64_t tiles = total / rows, left = total % rows;
-    double time = (double)tiles * tile_time(rows * inner, vectors, paired);
+    double time = (double)tiles * tile_time(s, rows * s->inner, vectors);
     if (batch && rows > 4) {
         tiles = left / 4;
-        time += (double)tiles * tile_time(4 * inner, vectors, paired);
+        time += (double)tiles * tile_time(s, 4 * s->inner, vectors);
         left %= 4;
     }
     if (batch)
-        return time + (double)left * tile_time(inner, vectors, paired);
-    return left ? time + tile_time(left * inner, vectors, paired) : time;
+        return time + (double)left * tile_time(s, s->inner, vectors);
+    return left ? time + tile_time(s, left * s->inner, vectors) : time;
 }
 
 /* Scalars that a tile of so many rows keeps in registers. Each is used and forgotten, unless the next steps of the
@@ -98,8 +112,8 @@ static int64_t live_scalars(const contraction *c, const contraction_plan *p, int
         return 1;
     for (int64_t i = 0; i < rows * inner * steps; i++) {
         int64_t row = i / steps, at = run ? i % steps * (p->swap ? run->rhs : run->lhs) : 0, k = 0;
-        at += p->row >= 0 ? row / inner * scalar_stride(&c->axis[p->row], p->swap) : 0;
-        at += p->inner >= 0 ? row % inner * scalar_stride(&c->axis[p->inner], p->swap) : 0;
+        at += p->row >= 0 ? row / inner * contraction_scalar_stride(&c->axis[p->row], p->swap) : 0;
+        at += p->inner >= 0 ? row % inner * contraction_scalar_stride(&c->axis[p->inner], p->swap) : 0;
         while (k < count && seen[k] != at)
             k++;
         if (k == count)
@@ -127,22 +141,27 @@ static int64_t column_vectors(const contraction *c, const ir_target *t, const co
 /* Time of one step of all chains by the tiles of p. */
 static double tiles_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
 {
-    int64_t columns = column_vectors(c, t, p), inner = p->inner >= 0 ? c->axis[p->inner].n : 1;
-    int64_t total = p->row >= 0 ? steps_of(&c->axis[p->row], max_batch) : 1;
+    int64_t columns = column_vectors(c, t, p);
+    int64_t total = p->row >= 0 ? contraction_steps(&c->axis[p->row], max_batch) : 1;
     bool batch = p->row >= 0 && c->axis[p->row].batch;
     int64_t tiles = columns / p->vectors, left = columns % p->vectors;
-    bool paired = is_paired(c, p);
-    double time = (double)tiles * rows_time(total, batch, p->rows, inner, p->vectors, paired);
-    return left ? time + rows_time(total, batch, p->rows, inner, left, paired) : time;
+    const tile_setting s = {.target = t,
+                            .inner = p->inner >= 0 ? c->axis[p->inner].n : 1,
+                            .chain = chain_length(c, c->leaf ? 1 : max_batch),
+                            .paired = is_paired(c, p)};
+    double time = (double)tiles * rows_time(&s, total, batch, p->rows, p->vectors);
+    return left ? time + rows_time(&s, total, batch, p->rows, left) : time;
 }
 
-/* Rows and vectors of the tile, for a column and row already chosen; returns the time of one step of all chains. */
-static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+/* Rows and vectors, `most` or fewer, of the tile, for a column and row already chosen; returns the time of one step of
+ * all chains. */
+static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, int64_t most,
+                          contraction_plan *p)
 {
-    int64_t columns = column_vectors(c, t, p), total = p->row >= 0 ? steps_of(&c->axis[p->row], max_batch) : 1;
+    int64_t total = p->row >= 0 ? contraction_steps(&c->axis[p->row], max_batch) : 1;
     contraction_plan best = *p;
     double best_time = 0;
-    for (p->vectors = 1; p->vectors <= MOST_VECTORS && p->vectors <= columns; p->vectors++)
+    for (p->vectors = 1; p->vectors <= most; p->vectors++)
         for (p->rows = 1; p->rows <= total && fits_registers(c, t, p, p->rows, p->vectors); p->rows++) {
             double time = tiles_time(c, t, max_batch, p);
             if (best_time == 0 || time < best_time * 0.999) {
@@ -170,10 +189,10 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
     }
     p->rows = p->vectors = 1;
     p->unroll = 4;
-    double time = choose_tile(c, t, max_batch, p);
+    double time = choose_tile(c, t, max_batch, least(MOST_VECTORS, column_vectors(c, t, p)), p);
     for (int i = 0; i < c->naxes; i++)
         if (i != p->column && i != p->row && i != p->inner)
-            time *= (double)steps_of(&c->axis[i], max_batch);
+            time *= (double)contraction_steps(&c->axis[i], max_batch);
     return time * (double)chain_length(c, max_batch);
 }
 
@@ -183,7 +202,7 @@ static double epilogue_time(const contraction *c, const ir_target *t, int64_t ma
 {
     double count = c->leaf ? (double)max_batch : 1;
     for (int i = 0; i < c->naxes; i++)
-        count *= (double)steps_of(&c->axis[i], max_batch);
+        count *= (double)contraction_steps(&c->axis[i], max_batch);
     bool even = p->column >= 0 && c->axis[p->column].out == 1;
     return even ? 8 * count / t->vector : 16 * count;
 }
@@ -208,9 +227,9 @@ static void choose_cut(const contraction *c, int64_t max_batch, bool large, cont
     p->cut = -1;
     for (int k = 0; k < 2 * c->naxes && most < 8; k++) {
         const contraction_axis *a = &c->axis[k % c->naxes];
-        int64_t steps = steps_of(a, max_batch);
+        int64_t steps = contraction_steps(a, max_batch);
         if (a->batch == (k < c->naxes) && may_cut(c, p, k % c->naxes) && steps > most &&
-            (!large || vector_stride(a, p->swap))) {
+            (!large || contraction_vector_stride(a, p->swap))) {
             p->cut = k % c->naxes;
             most = steps;
         }
@@ -224,7 +243,7 @@ static int64_t wanted_tasks(const contraction *c, int64_t max_batch)
     enum { SMALL = 50000, TASK = 200000, TASKS = 16 };
     double flops = 2 * (double)chain_length(c, max_batch);
     for (int i = 0; i < c->naxes; i++)
-        flops *= (double)steps_of(&c->axis[i], max_batch);
+        flops *= (double)contraction_steps(&c->axis[i], max_batch);
     int64_t wanted = flops < SMALL ? 1 : (int64_t)(flops / TASK) + 1;
     return wanted > TASKS ? TASKS : wanted;
 }
@@ -252,7 +271,7 @@ static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_b
     choose_cut(c, max_batch, large, p);
     bool leaves = c->leaf && max_batch > LEAF;
     int64_t panels = panels_of(c, t, p);
-    int64_t steps = p->cut >= 0 ? steps_of(&c->axis[p->cut], max_batch) : 1;
+    int64_t steps = p->cut >= 0 ? contraction_steps(&c->axis[p->cut], max_batch) : 1;
     if (leaves)
         steps = (max_batch + LEAF - 1) / LEAF;
     int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
@@ -276,12 +295,14 @@ contraction_plan contraction_choose(const contraction *c, const ir_target *t, in
     for (int i = 0; i < c->naxes; i++)
         for (int swap = 0; swap < 2; swap++) {
             const contraction_axis *a = &c->axis[i];
-            bool pairs = scalar_stride(a, swap) == 1 && vector_stride(a, swap) == 1 && !c->border;
-            if (a->batch || a->n == 1 || (scalar_stride(a, swap) != 0 && !pairs) || vector_stride(a, swap) == 0)
+            bool pairs =
+                contraction_scalar_stride(a, swap) == 1 && contraction_vector_stride(a, swap) == 1 && !c->border;
+            if (a->batch || a->n == 1 || (contraction_scalar_stride(a, swap) != 0 && !pairs) ||
+                contraction_vector_stride(a, swap) == 0)
                 continue;
             contraction_plan p = {.swap = swap, .column = i};
             double time = complete(c, t, max_batch, &p) + epilogue_time(c, t, max_batch, &p);
-            bool scattered = vector_stride(a, swap) != 1;
+            bool scattered = contraction_vector_stride(a, swap) != 1;
             if (scattered && repack)
                 time += 2 * operand_count(c, swap, max_batch);
             else if (scattered)
@@ -308,14 +329,14 @@ static bool has_even_sums(const contraction *c)
 bool contraction_packs_late(const contraction *c, const contraction_plan *p)
 {
     for (int i = 0; i < c->naxes; i++)
-        if (i != p->column && vector_stride(&c->axis[i], p->swap))
+        if (i != p->column && contraction_vector_stride(&c->axis[i], p->swap))
             return true;
     return false;
 }
 
 /* The elements of a packed panel; 0: it cannot be packed. Rows must pass over all of a panel one after the other: of
  * the axes that are neither columns nor rows, all vary the vector operand or none does, and so does the cut one. */
-static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
+int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
 {
     if (p->column < 0 || !has_even_sums(c) || c->node->op != IR_DOT_GENERAL) /* a convolution's weights are small */
         return 0;
@@ -325,27 +346,33 @@ static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_
     for (int i = 0; i < c->naxes; i++) {
         bool rows = i == p->row || i == p->inner;
         if (late && !rows && i != p->column && (c->axis[i].batch || c->axis[i].n > 1) &&
-            !vector_stride(&c->axis[i], p->swap))
+            !contraction_vector_stride(&c->axis[i], p->swap))
             return 0;
     }
-    return chain_length(c, max_batch) * p->vectors * vector;
+    return (p->block ? p->block : chain_length(c, max_batch)) * p->vectors * vector;
 }
 
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { FEW = 4 }; /* tasks */
-    int64_t panel = panel_elements(c, t->vector, max_batch, p), element = ir_dtype_size(c->node->type.dtype);
-    bool large = (double)element * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
-    int64_t wanted = wanted_tasks(c, max_batch), panels = panels_of(c, t, p);
-    if (!large || panel == 0 || panel * element > t->l2 / 4 * 3)
+    bool large = 4 * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
+    int64_t wanted = wanted_tasks(c, max_batch), few = least(wanted, FEW);
+    contraction_plan packed = *p;
+    if (!large || !contraction_panel(c, t->vector, max_batch, p))
         return 0;
     if (!contraction_packs_late(c, p)) { /* tasks are panels */
-        if (panels < (wanted < FEW ? wanted : FEW))
+        if (panels_of(c, t, p) < few)
+            choose_tile(c, t, max_batch, column_vectors(c, t, p) / few, &packed);
+        if (panels_of(c, t, &packed) < few)
             return 0;
-        p->cut = -1;
-        p->chunk = 1;
-        p->pieces = even_pieces(panels, wanted);
+        packed.cut = -1;
+        packed.chunk = 1;
+        packed.pieces = even_pieces(panels_of(c, t, &packed), wanted);
     }
+    int64_t panel = contraction_panel(c, t->vector, max_batch, &packed);
+    if (4 * panel > t->l2 / 4 * 3)
+        return 0;
+    *p = packed;
     p->pack = 1;
     return panel;
 }
@@ -360,14 +387,14 @@ bool contraction_plan_read(const ir_node *kernel, contraction_plan *out)
     int64_t v[CONTRACTION_PLAN];
     for (int i = 0; i < CONTRACTION_PLAN; i++)
         v[i] = (int64_t)a->number[i];
-    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]};
+    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11]};
     return true;
 }
 
 void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION_PLAN])
 {
     const int64_t v[CONTRACTION_PLAN] = {p->swap,   p->column, p->row,   p->inner,  p->rows, p->vectors,
-                                         p->unroll, p->cut,    p->chunk, p->pieces, p->pack};
+                                         p->unroll, p->cut,    p->chunk, p->pieces, p->pack, p->block};
     memcpy(out, v, sizeof v);
 }
 
@@ -401,12 +428,14 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
                  (p->cut < 0 || (p->cut != p->column && p->cut != p->inner));
     const contraction_axis *a = c->axis;
     if (!apart || (p->column >= 0 && a[p->column].batch) || (p->column < 0 && p->vectors != 1) ||
-        (p->row >= 0 && !c->border && vector_stride(&a[p->row], p->swap)) ||
-        (p->inner >= 0 &&
-         (a[p->inner].batch || vector_stride(&a[p->inner], p->swap) || a[p->inner].n * p->rows > CONTRACTION_ROWS)))
+        (p->row >= 0 && !c->border && contraction_vector_stride(&a[p->row], p->swap)) ||
+        (p->inner >= 0 && (a[p->inner].batch || contraction_vector_stride(&a[p->inner], p->swap) ||
+                           a[p->inner].n * p->rows > CONTRACTION_ROWS)))
         return false;
-    int64_t panel = panel_elements(c, vector, max_batch, p);
-    return !p->pack || (panel > 0 && panel <= scratch);
+    if (!contraction_block_fits(c, max_batch, p) || (p->block && !scratch))
+        return false;
+    int64_t panel = p->pack ? contraction_panel(c, vector, max_batch, p) : 0;
+    return (!p->pack || panel > 0) && panel + contraction_partials(c, vector, max_batch, p) <= scratch;
 }
 
 /* ---- other plans to try ---- */
@@ -447,7 +476,7 @@ int contraction_candidates(const contraction *c, const ir_target *t, int64_t max
 {
     candidate_list l = {.plan = out};
     int64_t columns = column_vectors(c, t, base);
-    int64_t total = base->row >= 0 ? steps_of(&c->axis[base->row], max_batch) : 1;
+    int64_t total = base->row >= 0 ? contraction_steps(&c->axis[base->row], max_batch) : 1;
     for (int64_t vectors = 1; vectors <= MOST_VECTORS && vectors <= columns; vectors++)
         for (int64_t rows = 1; rows <= total && fits_registers(c, t, base, rows, vectors); rows++) {
             contraction_plan p = *base;

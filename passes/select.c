@@ -448,7 +448,11 @@ static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_bat
     }
     if (!panel)
         panel = spread_rows(fused, core, &c, &p, t, max_batch);
+    contraction_block(&c, t, max_batch, &p);
     contraction_plan_write(fused, &p);
+    if (p.pack)
+        panel = contraction_panel(&c, t->vector, max_batch, &p);
+    panel += contraction_partials(&c, t->vector, max_batch, &p);
     if (panel)
         add_scratch(fused, core->type.dtype, 1, panel)->place.segment = SEG_WORKER;
     else if (c.leaf && max_batch > LEAF)

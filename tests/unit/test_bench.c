@@ -235,19 +235,15 @@ static bool take_candidates(ir_module *m, void *user, diag *d)
             contraction c;
             if (!product_of(n) || a->count != CONTRACTION_PLAN || !contraction_describe(product_of(n), 0, mem, &c))
                 continue;
-            const double *v = a->number;
-            const contraction_plan base = {(int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3],
-                                           (int64_t)v[4], (int64_t)v[5], (int64_t)v[6], (int64_t)v[7],
-                                           (int64_t)v[8], (int64_t)v[9], (int64_t)v[10]};
+            contraction_plan base;
+            CU_ASSERT_TRUE_FATAL(contraction_plan_read(n, &base));
             int count = contraction_candidates(&c, &m->target, max_batch, &base, scratch_of(n), candidates);
             CU_ASSERT_TRUE(count >= 2 && count <= CONTRACTION_CANDIDATES);
             if (r->round >= count)
                 continue;
             const contraction_plan *p = &candidates[r->round];
             CU_ASSERT_TRUE(contraction_plan_fits(&c, m->target.vector, max_batch, p, scratch_of(n)));
-            const int64_t plan[] = {p->swap,   p->column, p->row,   p->inner,  p->rows, p->vectors,
-                                    p->unroll, p->cut,    p->chunk, p->pieces, p->pack};
-            ir_set_ints(n, "plan", plan, CONTRACTION_PLAN);
+            contraction_plan_write(n, p);
             r->changed++;
         }
     arena_free(mem);

@@ -1,8 +1,8 @@
 /* tests/unit/test_lowering.c - whole functions, generated against the evaluator, bit for bit.
  *
  * Each tests/lower/NAME.ir is a module. It goes through all passes (once as they are, once with the optional ones off,
- * so that every operator is also a kernel of its own, once for a cache so small that chains take short slices) and is
- * compiled for AVX2 and AVX-512. Each of its functions then
+ * so that every operator is also a kernel of its own, and for caches so small that chains take short slices and
+ * contractions take theirs by blocks) and is compiled for AVX2 and AVX-512. Each of its functions then
  * runs at batch sizes around a leaf, with one worker and with three whose tasks come in another order, on memory full
  * of NaNs that ends at a page that faults, some on operands with infinities and NaNs among them, and must leave the
  * bits that the evaluator leaves in results and symbols. */
@@ -23,7 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_VALUES = 16, ONE_EXAMPLE = 1, TWO_EXAMPLES = 160 << 10 }; /* the last two: caches, chain.ir's slices */
+/* The last three are caches: chain.ir's slices, and one for which contractions take their chains by blocks. */
+enum { MOST_VALUES = 16, ONE_EXAMPLE = 1, TWO_EXAMPLES = 160 << 10, BLOCKS = 12 << 10 };
 
 static const char everything_off[] = "simplify,cleanup,fuse,split,schedule";
 
@@ -328,6 +329,7 @@ static void test_file(void)
     check_variant(path, "x86-64-v3", NULL, 0);
     check_variant(path, "x86-64-v3", everything_off, 0);
     check_variant(path, "x86-64-v3", NULL, ONE_EXAMPLE);
+    check_variant(path, "x86-64-v3", NULL, BLOCKS);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl")) {
         check_variant(path, "x86-64-v4", NULL, 0);
