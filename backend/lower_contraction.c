@@ -15,7 +15,7 @@
  * pass select has laid them out so (zeros around a padded convolution, columns side by side).
  *
  * Where the plan says so, each panel of the vector operand is copied to scratch first, the way it will be read
- * (lower_pack.c).
+ * (lower_pack.c); with strips, both operands are, a block of the chains at a time (ir/contraction_block.c).
  *
  * A weight gradient of a convolution sums examples by leaves: phase 0 writes a leaf's sums to scratch, going through it
  * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue. In a chain
@@ -190,14 +190,21 @@ static void operand_starts(tile *t, nest_value **a, nest_value **b)
     const contraction *c = t->c;
     *a = nest_i64(k, t->plan.swap ? c->rhs.at.first : c->lhs.at.first);
     *b = nest_i64(k, t->plan.swap ? c->lhs.at.first : c->rhs.at.first);
+    if (t->strip_from) /* each tile's rows have a block of scratch */
+        *a = nest_add(k, nest_i64(k, t->room.rows),
+                      nest_mul(k, nest_sub(k, t->at[t->plan.row], t->strip_from), t->plan.block));
+    if (t->panel)
+        *b = nest_mul(k, t->panel, t->room.panel);
     for (int i = 0; i < c->naxes; i++) {
-        *a = nest_add(k, *a, nest_mul(k, t->at[i], scalar_stride(t, &c->axis[i])));
+        if (!t->strip_from)
+            *a = nest_add(k, *a, nest_mul(k, t->at[i], scalar_stride(t, &c->axis[i])));
         if (!t->packed || i != t->plan.column) /* a packed panel begins at the tile */
             *b = nest_add(k, *b, nest_mul(k, t->at[i], vector_stride(t, &c->axis[i])));
     }
     for (int i = 0; i < t->fixed + (t->steps != NULL); i++) {
         const contraction_run *run = c->sum[i].run;
-        *a = nest_add(k, *a, nest_mul(k, t->sum_at[i], t->plan.swap ? run->rhs : run->lhs));
+        if (!t->strip_from)
+            *a = nest_add(k, *a, nest_mul(k, t->sum_at[i], t->plan.swap ? run->rhs : run->lhs));
         if (!t->packed) /* a packed panel begins at the block */
             *b = nest_add(k, *b, nest_mul(k, t->sum_at[i], t->plan.swap ? run->lhs : run->rhs));
         if (i < t->fixed) { /* chain_run adds the others */
@@ -455,18 +462,40 @@ static void panel_block(tile *t, const void *share_of_task)
     axes_loop(t, share_of_task, 0);
 }
 
-/* Panels from .. to - 1, each 'width' columns. */
-static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to, int64_t width)
+/* What is done for each panel: blocks of it, or, with strips, something in a block. */
+typedef void panel_visitor(tile *t, const share *s);
+
+static void panel_blocks(tile *t, const share *s)
+{
+    tile_each_block(t, panel_block, s);
+}
+
+static void pack_panel(tile *t, const share *s)
+{
+    (void)s;
+    tile_pack_panel(t);
+}
+
+static void strip_of_panel(tile *t, const share *s)
+{
+    rows_loop(t, s->from, s->to);
+}
+
+/* Panels from .. to - 1, each 'width' columns; of the task's, the first one is number 'first'. */
+static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to, nest_value *first,
+                       panel_visitor *visit)
 {
     if (is_constant(from) && is_constant(to) && from->number >= to->number)
         return;
     lower_loop loop = lower_loop_begin(t->l, from, to, 1);
-    t->at[t->plan.column] = nest_mul(t->k, nest_loop_index(loop.loop), width);
-    tile_each_block(t, panel_block, s);
+    nest_value *panel = nest_loop_index(loop.loop);
+    t->at[t->plan.column] = nest_mul(t->k, panel, t->plan.vectors * t->lanes);
+    t->panel = t->plan.strip ? nest_sub(t->k, panel, first) : NULL;
+    visit(t, s);
     lower_loop_end(t->l, loop);
 }
 
-static void panels_loop(tile *t, const share *s)
+static void panels_loop(tile *t, const share *s, panel_visitor *visit)
 {
     nest_kernel *k = t->k;
     t->nvectors = t->plan.vectors;
@@ -479,12 +508,36 @@ static void panels_loop(tile *t, const share *s)
     int64_t whole = columns / width, left = columns % width, panels = whole + (left > 0);
     int64_t each = (panels + t->plan.pieces - 1) / t->plan.pieces;
     nest_value *first = nest_mul(k, s->piece, each), *end = nest_add(k, first, nest_i64(k, each));
-    panel_loop(t, s, first, nest_min(k, end, nest_i64(k, whole)), width);
+    panel_loop(t, s, first, nest_min(k, end, nest_i64(k, whole)), first, visit);
     if (!left)
         return;
     t->nvectors = (left + t->lanes - 1) / t->lanes;
     t->live = left - (t->nvectors - 1) * t->lanes;
-    panel_loop(t, s, nest_max(k, first, nest_i64(k, whole)), nest_min(k, end, nest_i64(k, panels)), width);
+    panel_loop(t, s, nest_max(k, first, nest_i64(k, whole)), nest_min(k, end, nest_i64(k, panels)), first, visit);
+}
+
+/* A block of the chains of all the task's panels: they are packed, and pass over strip after strip of rows. */
+static void strips_block(tile *t, const void *share_of_task)
+{
+    nest_kernel *k = t->k;
+    const share *s = share_of_task;
+    panels_loop(t, s, pack_panel);
+    lower_loop loop = lower_loop_begin(t->l, s->from, s->to, t->plan.strip);
+    nest_value *from = nest_loop_index(loop.loop);
+    share strip = {from, nest_min(k, nest_add(k, from, nest_i64(k, t->plan.strip)), s->to), s->piece};
+    tile_pack_rows(t, strip.from, strip.to);
+    t->strip_from = from;
+    panels_loop(t, &strip, strip_of_panel);
+    t->strip_from = NULL;
+    lower_loop_end(t->l, loop);
+}
+
+static void panels_or_strips(tile *t, const share *s)
+{
+    if (t->plan.strip)
+        tile_each_block(t, strips_block, s);
+    else
+        panels_loop(t, s, panel_blocks);
 }
 
 /* One contraction, or one part of it. Outputs on the border are taken one by one. */
@@ -504,10 +557,10 @@ static void lower_part(tile *t, const share *s)
         axis_extent(t, s, t->plan.cut, &from, &to);
         lower_loop loop = lower_loop_begin(t->l, from, to, 1);
         t->at[t->plan.cut] = nest_loop_index(loop.loop);
-        panels_loop(t, s);
+        panels_or_strips(t, s);
         lower_loop_end(t->l, loop);
     } else {
-        panels_loop(t, s);
+        panels_or_strips(t, s);
     }
     t->plan = plan;
 }
@@ -695,10 +748,9 @@ bool lower_contraction(lowering *l, diag *d)
     t->rolled = t->lanes > 1 && is_long_epilogue(l);
     if (scratch)
         t->scratch = lower_input_buffer(l, scratch);
-    if (scratch && t->plan.pack) {
-        t->sums = contraction_panel(parts, t->lanes, t->max_batch, &t->plan);
+    t->room = contraction_room_of(parts, t->lanes, t->max_batch, &t->plan);
+    if (scratch && t->plan.pack)
         tile_pack_into(t, t->scratch);
-    }
     if (scratch && !t->plan.pack && scratch->type.dim[0].n > 1)
         lower_by_leaves(t, parts, count);
     else

@@ -4,7 +4,8 @@
  *
  * In scratch every vector follows the one before it, whatever the operand's strides are, and stays in the second level
  * of the cache while all rows pass over it. Where the operand's neighbours are steps of the chain rather than columns,
- * blocks of as many vectors as lanes are transposed in registers. Copies change no bits. */
+ * blocks of as many vectors as lanes are transposed in registers. Where rows come in strips, the scalar operand is
+ * copied too. Copies change no bits. */
 #include "backend/tile.h"
 
 /* ---- the packed operand's strides ---- */
@@ -33,6 +34,10 @@ static void pack_sums(const tile *t, contraction *c, arena *mem)
         *run = c->sum[i].run[0];
         *(t->plan.swap ? &run->lhs : &run->rhs) = step;
         *(t->plan.swap ? &run->lhs_first : &run->rhs_first) = 0;
+        if (t->plan.strip) { /* rows of a tile side by side, tile after tile */
+            *(t->plan.swap ? &run->rhs : &run->lhs) = t->plan.rows;
+            *(t->plan.swap ? &run->rhs_first : &run->lhs_first) = 0;
+        }
         c->sum[i].run = run;
         step *= run->n;
     }
@@ -51,6 +56,10 @@ void tile_pack_into(tile *t, int buffer)
     t->packed = c;
     t->source = t->vectors;
     t->vectors = buffer;
+    if (t->plan.strip) {
+        t->rows_source = t->scalars;
+        t->scalars = buffer;
+    }
 }
 
 /* ---- a panel ---- */
@@ -174,5 +183,51 @@ void tile_pack_panel(tile *t)
         from = nest_add(k, from, nest_mul(k, t->sum_at[i], stride_of(t, c->sum[i].run)));
     for (int i = 0; i < t->fixed; i++) /* pack_level adds the others */
         from = nest_add(k, from, nest_i64(k, source_first(t, c->sum[i].run)));
-    pack_level(t, t->fixed, (spot){from, nest_i64(k, 0)});
+    pack_level(t, t->fixed, (spot){from, t->panel ? nest_mul(k, t->panel, t->room.panel) : nest_i64(k, 0)});
+}
+
+/* ---- rows ---- */
+
+/* A block of the chain for a tile's rows: its scalars of a step side by side. Whole vectors are stored, since masked
+ * stores are slow: what is too much is overwritten by the next step, the next tile, or lies where nothing is read. */
+static void copy_rows(tile *t, spot at, int64_t rows)
+{
+    nest_kernel *k = t->k;
+    const contraction_run *run = t->unpacked->sum[0].run;
+    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), t->steps, 1);
+    nest_value *step = nest_loop_index(loop.loop);
+    nest_value *from = nest_add(k, at.from, nest_mul(k, step, t->plan.swap ? run->rhs : run->lhs));
+    nest_value *to = nest_add(k, at.to, nest_mul(k, step, t->plan.rows));
+    for (int64_t r = 0; r < rows; r += t->lanes) {
+        int live = (int)(rows - r < t->lanes ? rows - r : t->lanes);
+        nest_value *x = nest_load(k, t->rows_source, from, r, 1, t->lanes, live, NULL);
+        nest_store(k, t->scalars, to, r, 1, x, t->lanes, NULL);
+    }
+    lower_loop_end(t->l, loop);
+}
+
+/* Tiles of `rows` rows; the strip begins at row `strip`. */
+static void copy_tiles(tile *t, nest_value *strip, nest_value *from, nest_value *to, int64_t rows)
+{
+    nest_kernel *k = t->k;
+    const contraction *c = t->unpacked;
+    const contraction_run *run = c->sum[0].run;
+    lower_loop loop = lower_loop_begin(t->l, from, to, rows);
+    nest_value *row = nest_loop_index(loop.loop);
+    nest_value *source =
+        nest_i64(k, t->plan.swap ? c->rhs.at.first + run->rhs_first : c->lhs.at.first + run->lhs_first);
+    source = nest_add(k, source, nest_mul(k, t->sum_at[0], t->plan.swap ? run->rhs : run->lhs));
+    nest_value *place = nest_mul(k, nest_sub(k, row, strip), t->plan.block);
+    copy_rows(t, (spot){nest_add(k, source, row), nest_add(k, place, nest_i64(k, t->room.rows))}, rows);
+    lower_loop_end(t->l, loop);
+}
+
+void tile_pack_rows(tile *t, nest_value *from, nest_value *to)
+{
+    nest_kernel *k = t->k;
+    int64_t n = t->unpacked->axis[t->plan.row].n, left = n % t->plan.rows;
+    nest_value *whole = nest_min(k, to, nest_i64(k, n - left));
+    copy_tiles(t, from, from, whole, t->plan.rows);
+    if (left)
+        copy_tiles(t, from, nest_max(k, from, whole), to, left);
 }

@@ -16,7 +16,7 @@ static nest_value *panel_offset(tile *t, int64_t r, int64_t v, int64_t *disp)
     nest_kernel *k = t->k;
     const contraction *c = t->c;
     int64_t stride[CONTRACTION_AXES], inner = tile_inner_rows(t);
-    nest_value *offset = nest_i64(k, t->sums);
+    nest_value *offset = nest_i64(k, t->room.sums);
     for (int i = 0; i < c->naxes; i++) {
         stride[i] = contraction_partial_stride(c, t->lanes, t->max_batch, &t->plan, i);
         if (i == t->plan.column || (i == t->plan.cut && i != t->plan.row))
@@ -24,6 +24,10 @@ static nest_value *panel_offset(tile *t, int64_t r, int64_t v, int64_t *disp)
         nest_value *at = i == t->plan.cut ? nest_sub(k, t->at[i], t->share_from) : t->at[i];
         offset = nest_add(k, offset, nest_mul(k, at, stride[i]));
     }
+    if (t->panel)
+        offset =
+            nest_add(k, offset,
+                     nest_mul(k, t->panel, contraction_partial_stride(c, t->lanes, t->max_batch, &t->plan, c->naxes)));
     *disp = v * t->lanes;
     if (t->plan.row >= 0)
         *disp += r / inner * stride[t->plan.row];

@@ -25,7 +25,7 @@ typedef struct {
     nest_value *sum_at[CONTRACTION_SUMS], *steps, *past, *rest;
     int fixed;
     int scratch;
-    int64_t sums, max_batch; /* where a panel's sums begin in scratch */
+    int64_t max_batch;
     nest_value *share_from;  /* the task's first step of the cut axis */
     nest_value *leaf_offset; /* leaves: the leaf's place in scratch; else NULL */
     /* a packed vector operand: c as its panels are read; its own description and buffer; else NULL */
@@ -33,6 +33,11 @@ typedef struct {
     const contraction *unpacked;
     int source;
     bool late; /* contraction_packs_late */
+    /* where plan.strip gathers both operands: the panel's number in the task (NULL: panels are packed one by one), the
+     * strip's first row; the scalar operand's own buffer, and where in scratch its rows begin */
+    nest_value *panel, *strip_from;
+    int rows_source;
+    contraction_room room;
 } tile;
 
 /* Steps of the inner axis, of the whole tile's rows. */
@@ -56,6 +61,8 @@ static inline int tile_live_lanes(const tile *t, int64_t vector)
 void tile_pack_into(tile *t, int buffer);
 /* Pack the panel whose columns begin at t->at[column], t->nvectors wide. */
 void tile_pack_panel(tile *t);
+/* Copy rows from .. to - 1 of the scalar operand, for the block of the chain at hand. */
+void tile_pack_rows(tile *t, nest_value *from, nest_value *to);
 
 /* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
 void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,

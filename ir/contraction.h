@@ -107,14 +107,16 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
  * steps of axis `row` by all of axis `inner` (-1: none) by `vectors` registers of axis `column` (-1: none, scalars).
  * Tasks take `chunk` steps of axis `cut`, and the panels of columns are dealt to `pieces` tasks. With `pack`, a task
  * copies each panel of the vector operand to scratch before its rows pass over it. With `block` (0: none), all tiles of
- * a panel take so many steps of their chains before any of them takes more, and their sums wait in scratch. */
+ * a panel take so many steps of their chains before any of them takes more, and their sums wait in scratch. With
+ * `strip` (0: none), a task packs the block of all its panels, and copies so many rows of the scalar operand at a time,
+ * tile by tile, before the panels pass over them. */
 typedef struct {
     int64_t swap; /* the vector operand is the lhs */
-    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack, block;
+    int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack, block, strip;
 } contraction_plan;
 
 /* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
-enum { CONTRACTION_PLAN = 12, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
+enum { CONTRACTION_PLAN = 13, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
 
 /* A kernel's plan, as its attribute says. False: it has no list of that many numbers. */
 bool contraction_plan_read(const ir_node *kernel, contraction_plan *out);
@@ -126,8 +128,14 @@ void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION
 contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
                                     bool *packs);
 
-/* Let p pack, if its vector operand is large and can be packed. The elements of a panel; 0: p stays as it is. */
-int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+/* Tasks that the work is worth. */
+int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch);
+/* How many pieces of panels there are if none gets more than its part. */
+int64_t contraction_even_pieces(int64_t panels, int64_t wanted);
+int64_t contraction_panels(const contraction *c, int64_t vector, const contraction_plan *p);
+
+/* Let p pack, if its vector operand is large and can be packed. False: p stays as it is. */
+bool contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
 
 /* Let p take the chain by blocks, if a panel's tiles pass over more of both operands than a cache holds. Of a
  * contraction in leaves they are blocks of an example, whose sums wait where the leaf's do. After contraction_pack. */
@@ -143,12 +151,23 @@ contraction_blocks contraction_blocks_of(const contraction *c, const contraction
 /* Can code be made by these blocks? */
 bool contraction_block_fits(const contraction *c, int64_t max_batch, const contraction_plan *p);
 
-/* The elements of scratch that p wants: of a packed panel, then of the sums that wait between blocks. */
-int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p);
-int64_t contraction_partials(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p);
+/* Let p copy both operands, if both have a long chain along their rows: of large weight gradients. It does all of
+ * contraction_pack and contraction_block by itself, and chooses the tasks anew. */
+bool contraction_gather(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+
+/* Elements of scratch that p wants: of a packed panel; all in all, with the gathered rows from `rows` on and the sums
+ * that wait between blocks from `sums` on. */
+typedef struct {
+    int64_t panel, rows, sums, all;
+} contraction_room;
+contraction_room contraction_room_of(const contraction *c, int64_t vector, int64_t max_batch,
+                                     const contraction_plan *p);
 /* How far apart the sums of two neighbours on an axis lie there. */
 int64_t contraction_partial_stride(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
                                    int axis);
+
+/* The elements of a panel if p packs; 0: it cannot. */
+int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p);
 
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
 bool contraction_packs_late(const contraction *c, const contraction_plan *p);

@@ -238,7 +238,7 @@ static void choose_cut(const contraction *c, int64_t max_batch, bool large, cont
         choose_cut(c, max_batch, false, p);
 }
 
-static int64_t wanted_tasks(const contraction *c, int64_t max_batch)
+int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch)
 {
     enum { SMALL = 50000, TASK = 200000, TASKS = 16 };
     double flops = 2 * (double)chain_length(c, max_batch);
@@ -248,14 +248,7 @@ static int64_t wanted_tasks(const contraction *c, int64_t max_batch)
     return wanted > TASKS ? TASKS : wanted;
 }
 
-static int64_t panels_of(const contraction *c, const ir_target *t, const contraction_plan *p)
-{
-    int64_t panel = p->vectors * t->vector;
-    return p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
-}
-
-/* How many pieces of panels there are if none gets more than its part. */
-static int64_t even_pieces(int64_t panels, int64_t wanted)
+int64_t contraction_even_pieces(int64_t panels, int64_t wanted)
 {
     int64_t each = (panels + wanted - 1) / wanted;
     return (panels + each - 1) / each;
@@ -266,16 +259,16 @@ static int64_t even_pieces(int64_t panels, int64_t wanted)
 static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { LEAF = 8 };
-    int64_t wanted = wanted_tasks(c, max_batch);
+    int64_t wanted = contraction_wanted_tasks(c, max_batch);
     bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
     choose_cut(c, max_batch, large, p);
     bool leaves = c->leaf && max_batch > LEAF;
-    int64_t panels = panels_of(c, t, p);
+    int64_t panels = contraction_panels(c, t->vector, p);
     int64_t steps = p->cut >= 0 ? contraction_steps(&c->axis[p->cut], max_batch) : 1;
     if (leaves)
         steps = (max_batch + LEAF - 1) / LEAF;
     int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
-    p->pieces = even_pieces(panels, dealt);
+    p->pieces = contraction_even_pieces(panels, dealt);
     int64_t cuts = (wanted + p->pieces - 1) / p->pieces;
     p->chunk = (steps + cuts - 1) / cuts;
     if (p->cut >= 0 && p->cut == p->row)
@@ -352,29 +345,28 @@ int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batc
     return (p->block ? p->block : chain_length(c, max_batch)) * p->vectors * vector;
 }
 
-int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+bool contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { FEW = 4 }; /* tasks */
     bool large = 4 * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
-    int64_t wanted = wanted_tasks(c, max_batch), few = least(wanted, FEW);
+    int64_t wanted = contraction_wanted_tasks(c, max_batch), few = least(wanted, FEW);
     contraction_plan packed = *p;
     if (!large || !contraction_panel(c, t->vector, max_batch, p))
-        return 0;
+        return false;
     if (!contraction_packs_late(c, p)) { /* tasks are panels */
-        if (panels_of(c, t, p) < few)
+        if (contraction_panels(c, t->vector, p) < few)
             choose_tile(c, t, max_batch, column_vectors(c, t, p) / few, &packed);
-        if (panels_of(c, t, &packed) < few)
-            return 0;
+        if (contraction_panels(c, t->vector, &packed) < few)
+            return false;
         packed.cut = -1;
         packed.chunk = 1;
-        packed.pieces = even_pieces(panels_of(c, t, &packed), wanted);
+        packed.pieces = contraction_even_pieces(contraction_panels(c, t->vector, &packed), wanted);
     }
-    int64_t panel = contraction_panel(c, t->vector, max_batch, &packed);
-    if (4 * panel > t->l2 / 4 * 3)
-        return 0;
+    if (4 * contraction_panel(c, t->vector, max_batch, &packed) > t->l2 / 4 * 3)
+        return false;
     *p = packed;
     p->pack = 1;
-    return panel;
+    return true;
 }
 
 /* ---- plans in a text ---- */
@@ -387,14 +379,14 @@ bool contraction_plan_read(const ir_node *kernel, contraction_plan *out)
     int64_t v[CONTRACTION_PLAN];
     for (int i = 0; i < CONTRACTION_PLAN; i++)
         v[i] = (int64_t)a->number[i];
-    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11]};
+    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]};
     return true;
 }
 
 void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION_PLAN])
 {
-    const int64_t v[CONTRACTION_PLAN] = {p->swap,   p->column, p->row,   p->inner,  p->rows, p->vectors,
-                                         p->unroll, p->cut,    p->chunk, p->pieces, p->pack, p->block};
+    const int64_t v[CONTRACTION_PLAN] = {p->swap, p->column, p->row,    p->inner, p->rows,  p->vectors, p->unroll,
+                                         p->cut,  p->chunk,  p->pieces, p->pack,  p->block, p->strip};
     memcpy(out, v, sizeof v);
 }
 
@@ -432,10 +424,9 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
         (p->inner >= 0 && (a[p->inner].batch || contraction_vector_stride(&a[p->inner], p->swap) ||
                            a[p->inner].n * p->rows > CONTRACTION_ROWS)))
         return false;
-    if (!contraction_block_fits(c, max_batch, p) || (p->block && !scratch))
-        return false;
-    int64_t panel = p->pack ? contraction_panel(c, vector, max_batch, p) : 0;
-    return (!p->pack || panel > 0) && panel + contraction_partials(c, vector, max_batch, p) <= scratch;
+    return contraction_block_fits(c, max_batch, p) && (!p->block || scratch) &&
+           (!p->pack || contraction_panel(c, vector, max_batch, p) > 0) &&
+           contraction_room_of(c, vector, max_batch, p).all <= scratch;
 }
 
 /* ---- other plans to try ---- */
@@ -445,7 +436,9 @@ static void fit_tasks(const contraction *c, const ir_target *t, contraction_plan
 {
     if (p->cut >= 0 && p->cut == p->row)
         p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
-    p->pieces = even_pieces(panels_of(c, t, p), p->pieces);
+    if (p->strip)
+        p->strip = (p->strip + p->rows - 1) / p->rows * p->rows;
+    p->pieces = contraction_even_pieces(contraction_panels(c, t->vector, p), p->pieces);
 }
 
 typedef struct {

@@ -395,9 +395,9 @@ static int64_t uses_of(const contraction *c, int side, int64_t max_batch)
 /* Rows half a page or pages apart fall into few sets of every cache. Each operand's are moved apart by a gap if its
  * producer can leave one. Else, if they are whole pages apart and many use them: the vector operand is packed, or
  * copied with gaps unless a row's part of a panel is lines enough by itself; the scalar operand is copied with gaps if
- * a tile reads many rows of it side by side, or one after the other. The elements of a packed panel, or 0. */
-static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, contraction_plan *p, const ir_target *t,
-                           int64_t max_batch)
+ * a tile reads many rows of it side by side, or one after the other. */
+static void spread_rows(ir_node *fused, ir_node *core, const contraction *c, contraction_plan *p, const ir_target *t,
+                        int64_t max_batch)
 {
     enum { LINE = 64, LONG = 256, VECTOR_USES = 64, SCALAR_USES = 256, ROWS = 8 };
     int vectors = p->swap ? 0 : 1, scalars = 1 - vectors;
@@ -408,18 +408,16 @@ static int64_t spread_rows(ir_node *fused, ir_node *core, const contraction *c, 
     for (int side = 0; side < 2; side++)
         gap[side] = rows_lie_by(core, side, view[side], PAGE / 2) && widen_rows(fused, core, side);
     if (length < LONG)
-        return 0;
+        return;
     int64_t scalar_step = p->swap ? run->rhs : run->lhs, vector_step = p->swap ? run->lhs : run->rhs;
     if (!gap[scalars] && rows_lie_by(core, scalars, view[scalars], PAGE) && (scalar_step != 1 || p->rows >= ROWS) &&
         uses_of(c, scalars, max_batch) >= SCALAR_USES)
         copy_with_gaps(fused, core, scalars);
     if (gap[vectors] || !rows_lie_by(core, vectors, view[vectors], PAGE) || vector_step == 1 ||
         uses_of(c, vectors, max_batch) < VECTOR_USES)
-        return 0;
-    int64_t panel = contraction_pack(c, t, max_batch, p);
-    if (!panel && p->vectors * t->vector * 4 <= LINE)
+        return;
+    if (!contraction_pack(c, t, max_batch, p) && p->vectors * t->vector * 4 <= LINE)
         copy_with_gaps(fused, core, vectors);
-    return panel;
 }
 
 /* Lay the vector operand out as the plan's columns want it. */
@@ -440,21 +438,22 @@ static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_bat
     if (!contraction_describe(core, 0, tmp, &c))
         ir_bug("an operand of '%s' is not in memory", fused->label ? fused->label : "");
     contraction_plan p = contraction_choose(&c, t, max_batch, true, &packs);
-    int64_t panel = packs ? contraction_pack(&c, t, max_batch, &p) : 0;
-    if (packs && !panel) {
+    bool packed = packs && contraction_pack(&c, t, max_batch, &p);
+    if (packs && !packed) {
         pack_operand(fused, core, &c, &p);
         contraction_describe(core, 0, tmp, &c);
         p = contraction_choose(&c, t, max_batch, false, &packs);
     }
-    if (!panel)
-        panel = spread_rows(fused, core, &c, &p, t, max_batch);
-    contraction_block(&c, t, max_batch, &p);
+    if (packed || !contraction_gather(&c, t, max_batch, &p)) {
+        if (!packed)
+            spread_rows(fused, core, &c, &p, t, max_batch);
+        contraction_describe(core, 0, tmp, &c);
+        contraction_block(&c, t, max_batch, &p);
+    }
     contraction_plan_write(fused, &p);
-    if (p.pack)
-        panel = contraction_panel(&c, t->vector, max_batch, &p);
-    panel += contraction_partials(&c, t->vector, max_batch, &p);
-    if (panel)
-        add_scratch(fused, core->type.dtype, 1, panel)->place.segment = SEG_WORKER;
+    int64_t room = contraction_room_of(&c, t->vector, max_batch, &p).all;
+    if (room)
+        add_scratch(fused, core->type.dtype, 1, room)->place.segment = SEG_WORKER;
     else if (c.leaf && max_batch > LEAF)
         add_scratch(fused, core->type.dtype, (max_batch + LEAF - 1) / LEAF, ir_static_count(&core->type));
     arena_free(tmp);
