@@ -382,7 +382,7 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Whole tiles; then what is left: of a static axis one tile of just that many rows, of the batch tiles of 4 and 1. */
+/* Whole tiles; then what is left: of a static axis one tile of just that many rows, of the batch smaller ones. */
 static void rows_loop(tile *t, nest_value *from, nest_value *to)
 {
     nest_kernel *k = t->k;
@@ -397,13 +397,13 @@ static void rows_loop(tile *t, nest_value *from, nest_value *to)
             tile_loop(t, nest_max(k, from, nest_i64(k, a->n - left)), to, left);
         return;
     }
-    if (rows > 4) {
+    int64_t left[CONTRACTION_LEFT];
+    int count = rows > 1 ? contraction_left(contraction_steps(a, t->max_batch), rows, left) : 0;
+    for (int i = 0; i < count; i++) {
         from = middle;
-        middle = nest_add(k, from, nest_mul(k, nest_div(k, nest_sub(k, to, from), 4), 4));
-        tile_loop(t, from, middle, 4);
+        middle = nest_add(k, from, nest_mul(k, nest_div(k, nest_sub(k, to, from), left[i]), left[i]));
+        tile_loop(t, from, middle, left[i]);
     }
-    if (rows > 1)
-        tile_loop(t, middle, to, 1);
 }
 
 typedef struct {

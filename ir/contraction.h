@@ -169,6 +169,11 @@ int64_t contraction_partial_stride(const contraction *c, int64_t vector, int64_t
 /* The elements of a panel if p packs; 0: it cannot. */
 int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p);
 
+/* The tiles, of how many rows each, that take what tiles of `rows` rows leave of the batch, in this order, each as
+ * often as it fits. 'total': rows of the largest batch, of which the first one takes all that is left. Their number. */
+enum { CONTRACTION_LEFT = 3 };
+int contraction_left(int64_t total, int64_t rows, int64_t out[CONTRACTION_LEFT]);
+
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
 bool contraction_packs_late(const contraction *c, const contraction_plan *p);
 

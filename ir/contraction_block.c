@@ -200,21 +200,23 @@ static void gather_tasks(const contraction *c, int64_t vector, contraction_plan 
 }
 
 /* Both operands are read along columns of memory: lines of each a step, none of which the processor foresees. Where a
- * tile is small, so that they hold it up, and the operands meet each other often enough, a copy in the order of use
- * costs less. A block of the chain is as long as lets a task's panels stay in the second cache. */
+ * tile is small, so that they hold it up, the second cache does not hold them, and the operands meet each other often
+ * enough, a copy in the order of use costs less. A block of the chain is as long as lets a task's panels stay in the
+ * second cache. */
 bool contraction_gather(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
-    enum { OFTEN = 128, LARGE = 65536, LONG = 192, STRIP = 16, MOST = 256 };
+    enum { OFTEN = 128, LARGE = 65536, LONG = 192, STRIP = 16, MOST = 256 }; /* each element's uses, results, steps */
     contraction_plan q = *p;
     q.cut = q.row;
     if (is_fed(t, p) || !may_gather(c, &q) || chain_steps(c, max_batch) < LONG)
         return false;
-    int64_t rows = c->axis[q.row].n, panels = contraction_panels(c, t->vector, &q);
-    if (rows < OFTEN || c->axis[q.column].n < OFTEN || rows * c->axis[q.column].n < LARGE)
+    int64_t rows = c->axis[q.row].n, n = chain_steps(c, max_batch), panels = contraction_panels(c, t->vector, &q);
+    int64_t columns = c->axis[q.column].n;
+    if (rows < OFTEN || columns < OFTEN || rows * columns < LARGE || 4 * n * (rows + columns) <= t->l2 / 2)
         return false;
     gather_tasks(c, t->vector, &q);
     q.strip = STRIP * q.rows < q.chunk ? STRIP * q.rows : q.chunk;
-    int64_t columns = (panels + q.pieces - 1) / q.pieces * q.vectors * t->vector, n = chain_steps(c, max_batch);
+    columns = (panels + q.pieces - 1) / q.pieces * q.vectors * t->vector;
     int64_t most = t->l2 / 4 / (4 * columns) < MOST ? t->l2 / 4 / (4 * columns) : MOST;
     int64_t count = most > 0 ? (n + most - 1) / most : n;
     q.pack = 1;

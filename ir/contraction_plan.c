@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_VECTORS = 6 };
+enum { MOST_VECTORS = 6, UNROLL = 4, WHOLE = 2 * UNROLL }; /* shorter chains are written out */
 
 /* Of the axes along which only the scalar operand varies, the one with the smallest stride in it; -1 if none. Not
  * 'but', and not the batch if 'whole'. */
@@ -57,8 +57,9 @@ static bool is_paired(const contraction *c, const contraction_plan *p)
 typedef struct {
     const ir_target *target;
     int64_t inner; /* rows of axis `inner` */
-    int64_t chain; /* steps that a tile takes one after the other */
-    bool paired;
+    int64_t chain; /* steps that a tile takes one after the other, `unroll` of them without a jump */
+    int64_t unroll;
+    bool paired, streams; /* is each row of the scalar operand a stretch of memory by itself? */
 } tile_setting;
 
 /* Bytes that a step of the chain brings into the first cache: its scalars, a line of them for many steps or many tiles,
@@ -72,30 +73,36 @@ static double step_fills(const tile_setting *s, int64_t rows, int64_t vectors)
 /* Time of one step of the chain in one tile, in multiply-adds. Three things bound it: the multiply-adds, the loads, and
  * the latency of the chains, which two units hide behind some eight accumulators. A tile that only just hides it has
  * nothing else to do where a load comes late, so bounds that are near each other add up; and each load and each line
- * that comes from the second cache costs a little by itself. The numbers fit what tiles from 1x1 to 12x1 and 4x3 of 256
- * bits take. */
+ * that comes from the second cache costs a little by itself. So does each row that the processor has to follow beyond
+ * some sixteen, and the jump. The numbers fit what tiles from 1x1 to 12x1 and 4x3 of 256 bits take. */
 static double tile_time(const tile_setting *s, int64_t rows, int64_t vectors)
 {
-    const double latency = 7, load = 0.25, line = 0.6;
+    const double latency = 7, load = 0.25, line = 0.6, jump = 2, stream = 0.5, streams = 16;
     double work = (double)(rows * vectors), loads = (double)((s->paired ? rows * vectors : rows) + vectors);
     double bound = work > loads ? work : loads;
     return cbrt(bound * bound * bound + latency * latency * latency) + load * loads +
-           line * step_fills(s, rows, vectors) / 64;
+           line * step_fills(s, rows, vectors) / 64 + jump / (double)s->unroll +
+           (s->streams && (double)rows > streams ? stream * ((double)rows - streams) : 0);
 }
 
-/* Time of all rows of 'total', by tiles of 'rows': what is left of a static axis is one smaller tile, of the batch
- * tiles of 4 and 1. */
-static double rows_time(const tile_setting *s, int64_t total, bool batch, int64_t rows, int64_t vectors)
+int contraction_left(int64_t total, int64_t rows, int64_t out[CONTRACTION_LEFT])
+{
+    enum { SMALL = 4 }; /* where more would be left of smaller batches, or nothing is left of the largest one */
+    int64_t left = total % rows;
+    int count = 0;
+    if (left > 1)
+        out[count++] = left;
+    if (rows > SMALL && (left < 2 || left > SMALL))
+        out[count++] = SMALL;
+    out[count++] = 1;
+    return count;
+}
+
+/* Time of all rows of 'total', by tiles of 'rows': what is left is one smaller tile. */
+static double rows_time(const tile_setting *s, int64_t total, int64_t rows, int64_t vectors)
 {
     int64_t tiles = total / rows, left = total % rows;
     double time = (double)tiles * tile_time(s, rows * s->inner, vectors);
-    if (batch && rows > 4) {
-        tiles = left / 4;
-        time += (double)tiles * tile_time(s, 4 * s->inner, vectors);
-        left %= 4;
-    }
-    if (batch)
-        return time + (double)left * tile_time(s, s->inner, vectors);
     return left ? time + tile_time(s, left * s->inner, vectors) : time;
 }
 
@@ -107,7 +114,7 @@ static int64_t live_scalars(const contraction *c, const contraction_plan *p, int
     enum { MOST = CONTRACTION_ROWS * 8 };
     int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, seen[MOST], count = 0;
     const contraction_run *run = c->nsums && c->sum[c->nsums - 1].count ? c->sum[c->nsums - 1].run : NULL;
-    int64_t steps = !run || run->batch ? 1 : run->n <= 2 * p->unroll ? run->n : p->unroll;
+    int64_t steps = !run || run->batch ? 1 : run->n <= WHOLE ? run->n : p->unroll;
     if (rows * inner > CONTRACTION_ROWS || steps > MOST / CONTRACTION_ROWS)
         return 1;
     for (int64_t i = 0; i < rows * inner * steps; i++) {
@@ -138,37 +145,46 @@ static int64_t column_vectors(const contraction *c, const ir_target *t, const co
     return p->column >= 0 ? (c->axis[p->column].n + t->vector - 1) / t->vector : 1;
 }
 
+/* Does the chain go along the rows of the scalar operand? */
+static bool scalars_stream(const contraction *c, const contraction_plan *p)
+{
+    const contraction_run *run = c->nsums && c->sum[c->nsums - 1].count ? c->sum[c->nsums - 1].run : NULL;
+    return run && (p->swap ? run->rhs : run->lhs) == 1;
+}
+
 /* Time of one step of all chains by the tiles of p. */
 static double tiles_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
 {
     int64_t columns = column_vectors(c, t, p);
     int64_t total = p->row >= 0 ? contraction_steps(&c->axis[p->row], max_batch) : 1;
-    bool batch = p->row >= 0 && c->axis[p->row].batch;
     int64_t tiles = columns / p->vectors, left = columns % p->vectors;
     const tile_setting s = {.target = t,
                             .inner = p->inner >= 0 ? c->axis[p->inner].n : 1,
                             .chain = chain_length(c, c->leaf ? 1 : max_batch),
-                            .paired = is_paired(c, p)};
-    double time = (double)tiles * rows_time(&s, total, batch, p->rows, p->vectors);
-    return left ? time + rows_time(&s, total, batch, p->rows, left) : time;
+                            .unroll = p->unroll,
+                            .paired = is_paired(c, p),
+                            .streams = scalars_stream(c, p)};
+    double time = (double)tiles * rows_time(&s, total, p->rows, p->vectors);
+    return left ? time + rows_time(&s, total, p->rows, left) : time;
 }
 
-/* Rows and vectors, `most` or fewer, of the tile, for a column and row already chosen; returns the time of one step of
- * all chains. */
+/* Rows, vectors, `most` or fewer, and unrolling of the tile, for a column and row already chosen; returns the time of
+ * one step of all chains. Without unrolling, no scalar is met again that would want a register till then. */
 static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, int64_t most,
                           contraction_plan *p)
 {
     int64_t total = p->row >= 0 ? contraction_steps(&c->axis[p->row], max_batch) : 1;
     contraction_plan best = *p;
     double best_time = 0;
-    for (p->vectors = 1; p->vectors <= most; p->vectors++)
-        for (p->rows = 1; p->rows <= total && fits_registers(c, t, p, p->rows, p->vectors); p->rows++) {
-            double time = tiles_time(c, t, max_batch, p);
-            if (best_time == 0 || time < best_time * 0.999) {
-                best_time = time;
-                best = *p;
+    for (p->unroll = UNROLL; p->unroll >= 1; p->unroll -= UNROLL - 1)
+        for (p->vectors = 1; p->vectors <= most; p->vectors++)
+            for (p->rows = 1; p->rows <= total && fits_registers(c, t, p, p->rows, p->vectors); p->rows++) {
+                double time = tiles_time(c, t, max_batch, p);
+                if (best_time == 0 || time < best_time * 0.999) {
+                    best_time = time;
+                    best = *p;
+                }
             }
-        }
     *p = best;
     return best_time;
 }
@@ -188,7 +204,6 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
         }
     }
     p->rows = p->vectors = 1;
-    p->unroll = 4;
     double time = choose_tile(c, t, max_batch, least(MOST_VECTORS, column_vectors(c, t, p)), p);
     for (int i = 0; i < c->naxes; i++)
         if (i != p->column && i != p->row && i != p->inner)
