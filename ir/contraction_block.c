@@ -119,7 +119,7 @@ static int64_t lines_of(int64_t elements)
     return (4 * elements + LINE - 1) / LINE;
 }
 
-/* Do tiles of other places come back to the scalars of a row? */
+/* Do tiles of other places come back to the scalars of a row, as those of other taps do? In a product none does. */
 static bool comes_back(const contraction *c, int64_t max_batch, const contraction_plan *p)
 {
     for (int i = 0; i < c->naxes; i++)
@@ -130,10 +130,10 @@ static bool comes_back(const contraction *c, int64_t max_batch, const contractio
 }
 
 /* What the tiles of a panel pass over in a step and come back to: the panel's vectors, and the scalars of all rows if
- * they lie side by side; else it is a line at most, gone when the tile is done. */
+ * they lie side by side; else it is a line, about. */
 static int64_t step_bytes(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
 {
-    bool all = p->row >= 0 && contraction_scalar_stride(&c->axis[p->row], p->swap) == 1 && comes_back(c, max_batch, p);
+    bool all = p->row >= 0 && contraction_scalar_stride(&c->axis[p->row], p->swap) == 1;
     return LINE *
            (lines_of(p->vectors * t->vector) + (all ? lines_of(waiting_steps(c, max_batch, p, (int)p->row)) : 1));
 }
@@ -150,7 +150,7 @@ static int64_t passes_over(const contraction *c, int64_t max_batch, const contra
 void contraction_block(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { FEW = 8 };
-    if (p->column < 0 || !may_block(c) || passes_over(c, max_batch, p) < FEW)
+    if (p->column < 0 || !may_block(c) || passes_over(c, max_batch, p) < FEW || !comes_back(c, max_batch, p))
         return;
     int64_t most = t->l2 / 8 / step_bytes(c, t, max_batch, p), inner = 1;
     if (chain_steps(c, max_batch) <= 4 * most)

@@ -211,6 +211,20 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
     return time * (double)chain_length(c, max_batch);
 }
 
+/* How often the epilogue reaches memory for each element: results, assigned values, and what it reads besides. */
+static int64_t epilogue_accesses(const contraction *c)
+{
+    const ir_graph *region = c->node->graph;
+    int64_t accesses = region->nresults, elements = ir_static_count(&c->node->type);
+    for (const ir_node *n = region->first; n; n = n->next)
+        accesses += n->op == IR_ASSIGN;
+    for (int i = 0; i < region->ninputs; i++) {
+        const ir_node *x = region->inputs[i];
+        accesses += x != c->lhs.input && x != c->rhs.input && ir_static_count(&x->type) == elements;
+    }
+    return accesses;
+}
+
 /* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
  * Leaves are taken an example at a time, each reading and writing the partial sums. */
 static double epilogue_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
@@ -219,7 +233,7 @@ static double epilogue_time(const contraction *c, const ir_target *t, int64_t ma
     for (int i = 0; i < c->naxes; i++)
         count *= (double)contraction_steps(&c->axis[i], max_batch);
     bool even = p->column >= 0 && c->axis[p->column].out == 1;
-    return even ? 8 * count / t->vector : 16 * count;
+    return even ? 8 * count / t->vector : 6 * count * (double)epilogue_accesses(c);
 }
 
 static double operand_count(const contraction *c, bool swap, int64_t max_batch)

@@ -40,6 +40,15 @@ static bool has_scratch(const ir_node *kernel)
     return false;
 }
 
+/* Is that scratch for the sums of leaves, and not a worker's own? */
+static bool has_leaves(const ir_node *kernel)
+{
+    for (int i = 0; i < kernel->nin; i++)
+        if (kernel->in[i]->op == IR_SCRATCH && kernel->in[i]->type.dim[0].n > 1)
+            return true;
+    return false;
+}
+
 static bool takes_examples_as_rows(const ir_node *kernel)
 {
     contraction_plan p;
@@ -54,7 +63,7 @@ static bool contraction_cuts_slices(const ir_node *kernel)
     if (!core || !contraction_plan_read(kernel, &p) || p.pack)
         return false;
     if (has_scratch(kernel))
-        return true;
+        return has_leaves(kernel);
     arena *mem = arena_new();
     contraction c;
     bool leaves = p.chunk == LEAF || !takes_examples_as_rows(kernel);
