@@ -74,10 +74,10 @@ static double step_fills(const tile_setting *s, int64_t rows, int64_t vectors)
  * the latency of the chains, which two units hide behind some eight accumulators. A tile that only just hides it has
  * nothing else to do where a load comes late, so bounds that are near each other add up; and each load and each line
  * that comes from the second cache costs a little by itself. So does each row that the processor has to follow beyond
- * some sixteen, and the jump. The numbers fit what tiles from 1x1 to 12x1 and 4x3 of 256 bits take. */
+ * a dozen, and the jump. The numbers fit what tiles from 1x1 to 12x1 and 4x3 of 256 bits take. */
 static double tile_time(const tile_setting *s, int64_t rows, int64_t vectors)
 {
-    const double latency = 7, load = 0.25, line = 0.6, jump = 2, stream = 0.5, streams = 16;
+    const double latency = 7, load = 0.25, line = 0.6, jump = 2, stream = 0.5, streams = 12;
     double work = (double)(rows * vectors), loads = (double)((s->paired ? rows * vectors : rows) + vectors);
     double bound = work > loads ? work : loads;
     return cbrt(bound * bound * bound + latency * latency * latency) + load * loads +
