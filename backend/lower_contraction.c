@@ -14,7 +14,7 @@
  * pass select has laid them out so (zeros around a padded convolution, columns side by side).
  *
  * Where the plan says so, each panel of the vector operand is copied to scratch first, the way it will be read
- * (lower_pack.c).
+ * (lower_pack.c). A convolution of few features goes its own way round the tiles (lower_stream.c).
  *
  * A weight gradient of a convolution sums examples by leaves: phase 0 writes a leaf's sums to scratch, going through it
  * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue. In a chain
@@ -318,18 +318,31 @@ static void store_partial(tile *t, const lower_point *p, nest_value **accumulato
     nest_store(t->k, t->scratch, offset, 0, stride, *accumulator, p->active_count, NULL);
 }
 
-static void make_tile(tile *t, int64_t rows)
+void tile_run_chain(tile *t)
 {
     nest_value *a, *b;
-    t->rows = rows;
-    each_accumulator(t, t->example ? load_partial : start_at_zero);
     operand_starts(t, &a, &b);
     (t->c->border ? tile_border_chain : chain)(t, t->example ? 1 : 0, a, b);
-    if (t->rolled && !t->example && tile_all_rows(t) > 1)
+}
+
+void tile_store_results(tile *t)
+{
+    if (t->rolled && tile_all_rows(t) > 1)
         store_rolled(t);
     else
-        each_accumulator(t, t->example ? store_partial : store_results);
+        each_accumulator(t, store_results);
     lower_unbind(t->l, t->c->node);
+}
+
+static void make_tile(tile *t, int64_t rows)
+{
+    t->rows = rows;
+    each_accumulator(t, t->example ? load_partial : start_at_zero);
+    tile_run_chain(t);
+    if (t->example)
+        each_accumulator(t, store_partial);
+    else
+        tile_store_results(t);
 }
 
 /* ---- loops over tiles ---- */
@@ -529,7 +542,10 @@ static void lower_whole(tile *t, const contraction *parts, int count)
     lower_share(t->l, tasks, &s.from, &s.to, &s.piece);
     for (int i = 0; i < count; i++) {
         t->c = t->packed ? t->packed : &parts[i];
-        lower_part(t, &s);
+        if (t->plan.pack == CONTRACTION_STREAM)
+            tile_stream(t, s.from, s.to);
+        else
+            lower_part(t, &s);
     }
     zero_halos(t->l, t, &s);
 }
@@ -618,12 +634,12 @@ static bool assigns_operand(const lowering *l, const contraction *c)
     return false;
 }
 
-static bool check(const lowering *l, const contraction *c, diag *d)
+static bool check(const lowering *l, const contraction *c, bool own_zeros, diag *d)
 {
     const ir_node *n = c->node;
     if (n->type.dtype != IR_F32)
         return lower_unsupported(n, d, "another element type than f32");
-    if (!has_zeros(c))
+    if (!own_zeros && !has_zeros(c))
         return lower_unsupported(n, d, "padding of an operand without zeros around it");
     if (assigns_operand(l, c))
         return lower_unsupported(n, d, "an assign of its own operand");
@@ -649,13 +665,14 @@ bool lower_contraction(lowering *l, diag *d)
     for (int i = 0; i < count; i++)
         if (!contraction_describe(n, i, l->kernel->mem, &parts[i]))
             return lower_unsupported(n, d, "an operand that is computed on the way");
-    if (!check(l, &parts[0], d))
+    contraction_plan plan = read_plan(l);
+    if (!check(l, &parts[0], plan.pack == CONTRACTION_STREAM, d))
         return false;
     tile *t = arena_make(l->kernel->mem, tile);
     t->l = l;
     t->k = l->kernel;
     t->c = parts;
-    t->plan = read_plan(l);
+    t->plan = plan;
     t->lanes = t->plan.column >= 0 ? l->kernel->target->vector : 1;
     const ir_node *scratch = lower_scratch(l, 0);
     if (!contraction_plan_fits(parts, t->lanes, be_module_number(n->graph->module->attrs, "max_batch", 128), &t->plan,
@@ -665,7 +682,7 @@ bool lower_contraction(lowering *l, diag *d)
     t->vectors = lower_input_buffer(l, t->plan.swap ? parts->lhs.input : parts->rhs.input);
     t->spill = -1;
     t->rolled = t->lanes > 1 && is_long_epilogue(l);
-    if (scratch && t->plan.pack)
+    if (scratch && t->plan.pack == 1)
         tile_pack_into(t, lower_input_buffer(l, scratch));
     if (scratch && !t->plan.pack)
         lower_by_leaves(t, parts, count, scratch);

@@ -55,6 +55,13 @@ void tile_pack_panel(tile *t);
 void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
                    nest_value **a, nest_value **b);
 
+/* lower_contraction.c: add the chain's terms to t->accumulator; then the rest of the region at the tile's points. */
+void tile_run_chain(tile *t);
+void tile_store_results(tile *t);
+
+/* lower_stream.c: all of a convolution of few features from .. to - 1 of the cut axis. */
+void tile_stream(tile *t, nest_value *from, nest_value *to);
+
 /* lower_border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves are one goes
  * over all examples. */
 nest_value *tile_on_border(tile *t);

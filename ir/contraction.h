@@ -90,11 +90,14 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
  * by element (by vectors too, if it varies along the columns); axes are numbers of contraction.axis. A tile is `rows`
  * steps of axis `row` by all of axis `inner` (-1: none) by `vectors` registers of axis `column` (-1: none, scalars).
  * Tasks take `chunk` steps of axis `cut`, and the panels of columns are dealt to `pieces` tasks. With `pack`, a task
- * copies each panel of the vector operand to scratch before its rows pass over it. */
+ * copies each panel of the vector operand to scratch before its rows pass over it; with pack = CONTRACTION_STREAM it
+ * is a convolution of few features (contraction_stream.c). */
 typedef struct {
     int64_t swap; /* the vector operand is the lhs */
     int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack;
 } contraction_plan;
+
+enum { CONTRACTION_STREAM = 2 };
 
 /* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
 enum { CONTRACTION_PLAN = 11, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
@@ -120,6 +123,27 @@ bool contraction_packs_late(const contraction *c, const contraction_plan *p);
 enum { CONTRACTION_CANDIDATES = 10 };
 int contraction_candidates(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p,
                            int64_t scratch, contraction_plan out[CONTRACTION_CANDIDATES]);
+
+/* Tasks that the work is worth. */
+int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch);
+
+/* ---- convolutions of few features ---- */
+
+/* What scratch holds: a row of the image, pixel p of channel c at lead + c * pitch + p, with zeros before and after
+ * each channel's pixels; from `sums` on, for each kernel row but the first and each feature, a row of `columns` sums
+ * that are under way. */
+typedef struct {
+    int64_t channels, weight; /* the weights' stride from channel to channel */
+    int32_t features;         /* axis */
+    int64_t lead, pitch, columns, sums, elements;
+} contraction_stream;
+
+/* False: c is no such convolution. */
+bool contraction_stream_of(const contraction *c, int64_t vector, contraction_stream *out);
+/* If it pays, make p a plan for it. The elements of its scratch; 0: p stays as it is. It needs no zeros around the lhs.
+ */
+int64_t contraction_choose_stream(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+bool contraction_stream_fits(const contraction *c, int64_t vector, const contraction_plan *p, int64_t scratch);
 
 /* Can code be made by this plan, which may come from a text? 'scratch': elements of the kernel's scratch. */
 bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,

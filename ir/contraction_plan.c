@@ -219,7 +219,7 @@ static void choose_cut(const contraction *c, int64_t max_batch, bool large, cont
         choose_cut(c, max_batch, false, p);
 }
 
-static int64_t wanted_tasks(const contraction *c, int64_t max_batch)
+int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch)
 {
     enum { SMALL = 50000, TASK = 200000, TASKS = 16 };
     double flops = 2 * (double)chain_length(c, max_batch);
@@ -247,7 +247,7 @@ static int64_t even_pieces(int64_t panels, int64_t wanted)
 static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { LEAF = 8 };
-    int64_t wanted = wanted_tasks(c, max_batch);
+    int64_t wanted = contraction_wanted_tasks(c, max_batch);
     bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
     choose_cut(c, max_batch, large, p);
     bool leaves = c->leaf && max_batch > LEAF;
@@ -336,7 +336,7 @@ int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_b
     enum { FEW = 4 }; /* tasks */
     int64_t panel = panel_elements(c, t->vector, max_batch, p), element = ir_dtype_size(c->node->type.dtype);
     bool large = (double)element * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
-    int64_t wanted = wanted_tasks(c, max_batch), panels = panels_of(c, t, p);
+    int64_t wanted = contraction_wanted_tasks(c, max_batch), panels = panels_of(c, t, p);
     if (!large || panel == 0 || panel * element > t->l2 / 4 * 3)
         return 0;
     if (!contraction_packs_late(c, p)) { /* tasks are panels */
@@ -393,9 +393,11 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
 {
     bool numbers = is_between(p->swap, 0, 1) && is_between(p->rows, 1, CONTRACTION_ROWS) &&
                    is_between(p->vectors, 1, CONTRACTION_VECTORS) && is_between(p->unroll, 1, 16) && p->chunk >= 1 &&
-                   p->pieces >= 1 && is_between(p->pack, 0, 1);
+                   p->pieces >= 1 && is_between(p->pack, 0, CONTRACTION_STREAM);
     if (!numbers || !is_axis(c, p->column) || !is_axis(c, p->row) || !is_axis(c, p->inner) || !is_axis(c, p->cut))
         return false;
+    if (p->pack == CONTRACTION_STREAM)
+        return contraction_stream_fits(c, vector, p, scratch);
     bool apart = (p->row < 0 || (p->row != p->column && p->row != p->inner)) &&
                  (p->inner < 0 || (p->inner != p->column && p->row >= 0)) &&
                  (p->cut < 0 || (p->cut != p->column && p->cut != p->inner));
