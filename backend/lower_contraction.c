@@ -10,7 +10,8 @@
  *             epilogue: the rest of the region at the tile's points, an accumulator at a time
  *
  * Each accumulator lane is one chain in the order of the rule, so no choice of tiles changes a bit. Rows that do not
- * fill a tile get a smaller one, columns that do not fill a vector a masked one. Both operands are read where they lie:
+ * fill a tile get a smaller one, columns that do not fill a vector a masked one. Where rows lie side by side in the
+ * result and columns do not, the tile is transposed before its epilogue. Both operands are read where they lie:
  * pass select has laid them out so (zeros around a padded convolution, columns side by side).
  *
  * Where the plan says so, each panel of the vector operand is copied to scratch first, the way it will be read
@@ -30,6 +31,11 @@ enum { UNROLL_WHOLE = 8 };
 static int64_t scalar_stride(const tile *t, const contraction_axis *a)
 {
     return t->plan.swap ? a->rhs : a->lhs;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static int64_t vector_stride(const tile *t, const contraction_axis *a)
@@ -293,6 +299,82 @@ static void store_rolled(tile *t)
     lower_loop_end(t->l, loop);
 }
 
+/* ---- turned results ---- */
+
+/* Of the rows that lie side by side in the result, from 'from' on: their accumulators of one vector of columns become
+ * the lanes of as many vectors as it has columns. */
+static void turn_block(tile *t, int64_t from, int64_t count, int64_t v, nest_value **block)
+{
+    for (int64_t i = 0; i < t->lanes; i++)
+        block[i] = i < count ? t->accumulator[(from + i) * t->nvectors + v]
+                             : nest_const(t->k, t->c->node->type.dtype, t->lanes, 0);
+    nest_transpose(t->k, block);
+}
+
+/* From a point whose lanes are columns to one whose lanes are 'count' steps of the turned axis. */
+static lower_point turned_point(tile *t, const lower_point *start, int axis, int64_t count)
+{
+    lower_point p = *start;
+    p.lane_dim = t->c->axis[axis].dim;
+    p.lane_step = t->c->axis[axis].step;
+    p.active_count = (int32_t)count;
+    return p;
+}
+
+/* A block of columns waits on the stack, the epilogue is a loop over them. */
+static void store_turned_rolled(tile *t, const lower_point *p, nest_value **block, int live)
+{
+    nest_kernel *k = t->k;
+    if (t->spill < 0)
+        t->spill = nest_add_local(k, "tile", t->c->node->type.dtype, (int64_t)t->lanes * t->lanes);
+    for (int64_t i = 0; i < live; i++)
+        nest_store(k, t->spill, nest_i64(k, 0), i * t->lanes, 1, block[i], t->lanes, NULL);
+    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), nest_i64(k, live), 1);
+    nest_value *column = nest_loop_index(loop.loop);
+    lower_point at = *p;
+    move_along(t, &at, t->plan.column, column);
+    nest_value *x = nest_load(k, t->spill, nest_mul(k, column, t->lanes), 0, 1, t->lanes, t->lanes, NULL);
+    store_results(t, &at, &x);
+    lower_loop_end(t->l, loop);
+}
+
+static void store_turned_block(tile *t, const lower_point *p, nest_value **block, int live)
+{
+    if (t->rolled) {
+        store_turned_rolled(t, p, block, live);
+        return;
+    }
+    for (int64_t i = 0; i < live; i++) {
+        lower_point at = *p;
+        step_along(t, &at, t->plan.column, i);
+        store_results(t, &at, &block[i]);
+    }
+}
+
+/* The epilogue with rows in the lanes, as they lie side by side in the result and columns do not. */
+static void store_turned(tile *t, int axis)
+{
+    bool inner = axis == t->plan.inner;
+    int64_t steps = inner ? tile_inner_rows(t) : t->rows, blocks = tile_all_rows(t) / steps;
+    lower_forget(t->l);
+    lower_point start = tile_start(t);
+    for (int64_t b = 0; b < blocks; b++)
+        for (int64_t from = 0; from < steps; from += t->lanes)
+            for (int64_t v = 0; v < t->nvectors; v++) {
+                nest_value *block[CONTRACTION_ROWS];
+                int64_t count = least(steps - from, t->lanes);
+                lower_point p = turned_point(t, &start, axis, count);
+                step_along(t, &p, t->plan.column, v * t->lanes);
+                step_along(t, &p, axis, from);
+                if (inner)
+                    step_along(t, &p, t->plan.row, b);
+                turn_block(t, b * steps + from, count, v, block);
+                store_turned_block(t, &p, block, tile_live_lanes(t, v));
+            }
+}
+
+/* ---- leaves ---- */
+
 static nest_value *partial_offset(tile *t, const lower_point *p, int64_t *stride)
 {
     return nest_add(t->k, lower_offset(t->l, &t->c->node->type, NULL, p, stride), t->leaf_offset);
@@ -327,7 +409,10 @@ void tile_run_chain(tile *t)
 
 void tile_store_results(tile *t)
 {
-    if (t->rolled && tile_all_rows(t) > 1)
+    int turned = contraction_turned(t->c, &t->plan, t->rows);
+    if (turned >= 0)
+        store_turned(t, turned);
+    else if (t->rolled && tile_all_rows(t) > 1)
         store_rolled(t);
     else
         each_accumulator(t, store_results);
@@ -361,11 +446,6 @@ static void tile_loop(tile *t, nest_value *from, nest_value *to, int64_t rows)
     t->at[t->plan.row] = nest_loop_index(loop.loop);
     make_tile(t, rows);
     lower_loop_end(t->l, loop);
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Whole tiles; then what is left: of a static axis one tile of just that many rows, of the batch tiles of 4 and 1. */

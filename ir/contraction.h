@@ -118,6 +118,10 @@ int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_b
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
 bool contraction_packs_late(const contraction *c, const contraction_plan *p);
 
+/* The axis whose steps in a tile of so many rows lie side by side in the result, where columns do not and there are
+ * enough rows to turn the tile before its epilogue; else -1. */
+int contraction_turned(const contraction *c, const contraction_plan *p, int64_t rows);
+
 /* Plans to measure beside p: other tiles, the best by the analytic model first, and p's tile unrolled less and more.
  * The operands lie as p wants them, and no bit depends on the choice. Returns how many. */
 enum { CONTRACTION_CANDIDATES = 10 };

@@ -177,15 +177,38 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
     return time * (double)chain_length(c, max_batch);
 }
 
+int contraction_turned(const contraction *c, const contraction_plan *p, int64_t rows)
+{
+    enum { LEAST = 4 };
+    if (p->column < 0 || c->axis[p->column].out == 1)
+        return -1;
+    int64_t axis = p->inner >= 0 && c->axis[p->inner].n > 1 ? p->inner : p->row;
+    if (axis < 0 || c->axis[axis].out != 1)
+        return -1;
+    return (axis == p->inner ? c->axis[axis].n : rows) >= LEAST ? (int)axis : -1;
+}
+
+/* Is the result of a product so narrow that columns along its other dimension are worth a turn of each tile? */
+static bool is_narrow(const contraction *c, const ir_target *t, const contraction_plan *p)
+{
+    int turned = contraction_turned(c, p, p->rows);
+    return turned >= 0 && c->node->op == IR_DOT_GENERAL && !c->axis[turned].batch && c->axis[turned].n < 2 * t->vector;
+}
+
 /* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
  * Leaves are taken an example at a time, each reading and writing the partial sums. */
 static double epilogue_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
 {
+    enum { VECTOR = 8, ELEMENT = 16, TURN = 64 };
     double count = c->leaf ? (double)max_batch : 1;
     for (int i = 0; i < c->naxes; i++)
         count *= (double)steps_of(&c->axis[i], max_batch);
-    bool even = p->column >= 0 && c->axis[p->column].out == 1;
-    return even ? 8 * count / t->vector : 16 * count;
+    if (p->column >= 0 && c->axis[p->column].out == 1)
+        return VECTOR * count / t->vector;
+    if (!is_narrow(c, t, p))
+        return ELEMENT * count;
+    double rows = (double)(p->rows < t->vector ? p->rows : t->vector);
+    return VECTOR * count / rows + TURN * count / (rows * t->vector);
 }
 
 static double operand_count(const contraction *c, bool swap, int64_t max_batch)
