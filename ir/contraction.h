@@ -112,7 +112,8 @@ void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION
 contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
                                     bool *packs);
 
-/* Let p pack, if its vector operand is large and can be packed. The elements of a panel; 0: p stays as it is. */
+/* Let p pack, if its vector operand is large, or one small panel, and can be packed. The elements of a panel; 0: p
+ * stays as it is. */
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
 
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */

@@ -354,10 +354,23 @@ static int64_t panel_elements(const contraction *c, int64_t vector, int64_t max_
     return chain_length(c, max_batch) * p->vectors * vector;
 }
 
+/* Is the operand one small panel, which many rows of each task pass over? A task's own copy costs less than to fetch
+ * what another worker has packed. */
+static bool packs_own(const contraction *c, const ir_target *t, const contraction_plan *p, int64_t bytes)
+{
+    enum { ROWS = 64 };
+    return !contraction_packs_late(c, p) && panels_of(c, t, p) == 1 && p->cut >= 0 && p->cut == p->row &&
+           p->chunk >= ROWS && bytes <= t->l1 / 2;
+}
+
 int64_t contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { FEW = 4 }; /* tasks */
     int64_t panel = panel_elements(c, t->vector, max_batch, p), element = ir_dtype_size(c->node->type.dtype);
+    if (panel && packs_own(c, t, p, panel * element)) {
+        p->pack = 1;
+        return panel;
+    }
     bool large = (double)element * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
     int64_t wanted = contraction_wanted_tasks(c, max_batch), panels = panels_of(c, t, p);
     if (!large || panel == 0 || panel * element > t->l2 / 4 * 3)
