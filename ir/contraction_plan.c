@@ -192,7 +192,8 @@ int contraction_turned(const contraction *c, const contraction_plan *p, int64_t 
 static bool is_narrow(const contraction *c, const ir_target *t, const contraction_plan *p)
 {
     int turned = contraction_turned(c, p, p->rows);
-    return turned >= 0 && c->node->op == IR_DOT_GENERAL && !c->axis[turned].batch && c->axis[turned].n < 2 * t->vector;
+    return turned >= 0 && !c->leaf && c->node->op == IR_DOT_GENERAL && !c->axis[turned].batch &&
+           c->axis[turned].n < 2 * t->vector;
 }
 
 /* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
