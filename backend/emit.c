@@ -34,12 +34,15 @@ static LLVMValueRef part(emitter *e, LLVMValueRef x, int from, int count)
     return emit_shuffle(e, x, LLVMGetPoison(LLVMTypeOf(x)), index, count);
 }
 
-static LLVMValueRef zip(emitter *e, const nest_value *v)
+static LLVMValueRef unzip(emitter *e, const nest_value *v)
 {
     enum { MOST_LANES = 64 };
-    int from[MOST_LANES], first = v->index ? v->lanes / 2 : 0;
-    for (int i = 0; i < v->lanes; i++)
-        from[i] = first + i / 2 + (i % 2 ? v->lanes : 0);
+    int from[MOST_LANES], unit = (int)v->step, half = v->lanes / unit < 4 ? 1 : 2;
+    for (int i = 0; i < v->lanes; i++) {
+        int place = i / unit % (2 * half), group = i / (2 * half * unit);
+        from[i] =
+            group * 2 * half * unit + (2 * (place % half) + v->index) * unit + i % unit + (place < half ? 0 : v->lanes);
+    }
     return emit_shuffle(e, emit_value(e, v->in[0]), emit_value(e, v->in[1]), from, v->lanes);
 }
 
@@ -204,8 +207,8 @@ static LLVMValueRef compute(emitter *e, nest_value *v)
         return emit_splat(e, emit_value(e, v->in[0]), v->lanes);
     case NEST_LANE:
         return LLVMBuildExtractElement(e->builder, emit_value(e, v->in[0]), emit_i32(e, v->index), "");
-    case NEST_ZIP:
-        return zip(e, v);
+    case NEST_UNZIP:
+        return unzip(e, v);
     case NEST_FOLD:
         return fold(e, v);
     case NEST_LOAD:

@@ -11,11 +11,13 @@
  *             epilogue: the rest of the region at the tile's points, an accumulator at a time
  *
  * Each accumulator lane is one chain in the order of the rule, so no choice of tiles changes a bit. Rows that do not
- * fill a tile get a smaller one, columns that do not fill a vector a masked one. Both operands are read where they lie:
+ * fill a tile get a smaller one, columns that do not fill a vector a masked one. Where rows lie side by side in the
+ * result and columns do not, the tile is transposed before its epilogue. Both operands are read where they lie:
  * pass select has laid them out so (zeros around a padded convolution, columns side by side).
  *
  * Where the plan says so, each panel of the vector operand is copied to scratch first, the way it will be read
- * (lower_pack.c); with strips, both operands are, a block of the chains at a time (ir/contraction_block.c).
+ * (lower_pack.c); with strips, both operands are, a block of the chains at a time (ir/contraction_block.c). A
+ * convolution of few features goes its own way round the tiles (lower_stream.c).
  *
  * A weight gradient of a convolution sums examples by leaves: phase 0 writes a leaf's sums to scratch, going through it
  * an example at a time, so that the example stays in cache; phase 1 combines leaves and runs the epilogue. In a chain
@@ -31,6 +33,11 @@ enum { UNROLL_WHOLE = 8 };
 static int64_t scalar_stride(const tile *t, const contraction_axis *a)
 {
     return contraction_scalar_stride(a, t->plan.swap);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static int64_t vector_stride(const tile *t, const contraction_axis *a)
@@ -322,12 +329,99 @@ static void store_rolled(tile *t)
     lower_loop_end(t->l, loop);
 }
 
-static void store_tile(tile *t)
+/* ---- turned results ---- */
+
+/* Of the rows that lie side by side in the result, from 'from' on: their accumulators of one vector of columns become
+ * the lanes of as many vectors as it has columns. */
+static void turn_block(tile *t, int64_t from, int64_t count, int64_t v, nest_value **block)
 {
-    if (t->rolled && tile_all_rows(t) > 1)
+    for (int64_t i = 0; i < t->lanes; i++)
+        block[i] = i < count ? t->accumulator[(from + i) * t->nvectors + v]
+                             : nest_const(t->k, t->c->node->type.dtype, t->lanes, 0);
+    nest_transpose(t->k, block);
+}
+
+/* From a point whose lanes are columns to one whose lanes are 'count' steps of the turned axis. */
+static lower_point turned_point(tile *t, const lower_point *start, int axis, int64_t count)
+{
+    lower_point p = *start;
+    p.lane_dim = t->c->axis[axis].dim;
+    p.lane_step = t->c->axis[axis].step;
+    p.active_count = (int32_t)count;
+    return p;
+}
+
+/* A block of columns waits on the stack, the epilogue is a loop over them. */
+static void store_turned_rolled(tile *t, const lower_point *p, nest_value **block, int live)
+{
+    nest_kernel *k = t->k;
+    if (t->spill < 0)
+        t->spill = nest_add_local(k, "tile", t->c->node->type.dtype, (int64_t)t->lanes * t->lanes);
+    for (int64_t i = 0; i < live; i++)
+        nest_store(k, t->spill, nest_i64(k, 0), i * t->lanes, 1, block[i], t->lanes, NULL);
+    lower_loop loop = lower_loop_begin(t->l, nest_i64(k, 0), nest_i64(k, live), 1);
+    nest_value *column = nest_loop_index(loop.loop);
+    lower_point at = *p;
+    move_along(t, &at, t->plan.column, column);
+    nest_value *x = nest_load(k, t->spill, nest_mul(k, column, t->lanes), 0, 1, t->lanes, t->lanes, NULL);
+    store_results(t, &at, 0, 0, &x);
+    lower_loop_end(t->l, loop);
+}
+
+static void store_turned_block(tile *t, const lower_point *p, nest_value **block, int live)
+{
+    if (t->rolled) {
+        store_turned_rolled(t, p, block, live);
+        return;
+    }
+    for (int64_t i = 0; i < live; i++) {
+        lower_point at = *p;
+        step_along(t, &at, t->plan.column, i);
+        store_results(t, &at, 0, 0, &block[i]);
+    }
+}
+
+/* The epilogue with rows in the lanes, as they lie side by side in the result and columns do not. */
+static void store_turned(tile *t, int axis)
+{
+    bool inner = axis == t->plan.inner;
+    int64_t steps = inner ? tile_inner_rows(t) : t->rows, blocks = tile_all_rows(t) / steps;
+    lower_forget(t->l);
+    lower_point start = tile_start(t);
+    for (int64_t b = 0; b < blocks; b++)
+        for (int64_t from = 0; from < steps; from += t->lanes)
+            for (int64_t v = 0; v < t->nvectors; v++) {
+                nest_value *block[CONTRACTION_ROWS];
+                int64_t count = least(steps - from, t->lanes);
+                lower_point p = turned_point(t, &start, axis, count);
+                step_along(t, &p, t->plan.column, v * t->lanes);
+                step_along(t, &p, axis, from);
+                if (inner)
+                    step_along(t, &p, t->plan.row, b);
+                turn_block(t, b * steps + from, count, v, block);
+                store_turned_block(t, &p, block, tile_live_lanes(t, v));
+            }
+}
+
+/* ---- a tile from its start to its end ---- */
+
+void tile_run_chain(tile *t)
+{
+    nest_value *a, *b;
+    operand_starts(t, &a, &b);
+    (t->c->border ? tile_border_chain : chain)(t, t->fixed, a, b);
+}
+
+void tile_store_results(tile *t)
+{
+    int turned = contraction_turned(t->c, &t->plan, t->rows);
+    if (turned >= 0)
+        store_turned(t, turned);
+    else if (t->rolled && tile_all_rows(t) > 1)
         store_rolled(t);
     else
         each_accumulator(t, store_results);
+    lower_unbind(t->l, t->c->node);
 }
 
 /* Sums that end here go into the epilogue, others wait. */
@@ -339,24 +433,21 @@ static void store_block(tile *t)
     each_accumulator(t, tile_store_partial);
     lower_loop_end(t->l, more);
     lower_loop last = lower_loop_begin(t->l, nest_i64(k, 0), ends.last, 1);
-    store_tile(t);
+    tile_store_results(t);
     lower_loop_end(t->l, last);
 }
 
 static void make_tile(tile *t, int64_t rows)
 {
-    nest_value *a, *b;
     t->rows = rows;
     each_accumulator(t, t->past ? tile_load_partial : start_at_zero);
-    operand_starts(t, &a, &b);
-    (t->c->border ? tile_border_chain : chain)(t, t->fixed, a, b);
+    tile_run_chain(t);
     if (t->rest)
         store_block(t);
     else if (t->past)
         each_accumulator(t, tile_store_partial);
     else
-        store_tile(t);
-    lower_unbind(t->l, t->c->node);
+        tile_store_results(t);
 }
 
 /* ---- loops over tiles ---- */
@@ -375,11 +466,6 @@ static void tile_loop(tile *t, nest_value *from, nest_value *to, int64_t rows)
     t->at[t->plan.row] = nest_loop_index(loop.loop);
     make_tile(t, rows);
     lower_loop_end(t->l, loop);
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Whole tiles; then what is left: of a static axis one tile of just that many rows, of the batch smaller ones. */
@@ -609,7 +695,10 @@ static void lower_whole(tile *t, const contraction *parts, int count)
     lower_share(t->l, tasks, &s.from, &s.to, &s.piece);
     for (int i = 0; i < count; i++) {
         t->c = t->packed ? t->packed : &parts[i];
-        lower_part(t, &s);
+        if (t->plan.pack == CONTRACTION_STREAM)
+            tile_stream(t, s.from, s.to);
+        else
+            lower_part(t, &s);
     }
     zero_halos(t->l, t, &s);
 }
@@ -655,61 +744,7 @@ static void lower_by_leaves(tile *t, const contraction *parts, int count)
     lower_zero_halos(l, s.from, s.to);
 }
 
-/* ---- checks ---- */
-
-static const ir_node *find_contraction(const lowering *l, diag *d)
-{
-    const ir_node *found = NULL;
-    for (const ir_node *n = l->region->first; n; n = n->next) {
-        if (!lower_is_core(n))
-            continue;
-        if (found || (n->op != IR_DOT_GENERAL && n->op != IR_CONVOLUTION)) {
-            lower_unsupported(n, d, "a second contraction or a reduction in one kernel");
-            return NULL;
-        }
-        found = n;
-    }
-    if (!found)
-        lower_unsupported(l->fused, d, "a contraction kernel without contraction");
-    return found;
-}
-
-/* Zeros lie around the lhs as far as the convolution reads. */
-static bool has_zeros(const contraction *c)
-{
-    int64_t low[IR_MAX_RANK], high[IR_MAX_RANK];
-    contraction_reach(c->node, low, high);
-    const ir_attr *halo = ir_attr_find(affine_memory(c->lhs.input)->attrs, "halo");
-    for (int i = 0; i < c->node->in[0]->type.rank; i++) {
-        if (low[i] <= 0 && high[i] <= 0)
-            continue;
-        bool direct = c->node->in[0] == c->lhs.input && halo && 2 * i + 1 < halo->count;
-        if (!direct || (int64_t)halo->number[2 * i] < low[i] || (int64_t)halo->number[2 * i + 1] < high[i])
-            return false;
-    }
-    return true;
-}
-
-static bool assigns_operand(const lowering *l, const contraction *c)
-{
-    for (const ir_node *n = l->region->first; n; n = n->next)
-        if (n->op == IR_ASSIGN &&
-            (affine_memory(c->lhs.input)->symbol == n->symbol || affine_memory(c->rhs.input)->symbol == n->symbol))
-            return true;
-    return false;
-}
-
-static bool check(const lowering *l, const contraction *c, diag *d)
-{
-    const ir_node *n = c->node;
-    if (n->type.dtype != IR_F32)
-        return lower_unsupported(n, d, "another element type than f32");
-    if (!has_zeros(c))
-        return lower_unsupported(n, d, "padding of an operand without zeros around it");
-    if (assigns_operand(l, c))
-        return lower_unsupported(n, d, "an assign of its own operand");
-    return lower_check_shapes(l, &n->type, NULL, d);
-}
+/* ---- the kernel ---- */
 
 /* Without a plan: one output after the other, in one task. */
 static contraction_plan read_plan(const lowering *l)
@@ -722,7 +757,7 @@ static contraction_plan read_plan(const lowering *l)
 
 bool lower_contraction(lowering *l, diag *d)
 {
-    const ir_node *n = find_contraction(l, d);
+    const ir_node *n = tile_find_contraction(l, d);
     if (!n)
         return false;
     int count = contraction_parts(n);
@@ -730,13 +765,14 @@ bool lower_contraction(lowering *l, diag *d)
     for (int i = 0; i < count; i++)
         if (!contraction_describe(n, i, l->kernel->mem, &parts[i]))
             return lower_unsupported(n, d, "an operand that is computed on the way");
-    if (!check(l, &parts[0], d))
+    contraction_plan plan = read_plan(l);
+    if (!tile_check_contraction(l, &parts[0], plan.pack == CONTRACTION_STREAM, d))
         return false;
     tile *t = arena_make(l->kernel->mem, tile);
     t->l = l;
     t->k = l->kernel;
     t->c = parts;
-    t->plan = read_plan(l);
+    t->plan = plan;
     t->lanes = t->plan.column >= 0 ? l->kernel->target->vector : 1;
     const ir_node *scratch = lower_scratch(l, 0);
     t->max_batch = be_module_number(n->graph->module->attrs, "max_batch", 128);
@@ -749,7 +785,7 @@ bool lower_contraction(lowering *l, diag *d)
     if (scratch)
         t->scratch = lower_input_buffer(l, scratch);
     t->room = contraction_room_of(parts, t->lanes, t->max_batch, &t->plan);
-    if (scratch && t->plan.pack)
+    if (scratch && t->plan.pack == 1)
         tile_pack_into(t, t->scratch);
     if (scratch && !t->plan.pack && scratch->type.dim[0].n > 1)
         lower_by_leaves(t, parts, count);

@@ -91,27 +91,40 @@ nest_value *nest_lane(nest_kernel *k, nest_value *vector, int index)
     return v;
 }
 
-nest_value *nest_zip(nest_kernel *k, nest_value *a, nest_value *b, int upper)
+nest_value *nest_unzip(nest_kernel *k, nest_value *a, nest_value *b, int64_t unit, int odd)
 {
-    nest_value *v = append_new(k, NEST_ZIP, a->dtype, a->lanes);
+    nest_value *v = append_new(k, NEST_UNZIP, a->dtype, a->lanes);
     set_operands(v, (nest_value *const[]){a, b}, 2);
-    v->index = upper;
+    v->step = unit;
+    v->index = odd;
     return v;
 }
 
-/* A perfect shuffle moves one bit of an element's place from its row to its column; as many of them as there are such
- * bits exchange the two. */
+/* Rows i, i + unit, ... of v, 'group' of them, exchange the bits of their number in the group with those of the unit's
+ * number in the lanes: an unzip moves the lowest bit of the lane's to the top of the row's, and the row's lowest bit to
+ * the top of the lane's. */
+static void exchange_units(nest_kernel *k, nest_value **v, int64_t unit, int64_t group)
+{
+    nest_value *next[4];
+    for (int64_t round = 1; round < group; round *= 2) {
+        for (int64_t i = 0; i < group / 2; i++) {
+            next[i] = nest_unzip(k, v[2 * i * unit], v[(2 * i + 1) * unit], unit, 0);
+            next[i + group / 2] = nest_unzip(k, v[2 * i * unit], v[(2 * i + 1) * unit], unit, 1);
+        }
+        for (int64_t i = 0; i < group; i++)
+            v[i * unit] = next[i];
+    }
+}
+
+/* Two bits of the place at a time: lanes within 4, which processors do faster than across, then fours of lanes. */
 void nest_transpose(nest_kernel *k, nest_value **v)
 {
-    enum { MOST_LANES = 64 };
-    nest_value *next[MOST_LANES];
-    int lanes = v[0]->lanes;
-    for (int round = 1; round < lanes; round *= 2) {
-        for (int i = 0; i < lanes / 2; i++) {
-            next[2 * i] = nest_zip(k, v[i], v[i + lanes / 2], 0);
-            next[2 * i + 1] = nest_zip(k, v[i], v[i + lanes / 2], 1);
-        }
-        memcpy(v, next, sizeof *v * (size_t)lanes);
+    int64_t lanes = v[0]->lanes;
+    for (int64_t unit = 1; unit < lanes; unit *= 4) {
+        int64_t group = lanes / unit < 4 ? lanes / unit : 4;
+        for (int64_t i = 0; i < lanes; i++)
+            if (i % (group * unit) < unit)
+                exchange_units(k, v + i, unit, group);
     }
 }
 

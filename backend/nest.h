@@ -20,7 +20,7 @@ typedef enum {
     NEST_LANES,   /* 0, 1, ..., lanes - 1 as i64 */
     NEST_SPLAT,   /* in[0], a scalar, in every lane */
     NEST_LANE,    /* element 'index' of in[0], as a scalar */
-    NEST_ZIP,     /* the lower (index 0) or upper (1) halves of in[0] and in[1], element by element in turn */
+    NEST_UNZIP,   /* in each group of units of 'step' lanes: the even (index 0) or odd (1) of in[0], then of in[1] */
     NEST_FOLD,    /* the lanes of in[0] into a scalar by op: upper half onto lower half until one is left */
     NEST_LOAD,    /* from buffer: lane l reads element in[0] + disp + l * stride */
     NEST_STORE,   /* no value: lane l of in[1] goes to element in[0] + disp + l * stride */
@@ -61,7 +61,7 @@ struct nest_value {
     int64_t disp, stride; /* elements; stride 1 is contiguous */
     int32_t active_count; /* constant number of live lanes */
     nest_value *active;   /* i64 scalar number of live lanes, may be >= lanes; NULL: active_count counts */
-    /* loops */
+    /* loops, and unzips */
     int64_t step;
     nest_block body;
     int32_t ncarry;
@@ -118,7 +118,8 @@ nest_value *nest_task(nest_kernel *k);
 nest_value *nest_lanes(nest_kernel *k, int lanes);
 nest_value *nest_splat(nest_kernel *k, nest_value *scalar, int lanes); /* scalar itself if lanes is 1 */
 nest_value *nest_lane(nest_kernel *k, nest_value *v, int index);
-nest_value *nest_zip(nest_kernel *k, nest_value *a, nest_value *b, int upper);
+/* A group has four units of lanes, or two, if there are no more. */
+nest_value *nest_unzip(nest_kernel *k, nest_value *a, nest_value *b, int64_t unit, int odd);
 /* v[i], as many vectors as lanes, become the columns of the matrix whose rows they are. */
 void nest_transpose(nest_kernel *k, nest_value **v);
 nest_value *nest_fold(nest_kernel *k, ir_op op, nest_value *v);

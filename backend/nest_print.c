@@ -179,8 +179,8 @@ static const char *kind_name(const nest_value *v)
         return "splat";
     case NEST_LANE:
         return "lane";
-    case NEST_ZIP:
-        return v->index ? "zip.upper" : "zip.lower";
+    case NEST_UNZIP:
+        return v->index ? "unzip.odd" : "unzip.even";
     case NEST_FOLD:
         return "fold";
     case NEST_LOAD:
@@ -210,6 +210,8 @@ static void print_computed(printer *p, nest_value *v)
         print_uses(p, v->in, v->nin);
     if (v->kind == NEST_LANE)
         text_printf(p->out, "[%d]", v->index);
+    if (v->kind == NEST_UNZIP)
+        text_printf(p->out, " by %" PRId64, v->step);
     if (v->kind == NEST_RNG)
         text_printf(p->out, " stream %.0f", v->number);
     text_add(p->out, " : ");

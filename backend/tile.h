@@ -80,6 +80,18 @@ typedef struct {
 } tile_ends;
 tile_ends tile_ends_of(tile *t);
 
+/* lower_contraction.c: add the chain's terms to t->accumulator; then the rest of the region at the tile's points. */
+void tile_run_chain(tile *t);
+void tile_store_results(tile *t);
+
+/* lower_stream.c: all of a convolution of few features from .. to - 1 of the cut axis. */
+void tile_stream(tile *t, nest_value *from, nest_value *to);
+
+/* lower_contraction_check.c: the kernel's contraction, or NULL; can it be lowered? 'own_zeros': it reads none beyond
+ * the image. Both report. */
+const ir_node *tile_find_contraction(const lowering *l, diag *d);
+bool tile_check_contraction(const lowering *l, const contraction *c, bool own_zeros, diag *d);
+
 /* lower_border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves are one goes
  * over all examples. */
 nest_value *tile_on_border(tile *t);

@@ -106,14 +106,17 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
  * by element (by vectors too, if it varies along the columns); axes are numbers of contraction.axis. A tile is `rows`
  * steps of axis `row` by all of axis `inner` (-1: none) by `vectors` registers of axis `column` (-1: none, scalars).
  * Tasks take `chunk` steps of axis `cut`, and the panels of columns are dealt to `pieces` tasks. With `pack`, a task
- * copies each panel of the vector operand to scratch before its rows pass over it. With `block` (0: none), all tiles of
- * a panel take so many steps of their chains before any of them takes more, and their sums wait in scratch. With
- * `strip` (0: none), a task packs the block of all its panels, and copies so many rows of the scalar operand at a time,
- * tile by tile, before the panels pass over them. */
+ * copies each panel of the vector operand to scratch before its rows pass over it; with pack = CONTRACTION_STREAM it
+ * is a convolution of few features (contraction_stream.c). With `block` (0: none), all tiles of a panel take so many
+ * steps of their chains before any of them takes more, and their sums wait in scratch. With `strip` (0: none), a task
+ * packs the block of all its panels, and copies so many rows of the scalar operand at a time, tile by tile, before the
+ * panels pass over them. */
 typedef struct {
     int64_t swap; /* the vector operand is the lhs */
     int64_t column, row, inner, rows, vectors, unroll, cut, chunk, pieces, pack, block, strip;
 } contraction_plan;
+
+enum { CONTRACTION_STREAM = 2 };
 
 /* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
 enum { CONTRACTION_PLAN = 13, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
@@ -128,13 +131,11 @@ void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION
 contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
                                     bool *packs);
 
-/* Tasks that the work is worth. */
-int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch);
 /* How many pieces of panels there are if none gets more than its part. */
 int64_t contraction_even_pieces(int64_t panels, int64_t wanted);
 int64_t contraction_panels(const contraction *c, int64_t vector, const contraction_plan *p);
 
-/* Let p pack, if its vector operand is large and can be packed. False: p stays as it is. */
+/* Let p pack, if its vector operand is large, or one small panel, and can be packed. False: p stays as it is. */
 bool contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
 
 /* Let p take the chain by blocks, if a panel's tiles pass over more of both operands than a cache holds. Of a
@@ -177,11 +178,36 @@ int contraction_left(int64_t total, int64_t rows, int64_t out[CONTRACTION_LEFT])
 /* Does more than the columns vary the vector operand? Then a panel is packed once all but the rows is placed. */
 bool contraction_packs_late(const contraction *c, const contraction_plan *p);
 
+/* The axis whose steps in a tile of so many rows lie side by side in the result, where columns do not and there are
+ * enough rows to turn the tile before its epilogue; else -1. */
+int contraction_turned(const contraction *c, const contraction_plan *p, int64_t rows);
+
 /* Plans to measure beside p: other tiles, the best by the analytic model first, and p's tile unrolled less and more.
  * The operands lie as p wants them, and no bit depends on the choice. Returns how many. */
 enum { CONTRACTION_CANDIDATES = 10 };
 int contraction_candidates(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p,
                            int64_t scratch, contraction_plan out[CONTRACTION_CANDIDATES]);
+
+/* Tasks that the work is worth. */
+int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch);
+
+/* ---- convolutions of few features ---- */
+
+/* What scratch holds: a row of the image, pixel p of channel c at lead + c * pitch + p, with zeros before and after
+ * each channel's pixels; from `sums` on, for each kernel row but the first and each feature, a row of `columns` sums
+ * that are under way. */
+typedef struct {
+    int64_t channels, weight; /* the weights' stride from channel to channel */
+    int32_t features;         /* axis */
+    int64_t lead, pitch, columns, sums, elements;
+} contraction_stream;
+
+/* False: c is no such convolution. */
+bool contraction_stream_of(const contraction *c, int64_t vector, contraction_stream *out);
+/* If it pays, make p a plan for it. The elements of its scratch; 0: p stays as it is. It needs no zeros around the lhs.
+ */
+int64_t contraction_choose_stream(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
+bool contraction_stream_fits(const contraction *c, int64_t vector, const contraction_plan *p, int64_t scratch);
 
 /* Can code be made by this plan, which may come from a text? 'scratch': elements of the kernel's scratch. */
 bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,

@@ -211,29 +211,39 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
     return time * (double)chain_length(c, max_batch);
 }
 
-/* How often the epilogue reaches memory for each element: results, assigned values, and what it reads besides. */
-static int64_t epilogue_accesses(const contraction *c)
+int contraction_turned(const contraction *c, const contraction_plan *p, int64_t rows)
 {
-    const ir_graph *region = c->node->graph;
-    int64_t accesses = region->nresults, elements = ir_static_count(&c->node->type);
-    for (const ir_node *n = region->first; n; n = n->next)
-        accesses += n->op == IR_ASSIGN;
-    for (int i = 0; i < region->ninputs; i++) {
-        const ir_node *x = region->inputs[i];
-        accesses += x != c->lhs.input && x != c->rhs.input && ir_static_count(&x->type) == elements;
-    }
-    return accesses;
+    enum { LEAST = 4 };
+    if (p->column < 0 || c->axis[p->column].out == 1)
+        return -1;
+    int64_t axis = p->inner >= 0 && c->axis[p->inner].n > 1 ? p->inner : p->row;
+    if (axis < 0 || c->axis[axis].out != 1)
+        return -1;
+    return (axis == p->inner ? c->axis[axis].n : rows) >= LEAST ? (int)axis : -1;
+}
+
+/* Is the result of a product so narrow that columns along its other dimension are worth a turn of each tile? */
+static bool is_narrow(const contraction *c, const ir_target *t, const contraction_plan *p)
+{
+    int turned = contraction_turned(c, p, p->rows);
+    return turned >= 0 && !c->leaf && c->node->op == IR_DOT_GENERAL && !c->axis[turned].batch &&
+           c->axis[turned].n < 2 * t->vector;
 }
 
 /* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
  * Leaves are taken an example at a time, each reading and writing the partial sums. */
 static double epilogue_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
 {
+    enum { VECTOR = 8, ELEMENT = 16, TURN = 64 };
     double count = c->leaf ? (double)max_batch : 1;
     for (int i = 0; i < c->naxes; i++)
         count *= (double)contraction_steps(&c->axis[i], max_batch);
-    bool even = p->column >= 0 && c->axis[p->column].out == 1;
-    return even ? 8 * count / t->vector : 6 * count * (double)epilogue_accesses(c);
+    if (p->column >= 0 && c->axis[p->column].out == 1)
+        return VECTOR * count / t->vector;
+    if (!is_narrow(c, t, p))
+        return ELEMENT * count;
+    double rows = (double)(p->rows < t->vector ? p->rows : t->vector);
+    return VECTOR * count / rows + TURN * count / (rows * t->vector);
 }
 
 static double operand_count(const contraction *c, bool swap, int64_t max_batch)
@@ -374,13 +384,27 @@ int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batc
     return (p->block ? p->block : chain_length(c, max_batch)) * p->vectors * vector;
 }
 
+/* Is the operand one small panel, which many rows of each task pass over? A task's own copy costs less than to fetch
+ * what another worker has packed. */
+static bool packs_own(const contraction *c, const ir_target *t, const contraction_plan *p, int64_t bytes)
+{
+    enum { ROWS = 64 };
+    return !contraction_packs_late(c, p) && contraction_panels(c, t->vector, p) == 1 && p->cut >= 0 &&
+           p->cut == p->row && p->chunk >= ROWS && bytes <= t->l1 / 2;
+}
+
 bool contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { FEW = 4 }; /* tasks */
     bool large = 4 * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
     int64_t wanted = contraction_wanted_tasks(c, max_batch), few = least(wanted, FEW);
     contraction_plan packed = *p;
-    if (!large || !contraction_panel(c, t->vector, max_batch, p))
+    int64_t panel = contraction_panel(c, t->vector, max_batch, p);
+    if (panel && packs_own(c, t, p, 4 * panel)) {
+        p->pack = 1;
+        return true;
+    }
+    if (!large || !panel)
         return false;
     if (!contraction_packs_late(c, p)) { /* tasks are panels */
         if (contraction_panels(c, t->vector, p) < few)
@@ -441,9 +465,11 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
 {
     bool numbers = is_between(p->swap, 0, 1) && is_between(p->rows, 1, CONTRACTION_ROWS) &&
                    is_between(p->vectors, 1, CONTRACTION_VECTORS) && is_between(p->unroll, 1, 16) && p->chunk >= 1 &&
-                   p->pieces >= 1 && is_between(p->pack, 0, 1);
+                   p->pieces >= 1 && is_between(p->pack, 0, CONTRACTION_STREAM);
     if (!numbers || !is_axis(c, p->column) || !is_axis(c, p->row) || !is_axis(c, p->inner) || !is_axis(c, p->cut))
         return false;
+    if (p->pack == CONTRACTION_STREAM)
+        return contraction_stream_fits(c, vector, p, scratch);
     bool apart = (p->row < 0 || (p->row != p->column && p->row != p->inner)) &&
                  (p->inner < 0 || (p->inner != p->column && p->row >= 0)) &&
                  (p->cut < 0 || (p->cut != p->column && p->cut != p->inner));

@@ -32,10 +32,11 @@ enum { LEAF = 8, TASKS = 4, WORTH = 65536, MOST_BYTES = 512 << 10 };
 
 /* ---- who can be a member ---- */
 
+/* Partial sums, which a second phase combines; what a worker packs is gone with its task. */
 static bool has_scratch(const ir_node *kernel)
 {
     for (int i = 0; i < kernel->nin; i++)
-        if (kernel->in[i]->op == IR_SCRATCH)
+        if (kernel->in[i]->op == IR_SCRATCH && kernel->in[i]->place.segment != SEG_WORKER)
             return true;
     return false;
 }
@@ -60,10 +61,10 @@ static bool contraction_cuts_slices(const ir_node *kernel)
 {
     const ir_node *core = contraction_core(kernel);
     contraction_plan p;
-    if (!core || !contraction_plan_read(kernel, &p) || p.pack)
+    if (!core || !contraction_plan_read(kernel, &p) || (p.pack && p.pack != CONTRACTION_STREAM))
         return false;
     if (has_scratch(kernel))
-        return has_leaves(kernel);
+        return has_leaves(kernel) || p.pack == CONTRACTION_STREAM;
     arena *mem = arena_new();
     contraction c;
     bool leaves = p.chunk == LEAF || !takes_examples_as_rows(kernel);

@@ -7,7 +7,8 @@
  * form that register tiles read: in memory (not computed on the way), with zeros around them as far as a padded
  * convolution reads (a `halo`: the kernel that writes the value also writes the zeros), and the vector operand with the
  * dimension that goes into lanes last. Where the producer cannot do it, the kernel packs a panel of columns at a time
- * into scratch of its worker's, if the operand is large; else a kernel that copies is put between.
+ * into scratch of its worker's, if the operand is large; else a kernel that copies is put between. A convolution of few
+ * features brings its image to scratch by itself, zeros and all.
  *
  * Plans (lists of numbers, for the lowering of the kind):
  *     elementwise, row, reduce, window   [elements a task]
@@ -248,10 +249,21 @@ static void widen_halo(ir_node *v, const int64_t *low, const int64_t *high)
     ir_set_numbers(v, "halo", halo, 2 * v->type.rank);
 }
 
-/* Both operands in memory; zeros around the lhs. */
-static void settle_operands(ir_node *fused)
+/* A convolution of few features that is planned as such: the elements of its scratch, or 0. */
+static int64_t plan_stream(const ir_node *core, const ir_target *t, int64_t max_batch, contraction_plan *p)
+{
+    arena *tmp = arena_new();
+    contraction c;
+    int64_t elements = contraction_describe(core, 0, tmp, &c) ? contraction_choose_stream(&c, t, max_batch, p) : 0;
+    arena_free(tmp);
+    return elements;
+}
+
+/* Both operands in memory; zeros around the lhs, where the kernel does not bring its own. */
+static void settle_operands(ir_node *fused, const ir_target *t, int64_t max_batch)
 {
     ir_node *core = contraction_core(fused);
+    contraction_plan stream;
     int64_t low[IR_MAX_RANK], high[IR_MAX_RANK], order[IR_MAX_RANK];
     in_order(order);
     if (!contraction_reads(core, 1))
@@ -262,6 +274,8 @@ static void settle_operands(ir_node *fused)
             materialize(fused, core, 0, order);
         return;
     }
+    if (plan_stream(core, t, max_batch, &stream))
+        return;
     ir_node *v = NULL;
     for (int i = 0; i < fused->nin; i++)
         if (fused->region->inputs[i] == core->in[0])
@@ -432,12 +446,19 @@ static void pack_operand(ir_node *fused, ir_node *core, const contraction *c, co
 static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_batch)
 {
     ir_node *core = contraction_core(fused);
-    arena *tmp = arena_new();
     contraction c;
+    contraction_plan p;
     bool packs;
+    int64_t stream = plan_stream(core, t, max_batch, &p);
+    if (stream) {
+        contraction_plan_write(fused, &p);
+        add_scratch(fused, core->type.dtype, 1, stream)->place.segment = SEG_WORKER;
+        return;
+    }
+    arena *tmp = arena_new();
     if (!contraction_describe(core, 0, tmp, &c))
         ir_bug("an operand of '%s' is not in memory", fused->label ? fused->label : "");
-    contraction_plan p = contraction_choose(&c, t, max_batch, true, &packs);
+    p = contraction_choose(&c, t, max_batch, true, &packs);
     bool packed = packs && contraction_pack(&c, t, max_batch, &p);
     if (packs && !packed) {
         pack_operand(fused, core, &c, &p);
@@ -494,11 +515,13 @@ static void plan_kernels(ir_graph *g)
 bool pass_select(ir_module *m, diag *d)
 {
     (void)d;
+    ir_target target = mem_target(m);
+    int64_t max_batch = mem_max_batch(m);
     for (ir_graph *g = m->functions; g; g = g->next) {
         wrap_all(g);
         for (ir_node *n = g->first; n; n = n->next)
             if (n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && contraction_core(n))
-                settle_operands(n);
+                settle_operands(n, &target, max_batch);
         select_gemm(g);
         plan_kernels(g);
     }
