@@ -118,8 +118,9 @@ typedef struct {
 
 enum { CONTRACTION_STREAM = 2 };
 
-/* Numbers in a plan; the largest tile: rows (inner ones counted), vectors. */
-enum { CONTRACTION_PLAN = 13, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8 };
+/* Numbers in a plan; the largest tile: rows (inner ones counted), vectors; how wide panels are if nothing speaks
+ * against it, in vectors. */
+enum { CONTRACTION_PLAN = 13, CONTRACTION_ROWS = 64, CONTRACTION_VECTORS = 8, CONTRACTION_PANEL = 2 };
 
 /* A kernel's plan, as its attribute says. False: it has no list of that many numbers. */
 bool contraction_plan_read(const ir_node *kernel, contraction_plan *out);

@@ -13,6 +13,7 @@
  * Needs:  autodiff and optimize_update done.      Keeps:  values, order.      Leaves: `panels` on symbols. */
 #include "ir/layout.h"
 #include "ir/build.h"
+#include "ir/contraction.h"
 #include "passes/copies.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
@@ -81,9 +82,9 @@ static void lay_in_panels(ir_module *m, ir_symbol *weight, int dim, int64_t widt
 
 static void lay_out_weights(ir_module *m)
 {
-    enum { VECTORS = 2, LEAST = 16 };
+    enum { LEAST = 16 };
     ir_target target = mem_target(m);
-    int64_t width = VECTORS * target.vector < LEAST ? LEAST : VECTORS * target.vector;
+    int64_t width = CONTRACTION_PANEL * target.vector < LEAST ? LEAST : CONTRACTION_PANEL * target.vector;
     for (ir_symbol *y = m->symbols; y; y = y->next) {
         if (y->segment != SEG_PARAM || y->type.dtype != IR_F32 || y->type.rank != 2 ||
             mem_bytes(&y->type, y->attrs, 1) < target.l2 / 2 || ir_attr_find(y->attrs, "panels"))
