@@ -163,7 +163,11 @@ static place place_of(const transform *t, int i, int64_t tile)
 static void each_tile(transform *t, int i)
 {
     if (i == 2) {
-        lower_each(t->l, &t->visited, t->walk, t->from, t->to, make_tile, t);
+        ir_dim images = t->visited.dim[0];
+        nest_value *all = nest_i64(t->l->kernel, lower_walk_units(&t->visited, t->walk));
+        bool cut = images.batch || images.n > 1; /* else one task has all tiles of the image */
+        lower_each(t->l, &t->visited, t->walk, cut ? t->from : nest_i64(t->l->kernel, 0), cut ? t->to : all, make_tile,
+                   t);
         return;
     }
     for (int64_t at = 0, end; at < t->tiles[i]; at = end) {
@@ -202,7 +206,7 @@ static nest_tasks tasks_of(const transform *t)
     int64_t elements = lower_plan(t->l, 0, 16384), each = ir_static_count(&t->n->type);
     nest_tasks tasks = {.n = 1, .inner = 1, .batch = ir_batch_dim(&t->visited) >= 0};
     if (!tasks.batch) {
-        tasks.n = t->visited.dim[0].n;
+        tasks.n = is_of_kernels(t) ? lower_walk_units(&t->visited, t->walk) : t->visited.dim[0].n;
         each /= tasks.n;
     }
     tasks.chunk = elements / each > 1 ? elements / each : 1;

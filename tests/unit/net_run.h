@@ -12,6 +12,7 @@ typedef struct {
     int64_t l2; /* bytes of the target's cache; 0: as the CPU has it */
     const char *disabled;
     const char *gemm;                                /* openblas, or NULL */
+    const char *convolution;                         /* direct or winograd, or NULL */
     bool (*hook)(ir_module *m, void *user, diag *d); /* after select, or NULL */
     void *hook_user;
 } net_variant;

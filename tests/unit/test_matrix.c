@@ -126,12 +126,12 @@ static void check_variant(const char *net, const char *path, const net_variant *
 }
 
 /* With each of the lists of passes off, for a CPU's own cache or one of 'l2' bytes. */
-static void check_net(const char *net, const char *const *off, size_t count, int64_t l2)
+static void check_net(const char *net, const char *convolution, const char *const *off, size_t count, int64_t l2)
 {
     static const char *const cpus[] = {"x86-64-v3", "x86-64-v4"};
     char path[512];
     snprintf(path, sizeof path, "%s/nets/%s.yaml", LAMINA_TESTS_DIR, net);
-    const net_variant plain = {.cpu = "x86-64-v3"};
+    const net_variant plain = {.cpu = "x86-64-v3", .convolution = convolution};
     ir_module *m = net_module(path, &plain);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     net_run r;
@@ -150,6 +150,7 @@ static void check_net(const char *net, const char *const *off, size_t count, int
                                        .partition = stages > 1 ? "staged" : "fused",
                                        .stages = stages > 1 ? stages : 0,
                                        .disabled = off[i],
+                                       .convolution = convolution,
                                        .l2 = l2};
                 check_variant(net, path, &v, want);
             }
@@ -161,20 +162,27 @@ enum { EACH = sizeof each / sizeof *each };
 
 static void matrix_mlp(void)
 {
-    check_net("mlp", each, EACH, 0);
+    check_net("mlp", NULL, each, EACH, 0);
 }
 
 static void matrix_cnn(void)
 {
-    check_net("cnn", each, EACH, 0);
+    check_net("cnn", NULL, each, EACH, 0);
 }
 
 /* Slices as long as a leaf, and of two examples. */
 static void matrix_chains(void)
 {
     static const char *const off[] = {NULL, "fuse", "chain"};
-    check_net("chains", off, 3, 0);
-    check_net("chains", off, 2, 160 << 10);
+    check_net("chains", NULL, off, 3, 0);
+    check_net("chains", NULL, off, 2, 160 << 10);
+}
+
+/* All 3x3 convolutions by minimal filtering, those of few channels too. */
+static void matrix_filtered(void)
+{
+    static const char *const off[] = {NULL, "fuse", "chain"};
+    check_net("cnn", "winograd", off, 3, 0);
 }
 
 void suite_matrix(void);
@@ -184,4 +192,5 @@ void suite_matrix(void)
     CU_add_test(s, "an MLP with dropout", matrix_mlp);
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
+    CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }

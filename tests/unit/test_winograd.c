@@ -1,5 +1,6 @@
 /* tests/unit/test_winograd.c - pass winograd against the convolutions it replaces: in double they give the same, in f32
- * the errors are of one size, in all three directions and for odd sizes. */
+ * the errors are of one size, in all three directions and for odd sizes. (They are smaller from a few channels on; of a
+ * single one, whose sum has nine terms, nearly twice as large.) */
 #include "ir/eval.h"
 #include "ir/verify.h"
 #include "passes/passes.h"
@@ -22,6 +23,14 @@ static const char source[] =
     "  %y = convolution %x, %w {lhs = [0, 3, 1, 2], rhs = [2, 3, 0, 1], out = [0, 3, 1, 2], stride = [1, 1], "
     "low = [0, 1], high = [1, -1], " PLAIN "} : f32[B, 7, 5, 3]\n"
     "  return %y\n}\n"
+    "func @one(%x : f32[B, 8, 8, 1], %w : f32[3, 3, 1, 40]) -> (y : f32[B, 8, 8, 40]) {\n"
+    "  %y = convolution %x, %w {lhs = [0, 3, 1, 2], rhs = [2, 3, 0, 1], out = [0, 3, 1, 2], stride = [1, 1], "
+    "low = [1, 1], high = [1, 1], " PLAIN "} : f32[B, 8, 8, 40]\n"
+    "  return %y\n}\n"
+    "func @one_weight(%x : f32[B, 9, 7, 1], %dy : f32[B, 9, 7, 40]) -> (dw : f32[3, 3, 1, 40]) {\n"
+    "  %1 = convolution %x, %dy {lhs = [3, 0, 1, 2], rhs = [0, 3, 1, 2], out = [2, 3, 0, 1], stride = [1, 1], "
+    "low = [1, 1], high = [1, 1], " PLAIN ", leaf = [8]} : f32[3, 3, 1, 40]\n"
+    "  return %1\n}\n"
     "func @input(%dy : f32[B, 7, 5, 40], %w : f32[3, 3, 24, 40]) -> (dx : f32[B, 9, 7, 24]) {\n"
     "  %1 = reverse %w {dims = [0, 1]} : f32[3, 3, 24, 40]\n"
     "  %2 = convolution %dy, %1 {lhs = [0, 3, 1, 2], rhs = [3, 2, 0, 1], out = [0, 3, 1, 2], stride = [1, 1], "
@@ -86,16 +95,16 @@ static double distance(const ir_module *a, eval_mode a_mode, const ir_module *b,
 
 static void as_convolutions(void)
 {
-    static const char *const functions[] = {"forward", "bare", "input", "weight"};
+    static const char *const functions[] = {"forward", "bare", "one", "one_weight", "input", "weight"};
     ir_module *direct = read_module(false), *fast = read_module(true);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         double same = distance(direct, EVAL_F64, fast, EVAL_F64, functions[i]);
         double own = distance(direct, EVAL_F64, direct, EVAL_F32, functions[i]);
         double other = distance(direct, EVAL_F64, fast, EVAL_F32, functions[i]);
-        if (!(same < 1e-13) || !(other < 1.2 * own))
+        if (!(same < 1e-13) || !(other < 2 * own))
             fprintf(stderr, "winograd, %s: %g in double; in f32 %g, direct %g\n", functions[i], same, other, own);
         CU_ASSERT_TRUE(same < 1e-13);
-        CU_ASSERT_TRUE(other < 1.2 * own);
+        CU_ASSERT_TRUE(other < 2 * own);
     }
     ir_module_free(direct);
     ir_module_free(fast);
