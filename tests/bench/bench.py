@@ -17,7 +17,7 @@ from figures import COMPILE_GOALS
 from report import report
 from sides import HERE, LAMINA, PROTOTYPE, Failed, Process, Prototype, find_peers, find_prototype
 
-CHECK_RATES = {"large": 1e-4}  # else 1e-3, where the large net overshoots: there two peers differ by as much too
+CHECK_RATES = {"large": 1e-4, "cnn": 3e-4}  # else 1e-3, where these two magnify rounding: peers differ by as much too
 
 
 def compile_time(a, source, library, *options):
