@@ -174,8 +174,6 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
 
 /* ---- chains ---- */
 
-enum { LEAF = 8 };
-
 /* One task function for the members of a chain: for each slice, the tasks of one member after the other. A task is a
  * slice; where members sum by leaves, a leaf, so that its slices come in order. */
 typedef struct {
@@ -239,7 +237,7 @@ static void close_chain(call_emitter *c, const ir_node *first)
     library *l = c->l;
     chain_emitter chain = {.c = c};
     chain.number = ir_chain(first, &chain.slice);
-    chain.examples = c->later.count ? LEAF : chain.slice;
+    chain.examples = c->later.count ? IR_LEAF : chain.slice;
     launch one = {.loc = first->loc, .tasks = {.n = 1, .batch = true, .chunk = chain.examples, .inner = 1}};
     one.task = emit_function(&l->e, arena_printf(l->mem, "%s.chain%d", c->function->name, (int)chain.number),
                              l->task_type, LLVMInternalLinkage);

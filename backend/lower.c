@@ -149,7 +149,7 @@ void lower_phase(lowering *l, int index, nest_tasks tasks)
 
 int64_t lower_slice(const lowering *l)
 {
-    int64_t slice = LOWER_LEAF;
+    int64_t slice = IR_LEAF;
     ir_chain(l->fused, &slice);
     return slice;
 }

@@ -164,8 +164,6 @@ bool lower_winograd(lowering *l, diag *d);
 bool lower_contraction(lowering *l, diag *d);
 bool lower_gemm(lowering *l, diag *d);
 
-enum { LOWER_LEAF = 8, LOWER_CHAINS = 16 }; /* examples a leaf; chains of a sum */
-
 struct lowering {
     nest_kernel *kernel;
     const ir_node *fused;

@@ -145,12 +145,12 @@ static nest_value *sum_so_far(const sums *s, const ir_node *reduce, const lower_
     lowering *l = s->l;
     nest_kernel *k = l->kernel;
     nest_value *neutral = lower_neutral(l, reduce, p->lanes);
-    if (!s->leaf || lower_slice(l) == LOWER_LEAF)
+    if (!s->leaf || lower_slice(l) == IR_LEAF)
         return neutral;
     int64_t stride;
     nest_value *offset = partial_offset(s, reduce, p, &stride);
     nest_value *sum = nest_load(k, partial_buffer(s, reduce), offset, 0, stride, p->lanes, p->active_count, p->active);
-    nest_value *ends[] = {s->first, nest_mul(k, s->leaf, LOWER_LEAF)};
+    nest_value *ends[] = {s->first, nest_mul(k, s->leaf, IR_LEAF)};
     return lower_choose(l, nest_op(k, IR_COMPARE, IR_I1, ends, 2, "EQ"), neutral, sum);
 }
 
@@ -282,10 +282,10 @@ static void lower_leaves(sums *s, nest_value *from, nest_value *to)
     lowering *l = s->l;
     nest_kernel *k = l->kernel;
     lower_walk walk = leaf_walk_of(s);
-    lower_loop loop = lower_loop_begin(l, from, to, LOWER_LEAF);
+    lower_loop loop = lower_loop_begin(l, from, to, IR_LEAF);
     s->first = nest_loop_index(loop.loop);
-    s->end = nest_min(k, nest_add(k, s->first, nest_i64(k, LOWER_LEAF)), to);
-    s->leaf = nest_div(k, s->first, LOWER_LEAF);
+    s->end = nest_min(k, nest_add(k, s->first, nest_i64(k, IR_LEAF)), to);
+    s->leaf = nest_div(k, s->first, IR_LEAF);
     all_units(l, s->kept, &walk, leaf_point, s);
     lower_loop_end(l, loop);
 }

@@ -721,12 +721,12 @@ static void lower_by_leaves(tile *t, const contraction *parts, int count)
     share s;
     lower_phase(l, 0, tasks);
     lower_share(l, tasks, &s.from, &s.to, &s.piece);
-    nest_value *leaf = nest_div(k, s.from, LOWER_LEAF);
+    nest_value *leaf = nest_div(k, s.from, IR_LEAF);
     t->leaf_offset = nest_mul(k, leaf, ir_static_count(type));
     lower_loop loop = lower_loop_begin(l, s.from, s.to, 1);
     t->sum_at[0] = nest_loop_index(loop.loop);
     t->fixed = 1;
-    t->past = nest_sub(k, t->sum_at[0], tasks.chunk == LOWER_LEAF ? s.from : nest_mul(k, leaf, LOWER_LEAF));
+    t->past = nest_sub(k, t->sum_at[0], tasks.chunk == IR_LEAF ? s.from : nest_mul(k, leaf, IR_LEAF));
     for (int i = 0; i < count; i++) {
         t->c = &parts[i];
         lower_part(t, &s);

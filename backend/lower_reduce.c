@@ -65,7 +65,7 @@ nest_value *lower_leaf_tree(lowering *l, const ir_node *sum, const ir_node *scra
     int buffer = lower_input_buffer(l, scratch);
     int64_t stride, count = ir_static_count(&sum->type), most = scratch->type.dim[0].n;
     nest_value *offset = lower_offset(l, &sum->type, NULL, p, &stride);
-    nest_value *leaves = nest_div(k, nest_add(k, nest_batch(k), nest_i64(k, LOWER_LEAF - 1)), LOWER_LEAF);
+    nest_value *leaves = nest_div(k, nest_add(k, nest_batch(k), nest_i64(k, IR_LEAF - 1)), IR_LEAF);
     for (int64_t apart = 1; apart < most; apart *= 2) {
         nest_value *end = nest_sub(k, leaves, nest_i64(k, apart));
         lower_loop loop = lower_loop_begin(l, nest_i64(k, 0), end, 2 * apart);
@@ -127,16 +127,15 @@ static nest_value *sum_at(const reduction *r)
 {
     lowering *l = r->l;
     nest_kernel *k = l->kernel;
-    nest_value *chain[LOWER_CHAINS];
-    for (int i = 0; i < LOWER_CHAINS; i++)
+    nest_value *chain[IR_CHAINS];
+    for (int i = 0; i < IR_CHAINS; i++)
         chain[i] = lower_neutral(l, r->reduce, r->kept->lanes);
-    int64_t looped = r->elements > WHOLE ? r->elements / LOWER_CHAINS * LOWER_CHAINS : 0;
+    int64_t looped = r->elements > WHOLE ? r->elements / IR_CHAINS * IR_CHAINS : 0;
     if (looped) {
         nest_block *outer;
-        nest_value *loop =
-            nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, looped), LOWER_CHAINS, chain, LOWER_CHAINS, &outer);
+        nest_value *loop = nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, looped), IR_CHAINS, chain, IR_CHAINS, &outer);
         lower_forget(l);
-        for (int i = 0; i < LOWER_CHAINS; i++) {
+        for (int i = 0; i < IR_CHAINS; i++) {
             nest_value *x = element(r, nest_add(k, nest_loop_index(loop), nest_i64(k, i)));
             chain[i] = lower_combine(l, r->reduce, loop->carry[i], x);
         }
@@ -145,8 +144,8 @@ static nest_value *sum_at(const reduction *r)
         memcpy(chain, loop->final, sizeof chain);
     }
     for (int64_t i = looped; i < r->elements; i++)
-        chain[i % LOWER_CHAINS] = lower_combine(l, r->reduce, chain[i % LOWER_CHAINS], element(r, nest_i64(k, i)));
-    for (int half = LOWER_CHAINS / 2; half; half /= 2)
+        chain[i % IR_CHAINS] = lower_combine(l, r->reduce, chain[i % IR_CHAINS], element(r, nest_i64(k, i)));
+    for (int half = IR_CHAINS / 2; half; half /= 2)
         for (int i = 0; i < half; i++)
             chain[i] = lower_combine(l, r->reduce, chain[i], chain[i + half]);
     return chain[0];

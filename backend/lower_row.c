@@ -29,7 +29,7 @@ static lower_point row_vector(const rows *r, const lower_point *row, nest_value 
     int dim = r->full->rank - r->merged;
     p.index[dim] = column;
     p.lane_dim = dim;
-    p.lanes = LOWER_CHAINS;
+    p.lanes = IR_CHAINS;
     p.lane_step = 1;
     p.active_count = live;
     p.merged = r->merged > 1 ? r->merged : 0;
@@ -61,10 +61,10 @@ static void start(const rows *r, const layer *y, nest_value **carry)
     for (int i = 0; i < y->count; i++) {
         ir_dtype t = y->reduce[i]->in[0]->type.dtype;
         if (is_argmax(y->reduce[i])) {
-            *carry++ = nest_const(k, t, LOWER_CHAINS, ir_dtype_is_float(t) ? -__builtin_inf() : 0);
-            *carry++ = nest_const(k, IR_I32, LOWER_CHAINS, -1); /* nothing seen yet */
+            *carry++ = nest_const(k, t, IR_CHAINS, ir_dtype_is_float(t) ? -__builtin_inf() : 0);
+            *carry++ = nest_const(k, IR_I32, IR_CHAINS, -1); /* nothing seen yet */
         } else {
-            *carry++ = lower_neutral(r->l, y->reduce[i], LOWER_CHAINS);
+            *carry++ = lower_neutral(r->l, y->reduce[i], IR_CHAINS);
         }
     }
 }
@@ -72,8 +72,8 @@ static void start(const rows *r, const layer *y, nest_value **carry)
 static nest_value *lane_numbers(lowering *l, nest_value *column)
 {
     nest_kernel *k = l->kernel;
-    nest_value *number = nest_splat(k, column, LOWER_CHAINS);
-    number = lower_op(l, IR_ADD, IR_I64, number, nest_lanes(k, LOWER_CHAINS), NULL);
+    nest_value *number = nest_splat(k, column, IR_CHAINS);
+    number = lower_op(l, IR_ADD, IR_I64, number, nest_lanes(k, IR_CHAINS), NULL);
     return lower_op(l, IR_CONVERT, IR_I32, number, NULL, NULL);
 }
 
@@ -90,7 +90,7 @@ static void step(const rows *r, const layer *y, const lower_point *p, nest_value
             carry++;
             continue;
         }
-        nest_value *unseen = lower_op(l, IR_COMPARE, IR_I1, carry[1], nest_const(k, IR_I32, LOWER_CHAINS, 0), "LT");
+        nest_value *unseen = lower_op(l, IR_COMPARE, IR_I1, carry[1], nest_const(k, IR_I32, IR_CHAINS, 0), "LT");
         nest_value *better = lower_op(l, IR_OR, IR_I1, lower_is_better(l, x, carry[0]), unseen, NULL);
         if (live)
             better = lower_op(l, IR_AND, IR_I1, better, live, NULL);
@@ -106,7 +106,7 @@ static nest_value *fold_argmax(lowering *l, nest_value *best, nest_value *at)
 {
     nest_kernel *k = l->kernel;
     nest_value *value = nest_lane(k, best, 0), *index = nest_lane(k, at, 0);
-    for (int i = 1; i < LOWER_CHAINS; i++) {
+    for (int i = 1; i < IR_CHAINS; i++) {
         nest_value *x = nest_lane(k, best, i), *x_at = nest_lane(k, at, i);
         nest_value *zero = nest_const(k, IR_I32, 1, 0);
         nest_value *seen = lower_op(l, IR_COMPARE, IR_I1, x_at, zero, "GE");
@@ -139,8 +139,8 @@ static void finish(const rows *r, const layer *y, nest_value **carry)
 static nest_value *live_lanes(lowering *l, int64_t count)
 {
     nest_kernel *k = l->kernel;
-    return lower_op(l, IR_COMPARE, IR_I1, nest_lanes(k, LOWER_CHAINS),
-                    nest_const(k, IR_I64, LOWER_CHAINS, (double)count), "LT");
+    return lower_op(l, IR_COMPARE, IR_I1, nest_lanes(k, IR_CHAINS), nest_const(k, IR_I64, IR_CHAINS, (double)count),
+                    "LT");
 }
 
 static void reduce_layer(const rows *r, const layer *y, const lower_point *row)
@@ -150,19 +150,19 @@ static void reduce_layer(const rows *r, const layer *y, const lower_point *row)
     int n = carried(y);
     nest_value **carry = arena_new_array(k->mem, nest_value *, (size_t)n + 1);
     start(r, y, carry);
-    int64_t whole = r->length / LOWER_CHAINS * LOWER_CHAINS;
+    int64_t whole = r->length / IR_CHAINS * IR_CHAINS;
     if (r->length <= WHOLE) {
-        for (int64_t c = 0; c < whole; c += LOWER_CHAINS) {
-            lower_point p = row_vector(r, row, nest_i64(k, c), LOWER_CHAINS);
+        for (int64_t c = 0; c < whole; c += IR_CHAINS) {
+            lower_point p = row_vector(r, row, nest_i64(k, c), IR_CHAINS);
             step(r, y, &p, NULL, carry);
         }
     } else {
         nest_block *outer;
-        nest_value *loop = nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, whole), LOWER_CHAINS, carry, n, &outer);
+        nest_value *loop = nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, whole), IR_CHAINS, carry, n, &outer);
         lower_forget(l);
         for (int i = 0; i < n; i++)
             carry[i] = loop->carry[i];
-        lower_point p = row_vector(r, row, nest_loop_index(loop), LOWER_CHAINS);
+        lower_point p = row_vector(r, row, nest_loop_index(loop), IR_CHAINS);
         step(r, y, &p, NULL, carry);
         nest_loop_end(k, loop, carry, outer);
         lower_forget(l);
@@ -205,15 +205,15 @@ static void store_row(const rows *r, const lower_point *row)
     nest_kernel *k = l->kernel;
     if (!lower_roots_of(l, r->full, NULL).count)
         return;
-    int64_t whole = r->length / LOWER_CHAINS * LOWER_CHAINS;
+    int64_t whole = r->length / IR_CHAINS * IR_CHAINS;
     if (r->length <= WHOLE) {
-        for (int64_t c = 0; c < whole; c += LOWER_CHAINS) {
-            lower_point p = row_vector(r, row, nest_i64(k, c), LOWER_CHAINS);
+        for (int64_t c = 0; c < whole; c += IR_CHAINS) {
+            lower_point p = row_vector(r, row, nest_i64(k, c), IR_CHAINS);
             lower_store_results(l, r->full, &p);
         }
     } else {
-        lower_loop loop = lower_loop_begin(l, nest_i64(k, 0), nest_i64(k, whole), LOWER_CHAINS);
-        lower_point p = row_vector(r, row, nest_loop_index(loop.loop), LOWER_CHAINS);
+        lower_loop loop = lower_loop_begin(l, nest_i64(k, 0), nest_i64(k, whole), IR_CHAINS);
+        lower_point p = row_vector(r, row, nest_loop_index(loop.loop), IR_CHAINS);
         lower_store_results(l, r->full, &p);
         lower_loop_end(l, loop);
     }

@@ -173,7 +173,7 @@ ir_node *ir_reduce(ir_graph *g, const char *kind, ir_node *x, const int64_t *dim
     ir_set_ints(n, "dims", dims, count);
     for (int i = 0; i < count; i++)
         if (dims[i] == batch && !strcmp(kind, "sum"))
-            ir_set_int(n, "leaf", 8);
+            ir_set_int(n, "leaf", IR_LEAF);
     return finish(n);
 }
 
@@ -220,7 +220,7 @@ ir_node *ir_dot_general(ir_graph *g, ir_node *x, ir_node *y, const ir_dot *dot)
     ir_set_ints(n, "lhs_contract", dot->lhs_contract, dot->contract_count);
     ir_set_ints(n, "rhs_contract", dot->rhs_contract, dot->contract_count);
     if (dot->leaf)
-        ir_set_int(n, "leaf", 8);
+        ir_set_int(n, "leaf", IR_LEAF);
     return finish(n);
 }
 
@@ -254,7 +254,7 @@ ir_node *ir_convolution(ir_graph *g, ir_node *x, ir_node *w, const ir_conv *conv
     ir_set_int(n, "feature_groups", conv->feature_groups);
     ir_set_int(n, "batch_groups", conv->batch_groups);
     if (x->type.dim[conv->lhs[1]].batch)
-        ir_set_int(n, "leaf", 8);
+        ir_set_int(n, "leaf", IR_LEAF);
     return finish(n);
 }
 

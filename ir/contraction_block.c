@@ -17,11 +17,11 @@
  * No chain's order changes. */
 #include "ir/contraction.h"
 
-enum { LINE = 64, LEAF = 8 };
+enum { LINE = 64 };
 
 static bool has_leaves(const contraction *c, int64_t max_batch)
 {
-    return c->leaf && max_batch > LEAF;
+    return c->leaf && max_batch > IR_LEAF;
 }
 
 /* Steps of an axis whose sums wait in scratch at the same time: tasks that cut it outside of panels take one at a time.

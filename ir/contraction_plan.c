@@ -305,15 +305,14 @@ int64_t contraction_even_pieces(int64_t panels, int64_t wanted)
  * that is larger than a cache. */
 static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
-    enum { LEAF = 8 };
     int64_t wanted = contraction_wanted_tasks(c, max_batch);
     bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
     choose_cut(c, max_batch, large, p);
-    bool leaves = c->leaf && max_batch > LEAF;
+    bool leaves = c->leaf && max_batch > IR_LEAF;
     int64_t panels = contraction_panels(c, t->vector, p);
     int64_t steps = p->cut >= 0 ? contraction_steps(&c->axis[p->cut], max_batch) : 1;
     if (leaves)
-        steps = (max_batch + LEAF - 1) / LEAF;
+        steps = (max_batch + IR_LEAF - 1) / IR_LEAF;
     int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
     p->pieces = contraction_even_pieces(panels, dealt);
     int64_t cuts = (wanted + p->pieces - 1) / p->pieces;
@@ -322,7 +321,7 @@ static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_b
         p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
     if (leaves) {
         p->cut = -1;
-        p->chunk = LEAF;
+        p->chunk = IR_LEAF;
     }
 }
 

@@ -153,7 +153,7 @@ bool rule_leaf(const ir_node *n, bool wanted, diag *d)
         return rule_error(n, d, "only a sum over the batch has a 'leaf', found one without");
     if (!rule_ints(n, "leaf", 1, &leaf, d))
         return false;
-    return leaf == 8 || rule_error(n, d, "expected leaf = [8], found [%" PRId64 "]", leaf);
+    return leaf == IR_LEAF || rule_error(n, d, "expected leaf = [8], found [%" PRId64 "]", leaf);
 }
 
 static bool check_size(const ir_node *n, const ir_type *t, diag *d)

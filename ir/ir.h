@@ -27,6 +27,9 @@
 
 enum { IR_MAX_RANK = 8, IR_ABI = 1 };
 
+/* Of what the order of sums is made: examples in a leaf, chains of a sum that goes over no batch. */
+enum { IR_LEAF = 8, IR_CHAINS = 16 };
+
 /* ---- types ---- */
 
 /* An i1 is one byte in memory, 0 or 1. IR_NONE is the type of nodes without a result. */

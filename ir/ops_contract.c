@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { LEAF = 8, NARROW = 4, WIDE = 32 }; /* panel widths in elements: few columns, many */
+enum { NARROW = 4, WIDE = 32 }; /* panel widths in elements: few columns, many */
 
 /* ---- rows times a matrix ---- */
 
@@ -224,10 +224,10 @@ void eval_dot_general(eval_context *c, const ir_node *n, const eval_tensor *cons
     m.rhs_column = offsets_of(c, y, rhs_dims.dim, rhs_dims.count, &m.columns);
     m.out_column = offsets_of(c, r, out_right.dim, out_right.count, &m.columns);
     m.rhs_row = offsets_of(c, y, dot.rhs_contract, dot.contract_count, &m.depth);
-    contraction_scratch(&m, dot.leaf ? c->batch / LEAF + 1 : 1);
+    contraction_scratch(&m, dot.leaf ? c->batch / IR_LEAF + 1 : 1);
 
     term_list terms = {.count = m.depth, .lhs = offsets_of(c, x, dot.lhs_contract, dot.contract_count, &m.depth)};
-    terms.leaf = dot.leaf ? m.depth / c->batch * LEAF : 0;
+    terms.leaf = dot.leaf ? m.depth / c->batch * IR_LEAF : 0;
     terms.k = arena_new_array(c->mem, int64_t, (size_t)m.depth);
     for (int64_t k = 0; k < m.depth; k++)
         terms.k[k] = k;
@@ -388,7 +388,7 @@ static void list_terms(const conv_walk *k, const int64_t *place, term_list *term
             terms->k[count++] = position * k->channels + i;
         }
     }
-    terms->leaf = k->examples > 1 ? count * LEAF : 0;
+    terms->leaf = k->examples > 1 ? count * IR_LEAF : 0;
     terms->count = count * k->examples;
     for (int64_t t = count; t < terms->count; t++) {
         int64_t before = terms->lhs[t - count];
@@ -421,7 +421,7 @@ static contraction conv_matrix(const eval_context *c, const conv_walk *k)
     m.rhs_row = axes_offsets(c->mem, list, count, &m.depth);
     m.rhs_column = group_offsets(c, k->w, k->v.rhs[1], groups, &m.columns);
     m.out_column = group_offsets(c, k->r, k->v.out[1], groups, &m.columns);
-    contraction_scratch(&m, k->examples / LEAF + 1);
+    contraction_scratch(&m, k->examples / IR_LEAF + 1);
     return m;
 }
 

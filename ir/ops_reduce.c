@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { CHAINS = 16, LEAF = 8, SUMMABLE = DTYPE_F32 | DTYPE_F64 | DTYPE_WHOLE, ORDERED = DTYPE_F32 | DTYPE_WHOLE };
+enum { SUMMABLE = DTYPE_F32 | DTYPE_F64 | DTYPE_WHOLE, ORDERED = DTYPE_F32 | DTYPE_WHOLE };
 
 /* ---- one element at a time ---- */
 
@@ -152,10 +152,10 @@ static reduce_walk walk_of(const eval_context *c, const ir_node *n, const ir_typ
 
 static number sum_interleaved(const numbers *s, const reduce_walk *w, int64_t start)
 {
-    number chain[CHAINS] = {{0, 0}};
+    number chain[IR_CHAINS] = {{0, 0}};
     for (int64_t i = 0; i < w->count; i++)
-        chain[i % CHAINS] = add(s, chain[i % CHAINS], get(s, start + w->reduced[i]));
-    for (int half = CHAINS / 2; half; half /= 2)
+        chain[i % IR_CHAINS] = add(s, chain[i % IR_CHAINS], get(s, start + w->reduced[i]));
+    for (int half = IR_CHAINS / 2; half; half /= 2)
         for (int i = 0; i < half; i++)
             chain[i] = add(s, chain[i], chain[i + half]);
     return chain[0];
@@ -174,8 +174,8 @@ static number sum_leaf(const numbers *s, const reduce_walk *w, int64_t start, in
 static number sum_over_batch(const numbers *s, const reduce_walk *w, int64_t start, number *leaves)
 {
     int64_t count = 0;
-    for (int64_t b = 0; b < w->examples; b += LEAF)
-        leaves[count++] = sum_leaf(s, w, start, b, b + LEAF < w->examples ? b + LEAF : w->examples);
+    for (int64_t b = 0; b < w->examples; b += IR_LEAF)
+        leaves[count++] = sum_leaf(s, w, start, b, b + IR_LEAF < w->examples ? b + IR_LEAF : w->examples);
     for (; count > 1; count = (count + 1) / 2)
         for (int64_t i = 0; i < count; i += 2)
             leaves[i / 2] = i + 1 < count ? add(s, leaves[i], leaves[i + 1]) : leaves[i];
@@ -213,7 +213,7 @@ void eval_reduce(eval_context *c, const ir_node *n, const eval_tensor *const *in
     reduce_walk w = walk_of(c, n, &in[0]->type);
     reduce_kind kind = kind_of(n);
     bool leaf = ir_attr_find(n->attrs, "leaf");
-    number *leaves = arena_new_array(c->mem, number, (size_t)(w.examples / LEAF + 1));
+    number *leaves = arena_new_array(c->mem, number, (size_t)(w.examples / IR_LEAF + 1));
     for (int64_t k = 0; k < w.starts; k++)
         if (kind == KIND_ARGMAX)
             ((int32_t *)out->data)[k] = (int32_t)position_of_largest(&s, &w, w.start[k]);

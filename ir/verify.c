@@ -87,7 +87,7 @@ static bool verify_chain(const ir_node *n, diag *d)
         return true;
     if (!rule_ints(n, "chain", 2, chain, d))
         return false;
-    if (chain[0] < 1 || chain[1] < 1 || chain[1] > 8 || 8 % chain[1])
+    if (chain[0] < 1 || chain[1] < 1 || chain[1] > IR_LEAF || IR_LEAF % chain[1])
         return rule_error(n, d,
                           "'chain' must be a number above 0 and a slice of 1, 2, 4 or 8 examples, found %lld and %lld",
                           (long long)chain[0], (long long)chain[1]);

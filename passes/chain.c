@@ -28,7 +28,7 @@
 #include "passes/passes.h"
 #include <string.h>
 
-enum { LEAF = 8, TASKS = 4, WORTH = 65536, MOST_BYTES = 512 << 10 };
+enum { TASKS = 4, WORTH = 65536, MOST_BYTES = 512 << 10 };
 
 /* ---- who can be a member ---- */
 
@@ -67,7 +67,7 @@ static bool contraction_cuts_slices(const ir_node *kernel)
         return has_leaves(kernel) || p.pack == CONTRACTION_STREAM;
     arena *mem = arena_new();
     contraction c;
-    bool leaves = p.chunk == LEAF || !takes_examples_as_rows(kernel);
+    bool leaves = p.chunk == IR_LEAF || !takes_examples_as_rows(kernel);
     bool ok = p.cut >= 0 && leaves && contraction_describe(core, 0, mem, &c) && p.cut < c.naxes &&
               c.axis[p.cut].batch && c.axis[p.cut].n == 1;
     arena_free(mem);
@@ -121,7 +121,7 @@ static bool can_join(const ir_node *kernel)
                  ir_word_is(kernel, "kind", "row");
     if (!walks || !gives_examples(kernel) || (!ir_word_is(kernel, "kind", "row") && !one_shape(kernel)))
         return false;
-    return walked_elements(kernel) <= INT32_MAX / LEAF; /* a plan's number is below 2^31 */
+    return walked_elements(kernel) <= INT32_MAX / IR_LEAF; /* a plan's number is below 2^31 */
 }
 
 /* ---- what stands in the way ---- */
@@ -216,7 +216,7 @@ static void add_member(builder *b, ir_node *kernel)
 {
     if (b->below)
         move_up(kernel, b->below);
-    set_chain(b, kernel, LEAF);
+    set_chain(b, kernel, IR_LEAF);
     b->elements += contraction_core(kernel)   ? ir_static_count(&contraction_core(kernel)->type)
                    : kernel->region->nresults ? walked_elements(kernel)
                                               : 0;
@@ -246,7 +246,7 @@ static void grow(builder *b)
 
 static bool is_worth_it(const builder *b)
 {
-    return b->members > 1 && b->elements * LEAF >= WORTH;
+    return b->members > 1 && b->elements * IR_LEAF >= WORTH;
 }
 
 static void dissolve(const builder *b)
@@ -311,7 +311,7 @@ static int64_t budget_of(const ir_module *m)
 
 static int64_t choose_slice(const builder *b)
 {
-    int64_t max_batch = mem_max_batch(b->g->module), slice = max_batch > LEAF ? LEAF : max_batch / TASKS;
+    int64_t max_batch = mem_max_batch(b->g->module), slice = max_batch > IR_LEAF ? IR_LEAF : max_batch / TASKS;
     while (slice > 1 && bytes_of_slices(b, slice) > budget_of(b->g->module))
         slice /= 2;
     return slice;
@@ -321,7 +321,7 @@ static int64_t choose_slice(const builder *b)
 static bool stays_in_cache(const builder *b)
 {
     int64_t max_batch = mem_max_batch(b->g->module);
-    return max_batch <= LEAF && bytes_of_slices(b, max_batch) <= budget_of(b->g->module);
+    return max_batch <= IR_LEAF && bytes_of_slices(b, max_batch) <= budget_of(b->g->module);
 }
 
 static bool has_examples_as_rows(const builder *b)
@@ -400,7 +400,7 @@ static void repeat_in(builder *b, const ir_node *kernel)
                 g->before = NULL;
                 again->attrs = ir_attrs_copy(g->module->mem, kernel->attrs);
                 again->name = NULL;
-                set_chain(b, again, LEAF);
+                set_chain(b, again, IR_LEAF);
                 b->first = n == b->first ? again : b->first;
             }
             n->in[i] = again;
@@ -448,7 +448,7 @@ static bool choose_slices(const builders *all, int64_t *slice)
     bool short_of_rows = false;
     for (int32_t i = 0; i < all->count; i++) {
         slice[i] = choose_slice(&all->of[i]);
-        short_of_rows |= slice[i] < LEAF && has_examples_as_rows(&all->of[i]);
+        short_of_rows |= slice[i] < IR_LEAF && has_examples_as_rows(&all->of[i]);
     }
     return short_of_rows;
 }

@@ -26,7 +26,7 @@
 #include "passes/passes.h"
 #include <string.h>
 
-enum { ELEMENTS = 16384, KEPT_ELEMENTS = 4096, LEAF = 8, LITTLE = 65536 };
+enum { ELEMENTS = 16384, KEPT_ELEMENTS = 4096, LITTLE = 65536 };
 
 /* ---- kernels of one node ---- */
 
@@ -475,14 +475,14 @@ static void plan_contraction(ir_node *fused, const ir_target *t, int64_t max_bat
     int64_t room = contraction_room_of(&c, t->vector, max_batch, &p).all;
     if (room)
         add_scratch(fused, core->type.dtype, 1, room)->place.segment = SEG_WORKER;
-    else if (c.leaf && max_batch > LEAF)
-        add_scratch(fused, core->type.dtype, (max_batch + LEAF - 1) / LEAF, ir_static_count(&core->type));
+    else if (c.leaf && max_batch > IR_LEAF)
+        add_scratch(fused, core->type.dtype, (max_batch + IR_LEAF - 1) / IR_LEAF, ir_static_count(&core->type));
     arena_free(tmp);
 }
 
 static void plan_batch_reduce(ir_node *fused, int64_t max_batch)
 {
-    int64_t work = 0, leaves = (max_batch + LEAF - 1) / LEAF;
+    int64_t work = 0, leaves = (max_batch + IR_LEAF - 1) / IR_LEAF;
     for (ir_node *n = fused->region->first; n; n = n->next) {
         if (n->op != IR_REDUCE)
             continue;
