@@ -48,7 +48,7 @@ static nest_value *step_value(lowering *l, const winograd_step *s, nest_value *c
 /* M applied to numbers that stand 'step' apart. */
 static void apply(const transform *t, nest_value **x, int step)
 {
-    nest_value *number[WINOGRAD_INPUTS + WINOGRAD_STEPS];
+    nest_value *number[WINOGRAD_INPUTS + WINOGRAD_STEPS] = {NULL};
     for (int i = 0; i < t->m->in; i++)
         number[i] = x[i * step];
     for (int i = 0; i < t->m->steps; i++)
@@ -126,7 +126,7 @@ static void make_tile(lowering *l, const lower_point *p, void *context)
     const transform *t = context;
     const ir_node *x = t->n->in[0];
     bool from_places = makes_image(t) || t->kind == WINOGRAD_FILTER_GRADIENT, there;
-    nest_value *number[WINOGRAD_PLACES];
+    nest_value *number[WINOGRAD_PLACES] = {NULL};
     for (int i = 0; i < t->m->in * t->m->in; i++) {
         int row = i / t->m->in, column = i % t->m->in;
         lower_point q = square_point(t, p, from_places, row, column, &there);

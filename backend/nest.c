@@ -105,7 +105,7 @@ nest_value *nest_unzip(nest_kernel *k, nest_value *a, nest_value *b, int64_t uni
  * the top of the lane's. */
 static void exchange_units(nest_kernel *k, nest_value **v, int64_t unit, int64_t group)
 {
-    nest_value *next[4];
+    nest_value *next[4] = {NULL};
     for (int64_t round = 1; round < group; round *= 2) {
         for (int64_t i = 0; i < group / 2; i++) {
             next[i] = nest_unzip(k, v[2 * i * unit], v[(2 * i + 1) * unit], unit, 0);

@@ -91,10 +91,12 @@ static bool pays(const contraction *c, const ir_target *t, const contraction_str
 {
     enum { TRANSPOSE = 7 };
     const contraction_spatial *h = &c->spatial[0], *w = &c->spatial[1];
-    double products = (double)(w->kernel * row_time(h->kernel * features, vectors, s->columns / t->vector));
-    double row = products + (double)(TRANSPOSE * ((w->in + t->vector - 1) / t->vector));
+    int64_t columns = s->columns / t->vector, blocks = (w->in + t->vector - 1) / t->vector;
+    int64_t wide = (features + t->vector - 1) / t->vector; /* vectors of features */
+    double products = (double)(w->kernel * row_time(h->kernel * features, vectors, columns));
+    double row = products + (double)(TRANSPOSE * blocks);
     double stream = row * (double)(h->out + h->kernel - 1);
-    double direct = (double)(h->out * w->out * h->kernel * w->kernel * ((features + t->vector - 1) / t->vector));
+    double direct = (double)(h->out * w->out * h->kernel * w->kernel * wide);
     return s->channels >= t->vector / 2 && stream < 0.8 * direct;
 }
 

@@ -129,7 +129,7 @@ bool infer_winograd(const ir_node *n, ir_type *type, diag *d)
 /* M applied to numbers that lie 'step' apart. */
 static void transform(const winograd_transform *m, bool narrow, const double *in, double *out, int step)
 {
-    double number[WINOGRAD_INPUTS + WINOGRAD_STEPS];
+    double number[WINOGRAD_INPUTS + WINOGRAD_STEPS] = {0};
     for (int i = 0; i < m->in; i++)
         number[i] = in[i * step];
     for (int i = 0; i < m->steps; i++) {
@@ -186,7 +186,7 @@ static void store_square(eval_mode mode, const square *s, int side, const double
 
 static void convert_square(const eval_context *c, const winograd_transform *m, const square *from, const square *to)
 {
-    double x[WINOGRAD_PLACES];
+    double x[WINOGRAD_PLACES] = {0};
     load_square(c->mode, from, m->in, x);
     transform_square(m, c->mode == EVAL_F32, x);
     store_square(c->mode, to, m->out, x);
