@@ -30,11 +30,21 @@ def compile_time(a, source, library, *options):
     return statistics.median(times)
 
 
+def losses_at(a, library, batch, threads, rate):
+    """Lamina's."""
+    side = Process([os.path.join(a.build, "step"), library, str(batch), str(threads), str(rate)], threads, a.log)
+    side.open()
+    side.close()
+    return side.losses
+
+
 def sides_of(a, net, batch, threads, library):
     words = [str(batch), str(threads), str(CHECK_RATES.get(net, 1e-3))]
     out = {LAMINA: lambda: Process([os.path.join(a.build, "step"), library, *words], threads, a.log)}
     if a.prototype and batch > 1:
-        out[PROTOTYPE] = lambda: Prototype(a.prototype, net, batch, threads, a.log)
+        # which knows one rate only
+        wanted = lambda: losses_at(a, library, batch, threads, Prototype.rate)
+        out[PROTOTYPE] = lambda: Prototype(a.prototype, net, batch, threads, a.log, wanted)
     for name, peer in a.peers.items():
         if peer:
             interpreter, script, arguments, env = peer
@@ -63,8 +73,9 @@ def open_sides(makers, dump):
             side.open()
             if name == LAMINA and dump:
                 side.ask("dump " + dump)
-            if not same_losses(sides.get(LAMINA, side).losses, side.losses, side.tolerance):
-                raise Failed(f"losses differ: {side.losses} and {sides[LAMINA].losses}")
+            wanted = side.wanted() if side.wanted else sides.get(LAMINA, side).losses
+            if not same_losses(wanted, side.losses, side.tolerance):
+                raise Failed(f"losses differ: {side.losses} and {wanted}")
             sides[name] = side
         except Failed as e:
             gave_up(name, e)

@@ -29,6 +29,7 @@ def environment(threads, **more):
 class Process:
     """A side that runs for as long as a configuration is measured. See peer.py for what it says."""
     tolerance = TOLERANCE
+    wanted = None  # its losses are compared with those of Lamina's side
 
     def __init__(self, command, threads, log, **env):
         cpus = sorted(os.sched_getaffinity(0))[:threads]
@@ -73,8 +74,10 @@ class Process:
 class Prototype:
     """The yardstick of DESIGN section 9: a program that measures itself once a round."""
     tolerance = 1e-3  # it prints five digits, and its Adam has another epsilon
+    rate = 1e-3
 
-    def __init__(self, folder, net, batch, threads, log):
+    def __init__(self, folder, net, batch, threads, log, wanted):
+        self.wanted = wanted
         program, word = ("step2", "big") if net == "large" else ("step", net)
         self.folder, self.command, self.log = folder, [f"build/{program}", word, str(batch), str(threads)], log
         self.facts = {"note": ""}
