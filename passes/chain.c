@@ -26,7 +26,6 @@
 #include "ir/contraction.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
-#include <string.h>
 
 enum { TASKS = 4, WORTH = 65536, MOST_BYTES = 512 << 10 };
 
@@ -128,10 +127,11 @@ static bool can_join(const ir_node *kernel)
 
 typedef struct {
     ir_graph *g;
-    ir_node *first;   /* the first member */
-    int64_t number;   /* of this chain, marked on its members */
-    bool narrow;      /* without contractions that want a leaf's examples */
-    bool *after;      /* by node id: kernels that come after the chain */
+    ir_node *first; /* the first member */
+    int64_t number; /* of this chain, marked on its members */
+    bool narrow;    /* without contractions that want a leaf's examples */
+    int32_t *after; /* by node id: kernels that come after the chain have the attempt's number */
+    int32_t attempt;
     ir_node *below;   /* the first of them */
     int64_t elements; /* of one example, all members */
     int members;
@@ -172,7 +172,7 @@ static bool comes_after(const builder *b, const ir_node *kernel)
 {
     bool after = reads_second_phase(b, kernel);
     for (int i = 0; i < kernel->nin; i++)
-        after |= b->after[kernel_of(kernel->in[i])->id];
+        after |= b->after[kernel_of(kernel->in[i])->id] == b->attempt;
     return after;
 }
 
@@ -231,7 +231,7 @@ static void grow(builder *b)
         if (n->op != IR_FUSED)
             continue;
         if (comes_after(b, n)) {
-            b->after[n->id] = true;
+            b->after[n->id] = b->attempt;
             b->below = b->below ? b->below : n;
         } else if (may_join(b, n)) {
             add_member(b, n);
@@ -294,34 +294,32 @@ static int64_t worker_bytes(const builder *b, const lifetime *of, int32_t count,
     return most;
 }
 
-static int64_t bytes_of_slices(const builder *b, int64_t slice)
+/* The first of 'slice', its half, ... whose values stay in cache; 0: none does. */
+static int64_t fitting_slice(const builder *b, int64_t slice)
 {
+    int64_t budget = mem_target(b->g->module).l2 / 2;
+    budget = budget < MOST_BYTES ? budget : MOST_BYTES;
     arena *mem = arena_new();
     lifetime *of = arena_new_array(mem, lifetime, (size_t)ir_number(b->g) + 1);
-    int64_t bytes = worker_bytes(b, of, find_lifetimes(b, of), slice);
+    int32_t count = find_lifetimes(b, of);
+    while (slice && worker_bytes(b, of, count, slice) > budget)
+        slice /= 2;
     arena_free(mem);
-    return bytes;
-}
-
-static int64_t budget_of(const ir_module *m)
-{
-    int64_t half = mem_target(m).l2 / 2;
-    return half < MOST_BYTES ? half : MOST_BYTES;
+    return slice;
 }
 
 static int64_t choose_slice(const builder *b)
 {
-    int64_t max_batch = mem_max_batch(b->g->module), slice = max_batch > IR_LEAF ? IR_LEAF : max_batch / TASKS;
-    while (slice > 1 && bytes_of_slices(b, slice) > budget_of(b->g->module))
-        slice /= 2;
-    return slice;
+    int64_t max_batch = mem_max_batch(b->g->module);
+    int64_t slice = fitting_slice(b, max_batch > IR_LEAF ? IR_LEAF : max_batch / TASKS);
+    return slice ? slice : 1;
 }
 
 /* Of batches that are one leaf: do the values stay in cache without a chain? */
 static bool stays_in_cache(const builder *b)
 {
     int64_t max_batch = mem_max_batch(b->g->module);
-    return max_batch <= IR_LEAF && bytes_of_slices(b, max_batch) <= budget_of(b->g->module);
+    return max_batch <= IR_LEAF && fitting_slice(b, max_batch) == max_batch;
 }
 
 static bool has_examples_as_rows(const builder *b)
@@ -416,15 +414,14 @@ typedef struct {
 
 static void find_chains(ir_graph *g, bool narrow, arena *mem, builders *all)
 {
-    size_t nodes = (size_t)ir_number(g) + 1;
-    bool *after = arena_new_array(mem, bool, nodes);
+    int32_t *after = arena_new_array(mem, int32_t, (size_t)ir_number(g) + 1), attempt = 0;
     all->count = 0;
     for (ir_node *n = g->first; n; n = n->next) {
         builder *b = &all->of[all->count];
         *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow, .after = after};
+        b->attempt = ++attempt;
         if (!may_join(b, n) || ir_chain(n, NULL))
             continue;
-        memset(after, 0, nodes * sizeof *after);
         grow(b);
         if (is_worth_it(b) && !stays_in_cache(b))
             all->count++;
