@@ -3,12 +3,12 @@
  *     for cut axis (a task's share)
  *       for panel of columns (a task's pieces)
  *         for block of the chains, if the plan has blocks (lower_partial.c)
- *          for the other axes
- *           for tile of rows
- *             accumulators = 0
- *             for sums, the innermost unrolled
- *               vectors of one operand * scalars of the other, added by fused multiply-adds
- *             epilogue: the rest of the region at the tile's points, an accumulator at a time
+ *           for the other axes
+ *             for tile of rows
+ *               accumulators = 0
+ *               for sums, the innermost unrolled
+ *                 vectors of one operand * scalars of the other, added by fused multiply-adds
+ *               epilogue: the rest of the region at the tile's points, an accumulator at a time
  *
  * Each accumulator lane is one chain in the order of the rule, so no choice of tiles changes a bit. Rows that do not
  * fill a tile get a smaller one, columns that do not fill a vector a masked one. Where rows lie side by side in the

@@ -16,7 +16,7 @@ typedef struct {
     winograd_kind kind;
     const winograd_transform *m;
     const lower_walk *walk;
-    nest_value *from, *to;              /* examples; kernels' input channels */
+    nest_value *from, *to;              /* examples; what a walk over kernels counts */
     int64_t low[2], tiles[2], image[2]; /* of images: where tile 0 begins, how many tiles, the image's size */
     int64_t start[2];                   /* the first tile of those at hand */
     bool outside[2];                    /* they lie beyond the image */
@@ -28,7 +28,7 @@ static bool is_of_kernels(const transform *t)
     return t->kind == WINOGRAD_FILTER || t->kind == WINOGRAD_FILTER_GRADIENT;
 }
 
-/* The image's side of the transform: what is read or what is made. */
+/* Else an image is what is read. */
 static bool makes_image(const transform *t)
 {
     return t->kind == WINOGRAD_OUTPUT;

@@ -2,9 +2,11 @@
  * for the code that is made of it.
  *
  * A convolution with a 3x3 kernel g makes 2x2 outputs of 4x4 inputs d with 16 multiplications a channel instead of 36:
- *     Y = At [(G g Gt) . (Bt d B)] A                      (Lavin and Gray 2016, section 4.1, with correlation, as
- * usual) Its transposes give the weight gradient of an output gradient dY: dg = Gt [(A dY At) . (Bt d B)] G. Each
- * transform is a matrix M applied to both sides of a square of numbers, M x Mt:
+ *
+ *     Y = At [(G g Gt) . (Bt d B)] A                      (Lavin and Gray 2016, section 4.1)
+ *
+ * Its transposes give the weight gradient of an output gradient dY: dg = Gt [(A dY At) . (Bt d B)] G. Each transform is
+ * a matrix M applied to both sides of a square of numbers, M x Mt. (So an infinite input may make its tile NaN.)
  *
  *     input            Bt  4x4   inputs of a tile to 16 places       | 1 0 -1 0 | 0 1 1 0 | 0 -1 1 0 | 0 1 0 -1 |
  *     filter           G   4x3   a kernel to 16 places               | 1 0 0 | 1/2 1/2 1/2 | 1/2 -1/2 1/2 | 0 0 1 |

@@ -60,7 +60,8 @@ def data(net, batch):
     """Images, channels last, and labels. Pixels have both signs: else half of a dense layer's units would be off for
     every example, and their moments would decay to denormals."""
     shape, classes, _ = NETS[net]
-    image = bits(IMAGE, batch * int(numpy.prod(shape))).astype(numpy.float32) * numpy.float32(2.0**-24) - numpy.float32(0.5)
+    image = bits(IMAGE, batch * int(numpy.prod(shape))).astype(numpy.float32) * numpy.float32(2.0**-24)
+    image -= numpy.float32(0.5)
     return image.reshape(batch, *shape), (bits(LABEL, batch) % numpy.uint32(classes)).astype(numpy.int64)
 
 

@@ -160,7 +160,8 @@ def filtered_table(cases, threads):
     if not found:
         return ""
     out = f"\n## 3x3 convolutions as they are compiled by default, {threads} thread(s): ms\n"
-    out += "By minimal filtering, 4 multiply-adds an output and channel instead of 9; the tables above have plain sums.\n\n"
+    out += "By minimal filtering, 4 multiply-adds an output and channel instead of 9; the tables above have plain sums."
+    out += "\n\n"
     out += header("batch x side x in x out", "filtered", "plain sum", ONEDNN)
     for c in found:
         ours, cells = c.seconds(FILTERED, threads), []
