@@ -1,7 +1,7 @@
 /* backend/backend.c - compile a planned module: kernels, calls, descriptor, code generation, link. */
 #include "backend/backend.h"
 #include "backend/kernels.h"
-#include "backend/link.h"
+#include "backend/library/link.h"
 #include "backend/module.h"
 #include <string.h>
 

@@ -6,9 +6,9 @@
  *  3. Symbols lie in their own segment; what kernels write lies somewhere; all of it inside its segment.
  *  4. Only kernels around reductions, windows and contractions have one inside.
  *  5. All members of a chain have one slice. */
-#include "backend/interface.h"
-#include "backend/lower.h"
-#include "ir/build.h"
+#include "backend/library/interface.h"
+#include "backend/lower/lower.h"
+#include "ir/graph/build.h"
 #include <inttypes.h>
 #include <string.h>
 

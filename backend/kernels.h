@@ -3,7 +3,7 @@
 #define BACKEND_KERNELS_H
 
 #include "backend/backend.h"
-#include "backend/nest.h"
+#include "backend/nest/nest.h"
 
 /* What each becomes: void name(int64_t batch, int64_t task, void *const *buffers), a pointer for each of its buffers. A
  * kernel of two phases has a second function, name_1. */

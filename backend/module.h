@@ -3,8 +3,8 @@
 #define BACKEND_MODULE_H
 
 #include "backend/backend.h"
-#include "backend/emit.h"
-#include "backend/interface.h"
+#include "backend/emit/emit.h"
+#include "backend/library/interface.h"
 
 typedef struct kernel_code kernel_code; /* a phase's function, found by the text of its nest */
 

@@ -17,11 +17,11 @@
 #ifndef IR_IR_H
 #define IR_IR_H
 
-#include "ir/arena.h"
-#include "ir/diag.h"
-#include "ir/map.h"
+#include "ir/base/arena.h"
+#include "ir/base/diag.h"
+#include "ir/base/map.h"
+#include "ir/base/text.h"
 #include "ir/target.h"
-#include "ir/text.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -22,8 +22,8 @@
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
  * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.
  * Breaks: node order. */
-#include "ir/build.h"
-#include "ir/contraction.h"
+#include "ir/contraction/contraction.h"
+#include "ir/graph/build.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
 

@@ -1,6 +1,6 @@
 /* passes/copies.c - see copies.h. A step of pass layout, after the last simplify, which would take copies out again. */
 #include "passes/copies.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "passes/memory.h"
 
 static bool is_written_by_a_kernel(const ir_node *root)

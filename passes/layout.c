@@ -2,18 +2,18 @@
  *     param @dense1.weight : f32[1024, 2048] {init = uniform}
  *         =>   param @dense1.weight : f32[1024, 2048] {init = uniform, panels = [1, 32]}
  *
- * A large weight of dot_general lies in panels (ir/layout.h), as wide as a register tile's vectors: a product reads a
- * panel from its first byte to its last. In row-major order each step of the sum would touch another page, and rows
- * that lie a power of two apart would fight for few sets of the cache. What an optimizer keeps for the weight, and its
- * gradient, lie as it does, so that the update walks all of them together.
+ * A large weight of dot_general lies in panels (ir/graph/layout.h), as wide as a register tile's vectors: a product
+ * reads a panel from its first byte to its last. In row-major order each step of the sum would touch another page, and
+ * rows that lie a power of two apart would fight for few sets of the cache. What an optimizer keeps for the weight, and
+ * its gradient, lie as it does, so that the update walks all of them together.
  *
  * A function's results must be values of its own: one that is an input, a parameter, a reshape of something or another
  * result as well gets a copy here (copies.c).
  *
  * Needs:  autodiff and optimize_update done.      Keeps:  values, order.      Leaves: `panels` on symbols. */
-#include "ir/layout.h"
-#include "ir/build.h"
-#include "ir/contraction.h"
+#include "ir/graph/layout.h"
+#include "ir/contraction/contraction.h"
+#include "ir/graph/build.h"
 #include "passes/copies.h"
 #include "passes/memory.h"
 #include "passes/passes.h"

@@ -1,6 +1,6 @@
 /* passes/memory.c - see memory.h. */
 #include "passes/memory.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 
 /* What the command line takes where neither the net nor the user says a batch. */
 enum { DEFAULT_MAX_BATCH = 128 };

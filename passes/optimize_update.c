@@ -9,7 +9,7 @@
  *            alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)        eps_t = epsilon sqrt(1 - beta_2^t)
  *            m = beta_1 m + (1 - beta_1) g     v = beta_2 v + ((1 - beta_2) g) g     w -= alpha m / (sqrt(v) + eps_t)
  * Needs:  autodiff.      Keeps:  the forward and backward graph.      Leaves no param_gradient. */
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "passes/labels.h"
 #include "passes/passes.h"
 #include <string.h>

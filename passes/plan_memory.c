@@ -17,7 +17,7 @@
  *
  * Needs:  every value outside kernels is a symbol's, an input's, a kernel's or a reshape of one; schedule done.
  * Keeps:  the graph.      Leaves: places; module attributes params_bytes, ..., workspace_worker_bytes. */
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
 #include <inttypes.h>

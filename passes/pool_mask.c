@@ -15,7 +15,7 @@
  *     their order. An element that no window names was 0 with either mask, and is +0 now. All zeros are +0.
  * The same holds where %c compares %r itself. */
 #include "passes/pool_mask.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef PASSES_POOL_MASK_H
 #define PASSES_POOL_MASK_H
 
-#include "ir/uses.h"
+#include "ir/graph/uses.h"
 
 /* If the select n masks the gradient of a max pool by the sign of what went into the pool: the gradient made of the
  * pool's own signs, new nodes at g's cursor. Else NULL. */

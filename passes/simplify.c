@@ -9,10 +9,10 @@
  * changes the order in which its gradients are added. The run after autodiff does the rest.
  * Needs:  nothing.      Keeps:  outputs, effects, what a function takes; region operators keep their operands' places.
  * Breaks: nothing. */
-#include "ir/build.h"
-#include "ir/eval.h"
-#include "ir/math.h"
-#include "ir/uses.h"
+#include "ir/graph/build.h"
+#include "ir/graph/uses.h"
+#include "ir/math/math.h"
+#include "ir/ops/eval.h"
 #include "passes/passes.h"
 #include "passes/pool_mask.h"
 #include <math.h>

@@ -1,15 +1,12 @@
-/* passes/winograd.c - 3x3 convolutions of many channels with fewer multiplications: F(2x2, 3x3) of ir/winograd.h.
- *     %y = convolution %x, %w       =>   %v = winograd %x {kind = input}         16 places a tile, of 4x4 inputs
- *                                        %u = winograd %w {kind = filter}        16 places a kernel
- *                                        %m = dot_general %v, %u                 a product of matrices a place
- *                                        %y = winograd %m {kind = output}        2x2 outputs a tile
- * An output takes 4 multiply-adds a channel instead of 9. An input gradient is such a convolution too, and a weight
- * gradient, convolution %x, %dy, is
- *     %v = winograd %x {kind = input}, %s = winograd %dy {kind = output_gradient}
- *     %d = dot_general %v, %s summed over examples and tiles by leaves
- *     %dw = winograd %d {kind = filter_gradient}
- * What is transformed takes 4 times the memory of the image; a chain has one slice of it at a time, in cache. It is
- * transformed again for the backward pass rather than kept, so this pass comes after equal nodes were merged.
+/* passes/winograd.c - 3x3 convolutions of many channels with fewer multiplications: F(2x2, 3x3) of
+ * ir/contraction/winograd.h. %y = convolution %x, %w       =>   %v = winograd %x {kind = input}         16 places a
+ * tile, of 4x4 inputs %u = winograd %w {kind = filter}        16 places a kernel %m = dot_general %v, %u a product of
+ * matrices a place %y = winograd %m {kind = output}        2x2 outputs a tile An output takes 4 multiply-adds a channel
+ * instead of 9. An input gradient is such a convolution too, and a weight gradient, convolution %x, %dy, is %v =
+ * winograd %x {kind = input}, %s = winograd %dy {kind = output_gradient} %d = dot_general %v, %s summed over examples
+ * and tiles by leaves %dw = winograd %d {kind = filter_gradient} What is transformed takes 4 times the memory of the
+ * image; a chain has one slice of it at a time, in cache. It is transformed again for the backward pass rather than
+ * kept, so this pass comes after equal nodes were merged.
  *
  * Bits: the products are other ones than the convolution's, and rounding errors are about as large (at F(2x2, 3x3) the
  * transforms only add, subtract and halve). Which convolutions are rewritten depends on their shapes alone, so that a
@@ -18,8 +15,8 @@
  *
  * Needs:  autodiff done, its convolutions in the frontend's order of dimensions.
  * Keeps:  shapes, results, effects, labels of what a convolution was.      Breaks: the bits of a convolution. */
-#include "ir/winograd.h"
-#include "ir/build.h"
+#include "ir/contraction/winograd.h"
+#include "ir/graph/build.h"
 #include "passes/labels.h"
 #include "passes/passes.h"
 #include <string.h>

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # On stderr it counts what it found in system headers; that matters only where it fails.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! ls frontend/*.c ir/*.c passes/*.c backend/*.c runtime/*.c examples/*.c |
+if ! git ls-files 'frontend/*.c' 'ir/*.c' 'passes/*.c' 'backend/*.c' 'runtime/*.c' 'examples/*.c' |
     xargs -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet 2>"$log"; then
     grep -v 'warnings* generated' "$log" || true
     echo "tidy: findings"

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_COMMANDS_H
 #define TESTS_UNIT_COMMANDS_H
 
-#include "ir/text.h"
+#include "ir/base/text.h"
 #include <stdbool.h>
 
 /* The case tests/errors/NAME is a shell script. Its first lines say what is wanted:

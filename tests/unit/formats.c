@@ -166,28 +166,38 @@ static int check_source(const format_scan *s, const char *path, int *missing)
     return count;
 }
 
-static bool is_scanned(const format_scan *s, const char *name)
+static bool is_source(const char *name)
 {
     size_t n = strlen(name);
-    if (n < 2 || strcmp(name + n - 2, ".c"))
-        return false;
-    return (!s->only || !strncmp(name, s->only, strlen(s->only))) &&
-           (!s->except || strncmp(name, s->except, strlen(s->except)));
+    return n > 2 && !strcmp(name + n - 2, ".c");
+}
+
+/* Sources of a folder and of the folders in it. */
+static int check_folder(const format_scan *s, const char *folder, int *missing)
+{
+    char path[1024];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/%s", s->root, folder);
+    DIR *dir = s->except && !strcmp(folder, s->except) ? NULL : opendir(path);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (entry->d_type == DT_DIR) {
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            count += check_folder(s, path, missing);
+        } else if (is_source(entry->d_name)) {
+            snprintf(path, sizeof path, "%s/%s/%s", s->root, folder, entry->d_name);
+            count += check_source(s, path, missing);
+        }
+    }
+    if (dir)
+        closedir(dir);
+    return count;
 }
 
 int formats_check(const format_scan *s, int *missing)
 {
-    char path[1024];
-    int count = 0, before = *missing;
-    snprintf(path, sizeof path, "%s/%s", s->root, s->folder);
-    DIR *dir = opendir(path);
-    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-        snprintf(path, sizeof path, "%s/%s/%s", s->root, s->folder, entry->d_name);
-        if (is_scanned(s, entry->d_name))
-            count += check_source(s, path, missing);
-    }
-    if (dir)
-        closedir(dir);
+    int before = *missing, count = check_folder(s, s->folder, missing);
     if (*missing > before)
         fprintf(stderr, "%d messages of %s/ have no case in %s\n", *missing - before, s->folder, s->cases);
     return count;

@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_FORMATS_H
 #define TESTS_UNIT_FORMATS_H
 
-#include "ir/text.h"
+#include "ir/base/text.h"
 
 /* What reports: 'call' as it stands in the source, up to its opening parenthesis or further; then 'skip' arguments that
  * are not the format. The message has 'before' in front of the words and maybe more behind: patterns in which
@@ -19,8 +19,8 @@ typedef struct {
 #define FORMAT_ANY "\1"
 
 typedef struct {
-    const char *root, *folder;        /* every .c file there is a source */
-    const char *only, *except;        /* names begin so, do not begin so; NULL: any */
+    const char *root, *folder;        /* every .c file there and in the folders below is a source */
+    const char *except;               /* a folder below that is not looked at; NULL: none */
     const format_reporter *reporters; /* ends with a call of NULL */
     const char *seen;                 /* the words of all messages, one a line */
     const char *cases;                /* where cases stand, to say what lacks one */

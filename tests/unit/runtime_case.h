@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_RUNTIME_CASE_H
 #define TESTS_UNIT_RUNTIME_CASE_H
 
-#include "ir/text.h"
+#include "ir/base/text.h"
 #include "runtime/lamina.h"
 #include "tests/unit/fake_net.h"
 #include <CUnit/CUnit.h>

@@ -5,10 +5,10 @@
  * several widths and for several CPUs; masked, strided and broadcast memory; loops; folds; random numbers. Then the
  * files that the backend writes. */
 #include "backend/kernels.h"
-#include "backend/link.h"
-#include "ir/build.h"
-#include "ir/eval.h"
-#include "ir/math.h"
+#include "backend/library/link.h"
+#include "ir/graph/build.h"
+#include "ir/math/math.h"
+#include "ir/ops/eval.h"
 #include <CUnit/CUnit.h>
 #include <dirent.h>
 #include <dlfcn.h>

@@ -2,8 +2,8 @@
  * launched one by one for measuring, and any plan that is measured, computes the same bits as the ordinary one. Nothing
  * here looks at a time. */
 #include "backend/backend.h"
-#include "ir/contraction.h"
-#include "ir/cost.h"
+#include "ir/contraction/contraction.h"
+#include "ir/graph/cost.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>

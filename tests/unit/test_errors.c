@@ -9,7 +9,7 @@
  * diag_error and its like must have produced one of the messages. Operators and passes have files of their own, in
  * tests/ops and tests/passes, whose '# ERROR' lines their suites check: these count here. */
 #include "frontend/frontend.h"
-#include "ir/eval.h"
+#include "ir/ops/eval.h"
 #include "passes/passes.h"
 #include "tests/unit/any_target.h"
 #include "tests/unit/commands.h"
@@ -262,11 +262,13 @@ static const format_reporter in_driver[] = {{"diag_error(", 2, NULL, NULL},
                                             {0}};
 
 static const struct {
-    const char *folder, *only, *except;
+    const char *folder, *except;
     const format_reporter *reporters;
-} scanned[] = {{"ir", NULL, NULL, in_layers},         {"passes", NULL, NULL, in_layers},
-               {"backend", NULL, NULL, in_layers},    {"frontend", NULL, "cmd_", in_layers},
-               {"frontend", "cmd_", NULL, in_driver}, {"frontend", "main", NULL, in_driver}};
+} scanned[] = {{"ir", NULL, in_layers},
+               {"passes", NULL, in_layers},
+               {"backend", NULL, in_layers},
+               {"frontend", "frontend/command", in_layers},
+               {"frontend/command", NULL, in_driver}};
 
 static void test_every_message(void)
 {
@@ -283,7 +285,6 @@ static void test_every_message(void)
         int missing = 0;
         format_scan scan = {.root = e->root,
                             .folder = scanned[i].folder,
-                            .only = scanned[i].only,
                             .except = scanned[i].except,
                             .reporters = scanned[i].reporters,
                             .seen = text_get(&e->messages),

@@ -1,7 +1,7 @@
 /* tests/unit/test_frontend.c - what a YAML network becomes: names, shapes, symbols, rows, functions, and what its
  * layers and losses compute, by the reference evaluator, where that can be said in a few numbers. */
 #include "frontend/frontend.h"
-#include "ir/eval.h"
+#include "ir/ops/eval.h"
 #include <CUnit/CUnit.h>
 #include <math.h>
 #include <stdlib.h>

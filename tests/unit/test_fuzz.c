@@ -14,8 +14,8 @@
 #include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"
-#include "runtime/idx.h"
-#include "runtime/memory.h"
+#include "runtime/base/memory.h"
+#include "runtime/data/idx.h"
 #include "tests/unit/any_target.h"
 #include "tests/unit/fake_net.h"
 #include <CUnit/CUnit.h>

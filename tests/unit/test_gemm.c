@@ -1,6 +1,6 @@
 /* Networks whose products OpenBLAS computes: values and gradients are the evaluator's but for rounding, the same for
  * any number of workers, and a host without sgemm is told so. */
-#include "ir/eval.h"
+#include "ir/ops/eval.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <dlfcn.h>

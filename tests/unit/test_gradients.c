@@ -5,8 +5,8 @@
  * worked in double, are compared with how the loss changes when an element of a parameter does. All zero is a failure:
  * then the operator under test was never reached. Together the files have to hold every operator that has a gradient
  * rule. */
-#include "ir/eval.h"
-#include "passes/grad.h"
+#include "ir/ops/eval.h"
+#include "passes/grad/grad.h"
 #include "passes/passes.h"
 #include "tests/unit/ir_files.h"
 #include <CUnit/CUnit.h>

@@ -7,9 +7,9 @@
  * of NaNs that ends at a page that faults, some on operands with infinities and NaNs among them, and must leave the
  * bits that the evaluator leaves in results and symbols. */
 #include "backend/backend.h"
-#include "backend/interface.h"
-#include "ir/eval.h"
-#include "ir/layout.h"
+#include "backend/library/interface.h"
+#include "ir/graph/layout.h"
+#include "ir/ops/eval.h"
 #include "passes/passes.h"
 #include "runtime/lamina_abi.h"
 #include "tests/unit/ir_files.h"

@@ -1,6 +1,6 @@
-/* The elementary functions of ir/math.h against libm in double: every 257th f32, or all of them if LAMINA_FULL is set
- * in the environment (power: pairs drawn at random, more of them). */
-#include "ir/math.h"
+/* The elementary functions of ir/math/math.h against libm in double: every 257th f32, or all of them if LAMINA_FULL is
+ * set in the environment (power: pairs drawn at random, more of them). */
+#include "ir/math/math.h"
 #include <CUnit/CUnit.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The matrix of equal bits: a training run gives the same parameters and states for any number of workers, fused or
  * staged, any optional pass off, AVX2 or AVX-512; and those of the f32 evaluator. Twenty steps, the last of each five
  * on a short batch. All memory is fenced by guard pages and starts as NaN. */
-#include "ir/eval.h"
+#include "ir/ops/eval.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * malloc and its kin are defined here, in front of the C library's, and count. Under AddressSanitizer, which has its
  * own in front, only the runtime's hook counts. */
-#include "runtime/memory.h"
+#include "runtime/base/memory.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <errno.h>

@@ -12,7 +12,7 @@
  *     # WANT @s = 5               a symbol's value on exit
  *     # ERROR 4:3: message        or else what the verifier says; the line of `module` counts as 1
  * Every case with values runs once more in double, where floats only have to be close. */
-#include "ir/eval.h"
+#include "ir/ops/eval.h"
 #include "tests/unit/ir_files.h"
 #include <CUnit/CUnit.h>
 #include <math.h>

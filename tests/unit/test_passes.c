@@ -6,7 +6,7 @@
  *     # WANT                              or # ERROR 4:8: message, the line counted in the file
  *     module @m ...
  * LAMINA_UPDATE=1 rewrites what is wanted to what came, for review. */
-#include "ir/eval.h"
+#include "ir/ops/eval.h"
 #include "passes/copies.h"
 #include "passes/memory.h"
 #include "passes/passes.h"

@@ -1,6 +1,6 @@
 /* tests/unit/test_runtime.c - liblamina on a network written by hand: the pool and random numbers here, data, models,
  * training and error texts in files beside this one. */
-#include "runtime/philox.h"
+#include "runtime/model/philox.h"
 #include "tests/unit/runtime_case.h"
 #include <fenv.h>
 #include <math.h>

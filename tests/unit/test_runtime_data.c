@@ -1,8 +1,8 @@
 /* tests/unit/test_runtime_data.c - IDX files and data sets. */
-#include "runtime/data.h"
-#include "runtime/idx.h"
-#include "runtime/memory.h"
-#include "runtime/philox.h"
+#include "runtime/base/memory.h"
+#include "runtime/data/data.h"
+#include "runtime/data/idx.h"
+#include "runtime/model/philox.h"
 #include "tests/unit/runtime_case.h"
 #include <stdlib.h>
 #include <zlib.h>

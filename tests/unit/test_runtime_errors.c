@@ -1,8 +1,8 @@
 /* tests/unit/test_runtime_errors.c - every error text of the runtime is provoked by a test: those that the tests of
  * data, models and training have no reason to meet are here; then the sources are searched for texts nobody saw. */
-#include "runtime/data.h"
-#include "runtime/idx.h"
-#include "runtime/memory.h"
+#include "runtime/base/memory.h"
+#include "runtime/data/data.h"
+#include "runtime/data/idx.h"
 #include "tests/unit/formats.h"
 #include "tests/unit/runtime_case.h"
 #include <pthread.h>

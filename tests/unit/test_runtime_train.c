@@ -1,6 +1,6 @@
 /* tests/unit/test_runtime_train.c - training loops and what they tell, and every allocation failing once. */
-#include "runtime/idx.h"
-#include "runtime/memory.h"
+#include "runtime/base/memory.h"
+#include "runtime/data/idx.h"
 #include "tests/unit/runtime_case.h"
 #include <jansson.h>
 #include <math.h>

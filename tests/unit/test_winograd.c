@@ -1,8 +1,8 @@
 /* tests/unit/test_winograd.c - pass winograd against the convolutions it replaces: in double they give the same, in f32
  * the errors are of one size, in all three directions and for odd sizes. (They are smaller from a few channels on; of a
  * single one, whose sum has nine terms, nearly twice as large.) */
-#include "ir/eval.h"
-#include "ir/verify.h"
+#include "ir/graph/verify.h"
+#include "ir/ops/eval.h"
 #include "passes/passes.h"
 #include <CUnit/CUnit.h>
 #include <math.h>

@@ -1,0 +1,102 @@
+/* backend/contraction/tile.h - the register tile that backend/contraction/contraction.c builds, and the packing of its
+ * vector operand. */
+#ifndef BACKEND_TILE_H
+#define BACKEND_TILE_H
+
+#include "backend/lower/lower.h"
+#include "ir/contraction/contraction.h"
+
+/* What is being built: of one contraction, or one part of it. */
+typedef struct {
+    lowering *l;
+    nest_kernel *k;
+    const contraction *c;
+    contraction_plan plan;
+    int scalars, vectors; /* buffers */
+    int lanes;
+    nest_value *at[CONTRACTION_AXES]; /* where the tile starts on each axis */
+    /* this tile */
+    int64_t rows, nvectors, live; /* live lanes of the last vector */
+    nest_value *accumulator[CONTRACTION_ROWS * CONTRACTION_VECTORS];
+    int spill;   /* local buffer of a tile, -1 before the first use */
+    bool rolled; /* the epilogue is a loop over rows of that buffer */
+    /* sums that wait in scratch (backend/contraction/partial.c): the chain goes on at step sum_at[i] of the sums before
+     * `fixed`, and takes `steps` of that sum from sum_at[fixed] on (NULL: all of it). past is 0 where it begins, rest
+     * below 1 where it ends; NULL: it begins, ends with this tile */
+    nest_value *sum_at[CONTRACTION_SUMS], *steps, *past, *rest;
+    int fixed;
+    int scratch;
+    int64_t max_batch;
+    nest_value *share_from;  /* the task's first step of the cut axis */
+    nest_value *leaf_offset; /* leaves: the leaf's place in scratch; else NULL */
+    /* a packed vector operand: c as its panels are read; its own description and buffer; else NULL */
+    contraction *packed;
+    const contraction *unpacked;
+    int source;
+    bool late; /* contraction_packs_late */
+    /* where plan.strip gathers both operands: the panel's number in the task (NULL: panels are packed one by one), the
+     * strip's first row; the scalar operand's own buffer, and where in scratch its rows begin */
+    nest_value *panel, *strip_from;
+    int rows_source;
+    contraction_room room;
+} tile;
+
+/* Steps of the inner axis, of the whole tile's rows. */
+static inline int64_t tile_inner_rows(const tile *t)
+{
+    return t->plan.inner >= 0 ? t->c->axis[t->plan.inner].n : 1;
+}
+
+static inline int64_t tile_all_rows(const tile *t)
+{
+    return t->rows * tile_inner_rows(t);
+}
+
+/* Live lanes of a vector of the tile. */
+static inline int tile_live_lanes(const tile *t, int64_t vector)
+{
+    return (int)(vector == t->nvectors - 1 ? t->live : t->lanes);
+}
+
+/* From now on, vectors come from this buffer, where each panel is packed before it is used. */
+void tile_pack_into(tile *t, int buffer);
+/* Pack the panel whose columns begin at t->at[column], t->nvectors wide. */
+void tile_pack_panel(tile *t);
+/* Copy rows from .. to - 1 of the scalar operand, for the block of the chain at hand. */
+void tile_pack_rows(tile *t, nest_value *from, nest_value *to);
+
+/* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
+void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
+                   nest_value **a, nest_value **b);
+
+/* backend/contraction/partial.c: body for each block of the chain, or once. */
+typedef void tile_body(tile *t, const void *context);
+void tile_each_block(tile *t, tile_body *body, const void *context);
+/* The sum so far of row r, vector v of the tile, at point p; and back. */
+void tile_load_partial(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator);
+void tile_store_partial(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator);
+/* 1 and 0 if the chain goes on after this tile, else 0 and 1. */
+typedef struct {
+    nest_value *more, *last;
+} tile_ends;
+tile_ends tile_ends_of(tile *t);
+
+/* backend/contraction/contraction.c: add the chain's terms to t->accumulator; then the rest of the region at the tile's
+ * points. */
+void tile_run_chain(tile *t);
+void tile_store_results(tile *t);
+
+/* backend/contraction/stream.c: all of a convolution of few features from .. to - 1 of the cut axis. */
+void tile_stream(tile *t, nest_value *from, nest_value *to);
+
+/* backend/contraction/check.c: the kernel's contraction, or NULL; can it be lowered? 'own_zeros': it reads none beyond
+ * the image. Both report. */
+const ir_node *tile_find_contraction(const lowering *l, diag *d);
+bool tile_check_contraction(const lowering *l, const contraction *c, bool own_zeros, diag *d);
+
+/* backend/contraction/border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves
+ * are one goes over all examples. */
+nest_value *tile_on_border(tile *t);
+void tile_border_chain(tile *t, int level, nest_value *a, nest_value *b);
+
+#endif

@@ -1,0 +1,455 @@
+/* backend/library/call.c - one function of the module: int32_t prefix_function(const lamina_call *).
+ *
+ *     check the call; for each kernel, each phase: run_tasks(call, task function, number of tasks); return 0
+ *
+ * Every check comes before the first kernel, so a call is done whole or not begun; only `infer` may stop between
+ * kernels, when the host raises its cancel flag. */
+#include "backend/module.h"
+#include "ir/graph/build.h"
+#include "runtime/lamina_abi.h"
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    const ir_node *kernel; /* NULL for a chain */
+    LLVMValueRef task;
+    nest_tasks tasks;
+    bool by_worker; /* launches, not tasks, are handed out */
+    src_loc loc;
+} launch;
+
+typedef struct {
+    launch *of;
+    int count;
+} launch_list;
+
+typedef struct {
+    library *l;
+    const ir_graph *function;
+    launch_list launches, members, later; /* the last two of the chain that is being made; later: second phases */
+    bool segment[SEG_COUNT];
+    bool *input, *output;    /* which of the net's are used */
+    LLVMValueRef call, copy; /* the latter for launches that share tasks, NULL without any */
+} call_emitter;
+
+double milliseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* ---- run_tasks: in the host's parallel loop if there is one and something to share, else one after the other ---- */
+
+static void emit_parallel(emitter *e, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
+{
+    LLVMTypeRef types[] = {e->pointer, e->pointer, e->pointer, e->i64};
+    LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
+    LLVMValueRef host = emit_field(e, call, e->pointer, offsetof(lamina_call, host));
+    LLVMValueRef arguments[] = {host, task, call, tasks};
+    LLVMBuildCall2(e->builder, LLVMFunctionType(e->void_type, types, 4, 0), loop, arguments, 4, "");
+    LLVMBuildRetVoid(e->builder);
+}
+
+static void emit_serial(library *l, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
+{
+    emitter *e = &l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = emit_block(e), after = emit_block(e);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 0), ""), body, after);
+    LLVMPositionBuilderAtEnd(b, body);
+    LLVMValueRef i = LLVMBuildPhi(b, e->i64, ""), zero = emit_i64(e, 0), arguments[] = {call, i};
+    LLVMBuildCall2(b, l->task_type, task, arguments, 2, "");
+    LLVMValueRef next = LLVMBuildAdd(b, i, emit_i64(e, 1), "");
+    LLVMAddIncoming(i, &zero, &before, 1);
+    LLVMAddIncoming(i, &next, &body, 1);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), body, after);
+    LLVMPositionBuilderAtEnd(b, after);
+    LLVMBuildRetVoid(b);
+}
+
+/* Several tasks, several workers, and a loop for them. */
+static LLVMValueRef emit_is_shared(emitter *e, LLVMValueRef call, LLVMValueRef tasks, LLVMValueRef loop)
+{
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef workers = emit_field(e, call, e->i64, offsetof(lamina_call, workers));
+    LLVMValueRef several = LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 1), "");
+    LLVMValueRef shared = LLVMBuildICmp(b, LLVMIntSGT, workers, emit_i64(e, 1), "");
+    LLVMValueRef both = LLVMBuildAnd(b, several, shared, "");
+    return LLVMBuildAnd(b, both, LLVMBuildIsNotNull(b, loop, ""), "");
+}
+
+static void make_run_tasks(library *l)
+{
+    emitter *e = &l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMTypeRef types[] = {e->pointer, e->pointer, e->i64};
+    l->run_tasks =
+        emit_function(e, "lamina.run_tasks", LLVMFunctionType(e->void_type, types, 3, 0), LLVMInternalLinkage);
+    emit_function_begin(e, l->run_tasks, (src_loc){0});
+    LLVMValueRef call = LLVMGetParam(l->run_tasks, 0), task = LLVMGetParam(l->run_tasks, 1);
+    LLVMValueRef tasks = LLVMGetParam(l->run_tasks, 2);
+    LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
+    LLVMValueRef parallel = l->profile ? LLVMBuildIsNotNull(b, loop, "") : emit_is_shared(e, call, tasks, loop);
+    LLVMBasicBlockRef share = emit_block(e), serial = emit_block(e);
+    LLVMBuildCondBr(b, parallel, share, serial);
+    LLVMPositionBuilderAtEnd(b, share);
+    emit_parallel(e, call, task, tasks);
+    LLVMPositionBuilderAtEnd(b, serial);
+    emit_serial(l, call, task, tasks);
+}
+
+/* ---- kernels ---- */
+
+/* Inputs and outputs are numbered by the module's rows; a module written by hand may lack some. */
+static bool note_value(const ir_node *n, const char *kind, bool *used, int count, int64_t number, diag *d)
+{
+    if (number < 0 || number >= count) {
+        diag_error(d, n->loc, "kernel '%s' uses %s number %d, but the module has %d rows '%s'",
+                   n->label ? n->label : "", kind, (int)number, count, kind);
+        return false;
+    }
+    used[number] = true;
+    return true;
+}
+
+static bool note_places(call_emitter *c, const nest_kernel *k, diag *d)
+{
+    const be_interface *f = c->l->interface;
+    for (int i = 0; i < k->nbuffers; i++) {
+        if (k->buffers[i].local)
+            continue;
+        ir_place place = buffer_place(&k->buffers[i]);
+        if (place.segment == SEG_NONE)
+            continue;
+        c->segment[place.segment] = true;
+        if (place.segment == SEG_INPUT && !note_value(k->node, "input", c->input, f->input_count, place.offset, d))
+            return false;
+        if (place.segment == SEG_OUTPUT && !note_value(k->node, "output", c->output, f->output_count, place.offset, d))
+            return false;
+    }
+    return true;
+}
+
+static void add_to(call_emitter *c, launch_list *l, launch one)
+{
+    l->of = arena_grown(c->l->mem, l->of, (size_t)l->count, sizeof *l->of);
+    l->of[l->count++] = one;
+}
+
+/* A chain calls a member's tasks for one slice after the other. */
+static bool works_in_slices(const nest_tasks *t, const ir_node *n, diag *d)
+{
+    int64_t slice, number = ir_chain(n, &slice);
+    if (t->batch && t->chunk == slice * t->n)
+        return true;
+    diag_error(d, n->loc, "fused: expected in chain %d a kernel that works in slices of %d examples, found another",
+               (int)number, (int)slice);
+    return false;
+}
+
+static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
+{
+    bool member = ir_chain(n, NULL) > 0;
+    if (member && c->l->profile) {
+        diag_error(d, n->loc, "kernel '%s' is measured in no chain: expected a module that pass chain left alone",
+                   n->label ? n->label : "");
+        return false;
+    }
+    arena *mem = arena_new();
+    double start = milliseconds();
+    const nest_kernel *k = nest_lower(n, c->l->e.target, mem, d);
+    c->l->lower_ms += milliseconds() - start;
+    bool ok = k && note_places(c, k, d);
+    for (int i = 0; ok && i < k->nphases; i++) {
+        LLVMValueRef task = member && i == 0 ? emit_member(c->l, k) : emit_task(c->l, k, i);
+        launch one = {n, task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};
+        add_to(c, !member ? &c->launches : i ? &c->later : &c->members, one);
+        ok = !member || i || works_in_slices(&one.tasks, n, d);
+    }
+    arena_free(mem);
+    return ok;
+}
+
+/* ---- chains ---- */
+
+/* One task function for the members of a chain: for each slice, the tasks of one member after the other. A task is a
+ * slice; where members sum by leaves, a leaf, so that its slices come in order. */
+typedef struct {
+    call_emitter *c;
+    int64_t number, slice, examples; /* of a slice, of a task */
+    LLVMValueRef call, launch;
+} chain_emitter;
+
+/* A slice's tasks of one member. */
+static void call_member(const chain_emitter *c, const launch *one, LLVMValueRef slice)
+{
+    library *l = c->c->l;
+    emitter *e = &l->e;
+    const nest_tasks *t = &one->tasks;
+    int64_t inner = t->inner > 0 ? t->inner : 1;
+    for (int64_t i = 0; i < inner; i++) {
+        LLVMValueRef task = LLVMBuildMul(e->builder, slice, emit_i64(e, inner), "");
+        LLVMValueRef arguments[] = {c->call, c->launch, LLVMBuildAdd(e->builder, task, emit_i64(e, i), "")};
+        LLVMBuildCall2(e->builder, l->member_type, one->task, arguments, 3, "");
+    }
+}
+
+/* The slices of a task, which has at least one. */
+static void call_slices(const chain_emitter *c, LLVMValueRef task)
+{
+    emitter *e = &c->c->l->e;
+    LLVMBuilderRef b = e->builder;
+    const launch_list *members = &c->c->members;
+    int64_t most = c->examples / c->slice;
+    turns t = {.index = task};
+    if (most > 1)
+        t = emit_turns_begin(e, LLVMBuildMul(b, task, emit_i64(e, most), ""));
+    for (int i = 0; i < members->count; i++)
+        call_member(c, &members->of[i], t.index);
+    if (most == 1)
+        return;
+    const nest_tasks slices = {.n = 1, .batch = true, .chunk = c->slice, .inner = 1};
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef next = LLVMBuildMul(b, LLVMBuildAdd(b, task, emit_i64(e, 1), ""), emit_i64(e, most), "");
+    LLVMValueRef ends[] = {next, emit_task_count(e, &slices, batch)};
+    emit_turns_end(e, &t, emit_i64(e, 1), emit_intrinsic(e, "llvm.smin", &e->i64, 1, ends, 2));
+}
+
+static void emit_chain(const chain_emitter *c, const launch *chain)
+{
+    emitter *e = &c->c->l->e;
+    if (!chain->by_worker) {
+        call_slices(c, c->launch);
+        return;
+    }
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef tasks = emit_task_count(e, &chain->tasks, batch);
+    shared_turns t = emit_shared_turns_begin(e, c->call, tasks);
+    call_slices(c, t.task);
+    emit_shared_turns_end(e, &t);
+}
+
+/* The chain whose members were gathered; then the phases that waited for its end. */
+static void close_chain(call_emitter *c, const ir_node *first)
+{
+    library *l = c->l;
+    chain_emitter chain = {.c = c};
+    chain.number = ir_chain(first, &chain.slice);
+    chain.examples = c->later.count ? IR_LEAF : chain.slice;
+    launch one = {.loc = first->loc, .tasks = {.n = 1, .batch = true, .chunk = chain.examples, .inner = 1}};
+    one.task = emit_function(&l->e, arena_printf(l->mem, "%s.chain%d", c->function->name, (int)chain.number),
+                             l->task_type, LLVMInternalLinkage);
+    for (int i = 0; i < c->members.count; i++)
+        one.by_worker |= c->members.of[i].by_worker;
+    emit_function_begin(&l->e, one.task, one.loc);
+    chain.call = LLVMGetParam(one.task, 0);
+    chain.launch = LLVMGetParam(one.task, 1);
+    emit_chain(&chain, &one);
+    LLVMBuildRetVoid(l->e.builder);
+    add_to(c, &c->launches, one);
+    for (int i = 0; i < c->later.count; i++)
+        add_to(c, &c->launches, c->later.of[i]);
+    c->members.count = c->later.count = 0;
+}
+
+static bool add_kernels(call_emitter *c, diag *d)
+{
+    const ir_node *first = NULL; /* of the chain that is being made */
+    for (const ir_node *n = c->function->first; n; n = n->next) {
+        if (n->op != IR_FUSED) /* a name of memory: check.c */
+            continue;
+        int64_t own = ir_chain(n, NULL);
+        if (first && own != ir_chain(first, NULL)) {
+            close_chain(c, first);
+            first = NULL;
+        }
+        first = own && !first ? n : first;
+        if (!add_kernel(c, n, d))
+            return false;
+    }
+    if (first)
+        close_chain(c, first);
+    return true;
+}
+
+/* ---- checks ---- */
+
+static void return_if(call_emitter *c, LLVMValueRef condition, int status)
+{
+    emitter *e = &c->l->e;
+    LLVMBasicBlockRef leave = emit_block(e), go_on = emit_block(e);
+    LLVMBuildCondBr(e->builder, condition, leave, go_on);
+    LLVMPositionBuilderAtEnd(e->builder, leave);
+    LLVMBuildRet(e->builder, emit_i32(e, status));
+    LLVMPositionBuilderAtEnd(e->builder, go_on);
+}
+
+static LLVMValueRef call_field(call_emitter *c, LLVMTypeRef type, size_t offset)
+{
+    return emit_field(&c->l->e, c->call, type, offset);
+}
+
+/* Bytes of the call that the function reads: a host of version 1.0 serves those that ask for no more than it has. */
+static size_t call_size(const call_emitter *c)
+{
+    return be_takes_field(c->function, "sgemm") ? sizeof(lamina_call) : offsetof(lamina_call, sgemm);
+}
+
+static void check_size_and_batch(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    return_if(c, LLVMBuildIsNull(b, c->call, ""), LAMINA_CALL_BAD_POINTER);
+    LLVMValueRef size = call_field(c, e->i64, offsetof(lamina_call, struct_size));
+    return_if(c, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, (int64_t)call_size(c)), ""), LAMINA_CALL_BAD_SIZE);
+    if (be_takes_field(c->function, "sgemm")) {
+        LLVMValueRef product = call_field(c, e->pointer, offsetof(lamina_call, sgemm));
+        return_if(c, LLVMBuildIsNull(b, product, ""), LAMINA_CALL_NO_SGEMM);
+    }
+    /* One comparison for both ends: 0 becomes the largest unsigned number. */
+    LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef less_one = LLVMBuildSub(b, batch, emit_i64(e, 1), "");
+    LLVMValueRef most = emit_i64(e, c->l->interface->max_batch);
+    return_if(c, LLVMBuildICmp(b, LLVMIntUGE, less_one, most, ""), LAMINA_CALL_BAD_BATCH);
+}
+
+/* NULL or not aligned to 64 bytes: the address less one, in its low bits, tells misaligned ones, and NULL is asked for.
+ */
+static void check_segment(call_emitter *c, ir_segment s)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef pointer = call_field(c, e->pointer, segment_field(s));
+    LLVMValueRef low = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, pointer, e->i64, ""), emit_i64(e, 63), "");
+    LLVMValueRef misaligned = LLVMBuildICmp(b, LLVMIntNE, low, emit_i64(e, 0), "");
+    return_if(c, LLVMBuildOr(b, LLVMBuildIsNull(b, pointer, ""), misaligned, ""), LAMINA_CALL_BAD_POINTER);
+}
+
+static void check_each(call_emitter *c, ir_segment s, const bool *used, int count)
+{
+    emitter *e = &c->l->e;
+    LLVMValueRef list = call_field(c, e->pointer, segment_field(s));
+    return_if(c, LLVMBuildIsNull(e->builder, list, ""), LAMINA_CALL_BAD_POINTER);
+    for (int i = 0; i < count; i++)
+        if (used[i]) {
+            LLVMValueRef at = emit_offset(e, e->pointer, list, emit_i64(e, i));
+            LLVMValueRef pointer = LLVMBuildLoad2(e->builder, e->pointer, at, "");
+            return_if(c, LLVMBuildIsNull(e->builder, pointer, ""), LAMINA_CALL_BAD_POINTER);
+        }
+}
+
+static void emit_checks(call_emitter *c)
+{
+    check_size_and_batch(c);
+    static const ir_segment plain[] = {SEG_PARAM, SEG_STATE, SEG_GRADIENT, SEG_SAVED};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (c->segment[plain[i]])
+            check_segment(c, plain[i]);
+    if (c->segment[SEG_WORKSPACE] || c->segment[SEG_WORKER])
+        check_segment(c, SEG_WORKSPACE);
+    if (c->segment[SEG_INPUT])
+        check_each(c, SEG_INPUT, c->input, c->l->interface->input_count);
+    if (c->segment[SEG_OUTPUT])
+        check_each(c, SEG_OUTPUT, c->output, c->l->interface->output_count);
+}
+
+/* ---- the function ---- */
+
+static void emit_cancel(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef flag = call_field(c, e->pointer, offsetof(lamina_call, cancel));
+    LLVMBasicBlockRef look = emit_block(e), go_on;
+    LLVMBasicBlockRef skip = LLVMGetInsertBlock(b);
+    LLVMValueRef absent = LLVMBuildIsNull(b, flag, "");
+    LLVMPositionBuilderAtEnd(b, look);
+    LLVMValueRef raised = LLVMBuildLoad2(b, e->i32, flag, "");
+    LLVMSetVolatile(raised, 1);
+    return_if(c, LLVMBuildICmp(b, LLVMIntNE, raised, emit_i32(e, 0), ""), LAMINA_CALL_CANCELLED);
+    LLVMBasicBlockRef looked = LLVMGetInsertBlock(b);
+    go_on = emit_block(e);
+    LLVMBuildBr(b, go_on);
+    LLVMPositionBuilderAtEnd(b, skip);
+    LLVMBuildCondBr(b, absent, go_on, look);
+    LLVMMoveBasicBlockAfter(go_on, looked);
+    LLVMPositionBuilderAtEnd(b, go_on);
+}
+
+/* Room for a copy of the call and a counter of tasks; it is filled once the call is known to be good. */
+static void emit_room_for_copy(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    bool by_worker = false;
+    for (int i = 0; i < c->launches.count; i++)
+        by_worker |= c->launches.of[i].by_worker;
+    if (!by_worker)
+        return;
+    c->copy = LLVMBuildAlloca(e->builder, LLVMArrayType(e->i8, TURNS_CALL), "");
+    LLVMSetAlignment(c->copy, 64);
+}
+
+static void emit_copy(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    for (size_t at = 0; c->copy && at < call_size(c); at += sizeof(int64_t))
+        LLVMBuildStore(e->builder, call_field(c, e->i64, at), emit_field_address(e, c->copy, at));
+}
+
+static void list_launches(const call_emitter *c)
+{
+    be_profile *p = c->l->profile;
+    for (int i = 0; p && i < c->launches.count; i++) {
+        p->launch = arena_grown(p->mem, p->launch, (size_t)p->count, sizeof *p->launch);
+        p->launch[p->count++] = (be_launch){c->function, c->launches.of[i].kernel};
+    }
+}
+
+static void emit_launch(call_emitter *c, const launch *one)
+{
+    emitter *e = &c->l->e;
+    emit_at(e, one->loc);
+    LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef tasks = emit_task_count(e, &one->tasks, batch);
+    if (one->by_worker)
+        tasks = emit_launches(e, c->call, tasks);
+    LLVMValueRef arguments[] = {c->call, one->task, tasks};
+    if (one->by_worker) {
+        arguments[0] = c->copy;
+        LLVMBuildStore(e->builder, emit_i64(e, 0), emit_field_address(e, c->copy, TURNS_TAKEN));
+    }
+    if (!c->l->profile && LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
+        arguments[1] = emit_i64(e, 0);
+        LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
+        return;
+    }
+    LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(c->l->run_tasks), c->l->run_tasks, arguments, 3, "");
+}
+
+bool emit_call(library *l, const ir_graph *f, diag *d)
+{
+    call_emitter c = {.l = l, .function = f};
+    c.input = arena_new_array(l->mem, bool, (size_t)l->interface->input_count);
+    c.output = arena_new_array(l->mem, bool, (size_t)l->interface->output_count);
+    if (!add_kernels(&c, d))
+        return false;
+    if (!l->run_tasks)
+        make_run_tasks(l);
+    LLVMValueRef function = emit_exported(l, f->name, l->call_type);
+    emit_function_begin(&l->e, function, f->loc);
+    c.call = LLVMGetParam(function, 0);
+    emit_room_for_copy(&c);
+    emit_checks(&c);
+    emit_copy(&c);
+    bool cancellable = strcmp(f->name, "infer") == 0;
+    for (int i = 0; i < c.launches.count; i++) {
+        if (cancellable)
+            emit_cancel(&c);
+        emit_launch(&c, &c.launches.of[i]);
+    }
+    LLVMBuildRet(l->e.builder, emit_i32(&l->e, LAMINA_CALL_OK));
+    list_launches(&c);
+    return true;
+}

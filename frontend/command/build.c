@@ -1,0 +1,221 @@
+/* frontend/command/build.c - from a file to a compiled module, as every subcommand does it. */
+#include "backend/backend.h"
+#include "frontend/command/cmd.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+static void set_int(ir_module *m, const char *name, int64_t v)
+{
+    ir_attr_set_ints(m->mem, &m->attrs, name, &v, 1);
+}
+
+static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, diag *d)
+{
+    static const char *const known[] = {"fused", "staged", "auto"};
+    src_loc nowhere = {0};
+    const char *how = b->partition ? b->partition : named_stages ? "staged" : "fused";
+    if (!strcmp(how, "auto")) {
+        diag_error(d, nowhere, "--partition=auto is not supported yet: expected fused or staged");
+        return false;
+    }
+    if (strcmp(how, "fused") && strcmp(how, "staged")) {
+        const char *near = diag_nearest(how, known, 3);
+        diag_error(d, nowhere, "--partition: expected fused or staged, found '%s'%s%s%s", how,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return false;
+    }
+    if (b->balance && strcmp(b->balance, "parameters")) {
+        diag_error(d, nowhere, "--balance=%s is not supported yet: expected parameters", b->balance);
+        return false;
+    }
+    if (!strcmp(how, "staged") && !b->stages && !named_stages) {
+        diag_error(d, nowhere, "--partition=staged: expected --stages=N or stages in the YAML, found neither");
+        return false;
+    }
+    if (b->stages && strcmp(how, "staged")) {
+        diag_error(d, nowhere, "--stages=%" PRId64 ": expected --partition=staged with it, found %s", b->stages, how);
+        return false;
+    }
+    ir_attr_set_word(m->mem, &m->attrs, "partition", how);
+    if (b->stages)
+        set_int(m, "stages", b->stages);
+    return true;
+}
+
+/* Is 'how' one of three words? */
+static bool check_choice(const char *option, const char *how, const char *const known[3], diag *d)
+{
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(how, known[i]))
+            return true;
+    const char *near = diag_nearest(how, known, 3);
+    diag_error(d, (src_loc){0}, "--%s: expected %s, %s or %s, found '%s'%s%s%s", option, known[0], known[1], known[2],
+               how, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return false;
+}
+
+/* Can an option still change what this pass does? */
+static bool check_in_time(const ir_module *m, const char *option, const char *how, const char *pass, diag *d)
+{
+    const ir_attr *after = ir_attr_find(m->attrs, "after");
+    if (!after || !after->word || pass_index(after->word) < pass_index(pass))
+        return true;
+    diag_error(d, (src_loc){0}, "the text is past pass %s already: --%s=%s cannot change it", after->word, option, how);
+    return false;
+}
+
+/* How 3x3 convolutions are done; where nothing is asked for, as a text says. */
+static bool set_convolution(ir_module *m, const cmd_build *b, diag *d)
+{
+    static const char *const known[] = {"auto", "direct", "winograd"};
+    const char *how = b->convolution;
+    if (!how)
+        return true;
+    if (!check_choice("convolution", how, known, d) || !check_in_time(m, "convolution", how, "winograd", d))
+        return false;
+    if (strcmp(how, "auto"))
+        ir_attr_set_word(m->mem, &m->attrs, "convolution", how);
+    else
+        ir_attr_remove(m->mem, &m->attrs, "convolution");
+    return true;
+}
+
+/* Products by OpenBLAS instead of kernels, where asked for: `auto` stays with kernels, whose bits are promised. */
+static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
+{
+    static const char *const known[] = {"auto", "generated", "openblas"};
+    const char *how = b->gemm ? b->gemm : "auto";
+    const ir_attr *after = ir_attr_find(m->attrs, "after");
+    bool selected = after && after->word && pass_index(after->word) >= pass_index("layout");
+    if (!check_choice("gemm", how, known, d))
+        return false;
+    if (b->autotune && after && after->word && pass_index(after->word) >= pass_index("select")) {
+        diag_error(d, (src_loc){0}, "the text is past pass %s already: --autotune has nothing to choose", after->word);
+        return false;
+    }
+    if (b->gemm && !check_in_time(m, "gemm", how, "layout", d))
+        return false;
+    if (!selected && !strcmp(how, "openblas"))
+        ir_attr_set_word(m->mem, &m->attrs, "gemm", "openblas");
+    else if (!strcmp(how, "generated"))
+        ir_attr_remove(m->mem, &m->attrs, "gemm");
+    return true;
+}
+
+static ir_module *load_ir(const char *path, const cmd_build *b, diag *d)
+{
+    text source = {0};
+    src_loc at = {path, 0, 0};
+    if (!text_read_file(&source, path)) {
+        diag_error(d, at, "cannot be read: %s", strerror(errno));
+        text_free(&source);
+        return NULL;
+    }
+    if (strlen(text_get(&source)) != source.length) {
+        diag_error(d, at, "expected a network in YAML or IR text, found a binary file");
+        text_free(&source);
+        return NULL;
+    }
+    diag_source(d, path, text_get(&source));
+    ir_module *m = ir_parse(text_get(&source), path, d);
+    text_free(&source);
+    if (m && m->target.triple && b->cpu && strcmp(b->cpu, m->target.cpu)) {
+        diag_error(d, at, "the text is for the CPU %s already: --cpu=%s cannot change it", m->target.cpu, b->cpu);
+        ir_module_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+static ir_module *load_yaml(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
+{
+    *net = fe_read(path, mem, d);
+    ir_module *m = *net ? fe_build(*net, d) : NULL;
+    if (m && !set_partition(m, b, fe_has_stages(*net), d)) {
+        ir_module_free(m);
+        return NULL;
+    }
+    if (m)
+        set_int(m, "max_batch", b->max_batch ? b->max_batch : fe_train_options(*net)->batch);
+    return m;
+}
+
+ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
+{
+    *net = NULL;
+    bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
+    ir_module *m = yaml ? load_yaml(path, b, mem, net, d) : load_ir(path, b, d);
+    if (!m)
+        return NULL;
+    if (!ir_attr_find(m->attrs, "max_batch"))
+        set_int(m, "max_batch", b->max_batch ? b->max_batch : 128);
+    if ((!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d) ||
+        !set_convolution(m, b, d)) {
+        ir_module_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+pass_options cmd_pass_options(const cmd_build *b)
+{
+    pass_options o = {.disabled = b->disabled};
+    if (b->autotune) {
+        o.hook = cmd_autotune;
+        o.hook_after = "select";
+        o.hook_name = "autotune";
+        o.hook_user = (void *)b; /* only read */
+    }
+    return o;
+}
+
+bool cmd_make_directories(const char *path, diag *d)
+{
+    arena *mem = arena_new();
+    char *copy = arena_strdup(mem, path);
+    bool ok = true;
+    for (char *p = copy + 1; ok; p++) {
+        if (*p && *p != '/')
+            continue;
+        char kept = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) && errno != EEXIST) {
+            diag_error(d, (src_loc){0}, "%s: cannot be made: %s", copy, strerror(errno));
+            ok = false;
+        }
+        *p = kept;
+        if (!kept)
+            break;
+    }
+    arena_free(mem);
+    return ok;
+}
+
+bool cmd_run_passes(ir_module *m, const cmd_build *b, diag *d)
+{
+    text dump = {0}, timing = {0};
+    bool lower = b->dump_after && !strcmp(b->dump_after, "lower");
+    pass_options o = cmd_pass_options(b);
+    o.dump_after = lower ? NULL : b->dump_after;
+    o.dump_dir = b->dump_dir;
+    o.dump_locations = b->dump_locations;
+    o.dump = &dump;
+    o.timing = b->time_passes ? &timing : NULL;
+    bool ok = passes_run(m, &o, d);
+    if (ok && lower)
+        ok = be_print_nests(m, &dump, d);
+    fputs(text_get(&dump), stdout);
+    fputs(text_get(&timing), stderr);
+    text_free(&dump);
+    text_free(&timing);
+    return ok;
+}

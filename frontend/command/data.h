@@ -1,0 +1,14 @@
+/* frontend/command/data.h - what train, eval and inspect share: libraries and data sets. */
+#ifndef FRONTEND_CMD_DATA_H
+#define FRONTEND_CMD_DATA_H
+
+#include "frontend/frontend.h"
+#include "runtime/lamina.h"
+
+/* Load a compiled network; false after an error in d. */
+bool cmd_library(const char *path, lamina_library **out, diag *d);
+
+/* The data set "train", "validation" or "test" of a network, which must be present. False after an error in d. */
+bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d);
+
+#endif

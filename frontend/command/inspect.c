@@ -1,0 +1,93 @@
+/* frontend/command/inspect.c - lamina inspect: what a compiled library says of itself. */
+#include "frontend/command/cmd.h"
+#include "frontend/command/data.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+static void print_shape(const lamina_tensor *t)
+{
+    printf("%s[", lamina_dtype_name(t->dtype));
+    for (int32_t i = 0; i < t->rank; i++) {
+        printf("%s", i ? ", " : "");
+        if (i != t->batch_dim)
+            printf("%" PRId64, t->dim[i]);
+        else if (t->dim[i] == 1)
+            printf("B");
+        else
+            printf("%" PRId64 "*B", t->dim[i]);
+    }
+    printf("]");
+}
+
+static void print_tensors(const char *title, const lamina_tensor *t, int32_t count)
+{
+    if (count)
+        printf("%s\n", title);
+    for (int32_t i = 0; i < count; i++) {
+        printf("  %-32s ", t[i].name);
+        print_shape(&t[i]);
+        printf("\n");
+    }
+}
+
+static void print_functions(const lamina_net *n)
+{
+    const struct {
+        const char *name;
+        lamina_function *f;
+    } functions[] = {{"infer", n->infer},
+                     {"evaluate", n->evaluate},
+                     {"train_step", n->train_step},
+                     {"gradients", n->gradients},
+                     {"update", n->update}};
+    printf("functions\n");
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (functions[i].f)
+            printf("  %s_%s\n", n->name, functions[i].name);
+    for (int32_t i = 0; i < n->stage_count; i++)
+        printf("  stage %" PRId32 ": %s\n", i + 1, n->stages[i].name);
+}
+
+static void print_net(const lamina_net *n)
+{
+    int64_t parameters = 0;
+    for (int32_t i = 0; i < n->param_count; i++)
+        parameters += (int64_t)n->tensors[i].bytes / (int64_t)lamina_dtype_bytes(n->tensors[i].dtype);
+    printf("network %s (%s, ABI %d.%d, graph %s)\n", n->name, n->compiler, n->abi_major, n->abi_minor, n->hash);
+    printf("cpu %s, needs %s\n", n->cpu, *n->features ? n->features : "nothing special");
+    if (n->struct_size >= sizeof *n && n->needs & LAMINA_NEEDS_SGEMM)
+        printf("needs of its host: sgemm (compiled with --gemm=openblas)\n");
+    printf("%" PRId64 " parameters, batches up to %" PRId64 "\n", parameters, n->max_batch);
+    print_tensors("inputs", n->inputs, n->input_count);
+    print_tensors("outputs", n->outputs, n->output_count);
+    print_tensors("parameters", n->tensors, n->param_count);
+    print_tensors("states", n->tensors + n->param_count, n->tensor_count - n->param_count);
+    if (n->metric_count)
+        printf("metrics\n");
+    for (int32_t i = 0; i < n->metric_count; i++)
+        printf("  %s\n", n->metrics[i].name);
+    print_functions(n);
+    printf("memory, bytes\n");
+    printf("  %-32s %" PRIu64 "\n  %-32s %" PRIu64 "\n", "params", n->params_bytes, "state", n->state_bytes);
+    printf("  %-32s %" PRIu64 "\n  %-32s %" PRIu64 "\n", "gradients", n->gradient_bytes, "saved", n->saved_bytes);
+    printf("  %-32s %" PRIu64 " + %" PRIu64 " a worker\n", "workspace", n->workspace_bytes, n->workspace_worker_bytes);
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+    const cmd_option options[] = {{0}};
+    const cmd_syntax syntax = {"inspect", "lamina inspect NET.so",
+                               "Prints a compiled library's tensors, functions and memory.", options};
+    const char *path;
+    int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
+    if (code >= 0)
+        return code;
+    diag *d = diag_new();
+    lamina_library *library = NULL;
+    if (cmd_library(path, &library, d))
+        print_net(lamina_library_net(library));
+    lamina_library_free(library);
+    code = cmd_report(d, false);
+    diag_free(d);
+    return code;
+}

@@ -1,0 +1,119 @@
+/* frontend/document/options.h - keys with types and defaults, said in tables and read by one reader.
+ *
+ * Everything the YAML names is a kind: a layer, a loss, an optimizer, an activation, an initialiser, and also a section
+ * such as `train`. A kind lists its keys; a value in the YAML is `kind`, `{kind: value of its short key}` or
+ * `{kind: {key: value, ...}}`. Unknown keys, missing ones and values of another type are reported here, in the same
+ * words everywhere. */
+#ifndef FRONTEND_OPTIONS_H
+#define FRONTEND_OPTIONS_H
+
+#include "frontend/document/yaml.h"
+#include "ir/ir.h"
+
+enum { FE_MAX_KEYS = 12 };
+
+typedef enum {
+    FE_NO_KEY,
+    FE_COUNT,    /* whole number from 1 */
+    FE_WHOLE,    /* whole number from 0 */
+    FE_NUMBER,   /* any f32 */
+    FE_POSITIVE, /* above 0 */
+    FE_NOT_NEGATIVE,
+    FE_UNIT,     /* 0 <= x < 1 */
+    FE_FRACTION, /* 0 < x < 1 */
+    FE_BOOL,
+    FE_AXIS,       /* whole number of either sign */
+    FE_PAIR,       /* a count, or [rows, columns] */
+    FE_PADDING,    /* valid, same, n, [rows, columns] or [[top, bottom], [left, right]] */
+    FE_SHAPE,      /* list of counts */
+    FE_TARGET,     /* the same; one may be -1 */
+    FE_DTYPE,      /* float32, int32, uint8 */
+    FE_NAME,       /* of a layer, input, loss ... */
+    FE_NAMES,      /* a list of them */
+    FE_ACTIVATION, /* a choice from fe_activations */
+    FE_INITIALIZER,
+    FE_RATE, /* a learning rate */
+    FE_LATER /* known, but not supported yet */
+} fe_key_type;
+
+typedef struct {
+    const char *name;
+    fe_key_type type;
+    const char *fallback; /* the value where the key is absent, as YAML; FE_REQUIRED; NULL: absence has a meaning */
+} fe_key;
+
+extern const char FE_REQUIRED[];
+
+typedef struct {
+    const char *name;
+    const char *short_key; /* the key that `{kind: value}` sets; NULL: there is no such form */
+    fe_key keys[FE_MAX_KEYS];
+    bool later; /* known, but not supported yet */
+} fe_kind;
+
+typedef struct fe_choice fe_choice;
+
+/* The value of a key. Which members count follows from the key's type. */
+typedef struct {
+    const fe_key *key;
+    bool present; /* given, or by default */
+    src_loc at;   /* the value, or the kind that it is a default of */
+    double number;
+    bool yes;
+    ir_dtype dtype;
+    const char *word;          /* FE_NAME; FE_PADDING: "same", or NULL for numbers */
+    int count;                 /* FE_SHAPE, FE_TARGET, FE_NAMES */
+    int64_t list[IR_MAX_RANK]; /* FE_PAIR: rows, columns; FE_PADDING: top, bottom, left, right */
+    const char **names;        /* FE_NAMES */
+    src_loc *name_at;
+    fe_choice *choice; /* FE_ACTIVATION, FE_INITIALIZER */
+} fe_option;
+
+/* A kind with its values. */
+struct fe_choice {
+    const fe_kind *kind;
+    src_loc at;
+    int count;
+    fe_option *options;
+};
+
+/* A catalogue: rows that begin with a fe_kind, and keys that all its kinds have besides their own. */
+typedef struct {
+    const char *what; /* "layer" */
+    const void *rows;
+    size_t count, row_size;
+    fe_key common[5];
+} fe_catalogue;
+
+extern const fe_catalogue fe_activations, fe_initializers;
+
+typedef struct {
+    arena *mem;
+    diag *d;
+} fe_reader;
+
+const fe_kind *fe_row(const fe_catalogue *c, size_t index);
+
+/* Read `kind`, `{kind: value}` or `{kind: {...}}`. NULL after an error. */
+fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y);
+/* Read a section's `{key: value, ...}`, or the value of its short key. 'common' ends with an FE_NO_KEY or is NULL. */
+fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *common, const fe_yaml *y);
+
+/* The option of that name; asking for a key that the kind has not is an ir_bug. */
+const fe_option *fe_get(const fe_choice *c, const char *key);
+double fe_get_number(const fe_choice *c, const char *key);
+int64_t fe_get_int(const fe_choice *c, const char *key);
+bool fe_get_bool(const fe_choice *c, const char *key);
+
+/* A name that can be part of a C identifier and of IR text. */
+bool fe_is_name(const char *word);
+
+/* The messages that all readers share; each returns false. */
+bool fe_mismatch(fe_reader *r, src_loc at, const char *what, const char *expected, const char *found);
+bool fe_missing(fe_reader *r, src_loc at, const char *owner, const char *key, const char *expected);
+bool fe_unknown(fe_reader *r, src_loc at, const char *what, const char *word, const char *const *known, size_t count);
+bool fe_later(fe_reader *r, src_loc at, const char *what, const char *word);
+bool fe_twice(fe_reader *r, src_loc at, const char *what, const char *word, src_loc first);
+bool fe_expect_kind(fe_reader *r, const fe_yaml *y, const char *what, fe_yaml_kind kind, const char *expected);
+
+#endif

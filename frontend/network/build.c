@@ -1,0 +1,211 @@
+/* frontend/network/build.c - the description of a network to a module.
+ *
+ * The net is built once a function: infer (inputs that layers read -> outputs; dropout off, running statistics),
+ * evaluate (the same with losses and metrics) and train_step (training behaviour, losses, metrics, `minimize`). Every
+ * node carries the place of the layer that asked for it and the label "<layer>.forward". A net without losses has infer
+ * alone. The module's hash is taken of its text without source name and places, so moving a file changes nothing. */
+#include "frontend/network/network.h"
+#include <inttypes.h>
+#include <string.h>
+
+typedef enum { INFER, EVALUATE, TRAIN_STEP } purpose;
+
+/* ---- what the catalogues build with ---- */
+
+uint32_t fe_stream(const char *path)
+{
+    uint32_t hash = 2166136261u;
+    for (; *path; path++)
+        hash = (hash ^ (unsigned char)*path) * 16777619u;
+    return hash;
+}
+
+static uint64_t hash_bytes(const char *s)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (; *s; s++)
+        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
+    return hash;
+}
+
+ir_node *fe_reduce_last(ir_graph *g, const char *kind, ir_node *x)
+{
+    return ir_reduce(g, kind, x, (int64_t[]){x->type.rank - 1}, 1);
+}
+
+ir_node *fe_spread_rows(ir_graph *g, ir_node *v, const ir_node *x)
+{
+    int64_t dims[IR_MAX_RANK];
+    for (int i = 0; i < v->type.rank; i++)
+        dims[i] = i;
+    return ir_broadcast_in_dim(g, v, x->type, dims);
+}
+
+ir_node *fe_spread_last(ir_graph *g, ir_node *v, const ir_node *x)
+{
+    return ir_broadcast_in_dim(g, v, x->type, (int64_t[]){x->type.rank - 1});
+}
+
+ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role)
+{
+    for (int i = 0; i < l->nparams; i++)
+        if (!strcmp(l->param[i].role, role))
+            return ir_symbol_find(b->m, l->param[i].name);
+    ir_bug("layer '%s' has no parameter '%s'", l->name, role);
+}
+
+ir_node *fe_use_param(fe_builder *b, const fe_layer *l, const char *role)
+{
+    ir_symbol *s = fe_param_symbol(b, l, role);
+    ir_node *n = s->segment == SEG_PARAM ? ir_param(b->g, s) : ir_state(b->g, s);
+    n->name = s->name;
+    return n;
+}
+
+/* ---- symbols and rows ---- */
+
+static void set_init(ir_module *m, ir_symbol *s, fe_init init)
+{
+    ir_attr_set_word(m->mem, &s->attrs, "init", init.kind);
+    ir_attr_set_numbers(m->mem, &s->attrs, "a", &init.a, 1);
+    if (!strcmp(init.kind, "constant"))
+        return;
+    int64_t stream = fe_stream(s->name);
+    ir_attr_set_numbers(m->mem, &s->attrs, "b", &init.b, 1);
+    ir_attr_set_ints(m->mem, &s->attrs, "stream", &stream, 1);
+}
+
+/* Parameters first, then running statistics: the order of the library's tensors. */
+static void declare_params(const fe_network *n, ir_module *m, bool states)
+{
+    for (int i = 0; i < n->nlayers; i++) {
+        const fe_layer *l = &n->layers[i];
+        for (int k = 0; k < l->nparams; k++) {
+            const fe_param *p = &l->param[k];
+            if (p->state == states)
+                set_init(m, ir_symbol_new(m, states ? SEG_STATE : SEG_PARAM, p->name, p->type, l->at), p->init);
+        }
+    }
+}
+
+static void declare_training(const fe_network *n, ir_module *m)
+{
+    if (!n->optimizer)
+        return;
+    ir_symbol *seed = ir_symbol_new(m, SEG_STATE, "seed", ir_type_scalar(IR_I64), n->optimizer->at);
+    ir_attr_set_word(m->mem, &seed->attrs, "init", "seed");
+    ir_symbol *step = ir_symbol_new(m, SEG_STATE, "step", ir_type_scalar(IR_I64), n->optimizer->at);
+    set_init(m, step, (fe_init){"constant", 0, 0});
+}
+
+static void declare_rows(const fe_network *n, ir_module *m)
+{
+    for (int i = 0; i < n->ninputs; i++)
+        ir_row_new(m, "input", n->inputs[i].name, n->inputs[i].at);
+    for (int i = 0; i < n->nlayers; i++)
+        if (n->layers[i].is_output)
+            ir_row_new(m, "output", n->layers[i].name, n->layers[i].at);
+    fe_metric_rows(n, m);
+    fe_build_rows(n, m);
+    for (int i = 0; i < n->nstages; i++) {
+        ir_row *row = ir_row_new(m, "stage", n->stages[i].name, n->stages[i].at);
+        ir_attr_set_word(m->mem, &row->attrs, "through", n->stages[i].through->name);
+    }
+}
+
+/* ---- functions ---- */
+
+static void aim(fe_builder *b, src_loc at, const char *name, const char *role)
+{
+    b->g->at.line = at.line;
+    b->g->at.col = at.col;
+    b->g->at_label = arena_printf(b->m->mem, "%s.%s", name, role);
+}
+
+/* As f32 where someone reads it so. The scale is part of the graph: programs pass raw values. */
+static void build_input(fe_builder *b, int index, purpose why)
+{
+    const fe_input *input = &b->net->inputs[index];
+    bool as_f32 = input->layer_reads || (why != INFER && input->loss_reads);
+    if (!input->layer_reads && why == INFER)
+        return;
+    b->g->at.line = input->at.line;
+    b->g->at.col = input->at.col;
+    ir_node *x = b->raw[index] = ir_input_new(b->g, input->name, input->type);
+    if (!as_f32)
+        return;
+    aim(b, input->at, input->name, "scale");
+    if (x->type.dtype != IR_F32)
+        x = ir_convert(b->g, x, IR_F32);
+    if (input->scaled)
+        x = ir_multiply(b->g, x, ir_like(b->g, x, input->scale));
+    b->inputs[index] = x;
+}
+
+static void build_layer(fe_builder *b, int index, ir_node **scratch)
+{
+    const fe_layer *l = &b->net->layers[index];
+    for (int i = 0; i < l->nin; i++)
+        scratch[i] = l->in[i].is_input ? b->inputs[l->in[i].index] : b->layers[l->in[i].index];
+    aim(b, l->at, l->name, "forward");
+    ir_node *y = l->kind->build(b, l, scratch);
+    if (!y->name && y->op != IR_INPUT && y != scratch[0])
+        y->name = arena_strdup(b->m->mem, l->name);
+    b->layers[index] = y;
+}
+
+static void build_function(const fe_network *n, ir_module *m, const char *file, const char *name, purpose why)
+{
+    arena *scratch = arena_new();
+    int most = 1;
+    for (int i = 0; i < n->nlayers; i++)
+        most = n->layers[i].nin > most ? n->layers[i].nin : most;
+    fe_builder b = {.net = n, .m = m, .training = why == TRAIN_STEP};
+    b.raw = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
+    b.inputs = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
+    b.layers = arena_new_array(scratch, ir_node *, (size_t)n->nlayers);
+    b.g = ir_function_new(m, name, (src_loc){file, n->at.line, n->at.col});
+    b.g->at.file = file;
+    for (int i = 0; i < n->ninputs; i++)
+        build_input(&b, i, why);
+    ir_node **in = arena_new_array(scratch, ir_node *, (size_t)most);
+    for (int i = 0; i < n->nlayers; i++)
+        build_layer(&b, i, in);
+    if (why != INFER)
+        fe_build_objective(&b);
+    for (int i = 0; why == INFER && i < n->nlayers; i++)
+        if (n->layers[i].is_output)
+            ir_result_add(b.g, n->layers[i].name, b.layers[i]);
+    arena_free(scratch);
+}
+
+static void set_hash(ir_module *m)
+{
+    text content = {0};
+    ir_print(m, false, &content);
+    const char *hash = arena_printf(m->mem, "%016" PRIx64, hash_bytes(text_get(&content)));
+    text_free(&content);
+    ir_attr_set_word(m->mem, &m->attrs, "hash", hash);
+}
+
+ir_module *fe_build(const fe_network *n, diag *d)
+{
+    ir_module *m = ir_module_new(n->name);
+    const char *file = arena_strdup(m->mem, n->path), *slash = strrchr(file, '/');
+    declare_rows(n, m);
+    declare_params(n, m, false);
+    declare_training(n, m);
+    declare_params(n, m, true);
+    fe_declare_metrics(n, m);
+    build_function(n, m, file, "infer", INFER);
+    if (n->nlosses) {
+        build_function(n, m, file, "evaluate", EVALUATE);
+        build_function(n, m, file, "train_step", TRAIN_STEP);
+    }
+    set_hash(m);
+    ir_attr_set_word(m->mem, &m->attrs, "source", slash ? slash + 1 : file);
+    if (ir_verify(m, d))
+        return m;
+    ir_module_free(m);
+    return NULL;
+}

@@ -1,0 +1,390 @@
+/* frontend/network/network.c - a YAML tree to the description of a network.
+ *
+ * Sections are read in the order in which they lean on each other, whatever their order in the file: inputs, layers
+ * (each with its shape), losses and metrics, stages, data, train. The first error ends the reading: what follows would
+ * be guesses. */
+#include "frontend/network/network.h"
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Elements of one example, or of a parameter: any shape they take has dimensions that the IR allows. */
+static const int64_t MOST_ELEMENTS = INT32_MAX;
+
+/* ---- names and types ---- */
+
+bool fe_check_size(fe_reader *r, src_loc at, const char *what, const ir_type *t)
+{
+    int64_t count = 1;
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i].n > MOST_ELEMENTS / count) {
+            diag_error(r->d, at, "%s: more than %" PRId64 " elements", what, MOST_ELEMENTS);
+            return false;
+        }
+        count *= t->dim[i].n;
+    }
+    return true;
+}
+
+const char *fe_describe_type(arena *mem, const ir_type *t)
+{
+    static const char *const names[IR_NDTYPES] = {[IR_F32] = "float32", [IR_I32] = "int32", [IR_UI8] = "uint8"};
+    text s = {0};
+    text_printf(&s, "%s of shape [", names[t->dtype]);
+    for (int i = 1; i < t->rank; i++)
+        text_printf(&s, "%s%" PRId64, i > 1 ? ", " : "", t->dim[i].n);
+    text_add(&s, "]");
+    const char *words = arena_strdup(mem, text_get(&s));
+    text_free(&s);
+    return words;
+}
+
+/* Length of a kind without its 1d, 2d or 3d. */
+static size_t base_length(const char *kind)
+{
+    size_t n = strlen(kind);
+    return n > 2 && kind[n - 1] == 'd' && isdigit((unsigned char)kind[n - 2]) ? n - 2 : n;
+}
+
+const char *fe_entry_name(fe_reader *r, const fe_choice *const *entries, int index)
+{
+    const fe_option *name = fe_get(entries[index], "name");
+    if (name->present)
+        return name->word;
+    const char *kind = entries[index]->kind->name;
+    size_t base = base_length(kind);
+    int ordinal = 1;
+    for (int i = 0; i < index; i++) {
+        const char *other = entries[i]->kind->name;
+        ordinal += base_length(other) == base && !strncmp(other, kind, base);
+    }
+    return arena_printf(r->mem, "%.*s%d", (int)base, kind, ordinal);
+}
+
+ir_type fe_ref_type(const fe_network *n, fe_ref ref)
+{
+    return ref.is_input ? n->inputs[ref.index].read_type : n->layers[ref.index].type;
+}
+
+static bool find_ref(const fe_network *n, int layers, const char *name, fe_ref *out)
+{
+    for (int i = 0; i < n->ninputs; i++)
+        if (!strcmp(n->inputs[i].name, name)) {
+            *out = (fe_ref){true, i};
+            return true;
+        }
+    for (int i = 0; i < layers; i++)
+        if (!strcmp(n->layers[i].name, name)) {
+            *out = (fe_ref){false, i};
+            return true;
+        }
+    return false;
+}
+
+bool fe_resolve(fe_reader *r, const fe_network *n, int layers, const char *name, src_loc at, fe_ref *out)
+{
+    if (find_ref(n, layers, name, out))
+        return true;
+    if (find_ref(n, n->nlayers, name, out)) {
+        diag_error(r->d, at, "layer '%s' stands below; a layer reads inputs and layers above it", name);
+        return false;
+    }
+    size_t count = 0;
+    const char **known = arena_new_array(r->mem, const char *, (size_t)(n->ninputs + layers));
+    for (int i = 0; i < n->ninputs; i++)
+        known[count++] = n->inputs[i].name;
+    for (int i = 0; i < layers; i++)
+        known[count++] = n->layers[i].name;
+    return fe_unknown(r, at, "input or layer", name, known, count);
+}
+
+/* ---- name, inputs ---- */
+
+/* The file's own name, made a name: what stands before the first dot, other bytes as '_'. */
+static const char *name_of_file(fe_reader *r, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path;
+    size_t n = strcspn(stem, ".");
+    char *name =
+        arena_printf(r->mem, "%s%.*s", isdigit((unsigned char)*stem) || !n ? "net" : "", (int)(n < 60 ? n : 60), stem);
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c))
+            *c = '_';
+    return name;
+}
+
+static bool read_name(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    static const fe_kind section = {.name = "name", .short_key = "name", .keys = {{"name", FE_NAME, FE_REQUIRED}}};
+    const fe_yaml *y = fe_yaml_find(root, "name");
+    n->name = name_of_file(r, n->path);
+    if (!y)
+        return true;
+    const fe_choice *c = fe_read_options(r, &section, NULL, y);
+    if (!c)
+        return false;
+    n->name = fe_get(c, "name")->word;
+    return true;
+}
+
+static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe_yaml *y)
+{
+    static const fe_kind kind = {
+        .name = "input",
+        .short_key = "shape",
+        .keys = {{"shape", FE_SHAPE, FE_REQUIRED}, {"dtype", FE_DTYPE, "float32"}, {"scale", FE_NUMBER, NULL}}};
+    if (!fe_is_name(key->word))
+        return fe_mismatch(r, key->at, "inputs", "a name (letters, digits and _, no digit first, at most 63)",
+                           fe_yaml_describe(key, r->mem));
+    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    if (!c)
+        return false;
+    const fe_option *shape = fe_get(c, "shape");
+    fe_input *input = &n->inputs[n->ninputs++];
+    *input = (fe_input){.name = key->word, .at = key->at};
+    input->scaled = fe_get(c, "scale")->present;
+    input->scale = fe_get_number(c, "scale");
+    input->type = (ir_type){.dtype = fe_get(c, "dtype")->dtype, .rank = shape->count + 1, .dim = {{1, true}}};
+    for (int i = 0; i < shape->count; i++)
+        input->type.dim[i + 1].n = shape->list[i];
+    input->read_type = input->type;
+    input->read_type.dtype = IR_F32;
+    return fe_check_size(r, key->at, input->name, &input->type);
+}
+
+static bool read_inputs(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "inputs");
+    if (!y)
+        return fe_missing(r, n->at, "network", "inputs", "a mapping of names and shapes");
+    if (!fe_expect_kind(r, y, "inputs", FE_MAP, "a mapping of names and shapes"))
+        return false;
+    n->inputs = arena_new_array(r->mem, fe_input, (size_t)y->count + 1);
+    for (int i = 0; i < y->count; i++)
+        if (!read_input(r, n, y->key[i], y->item[i]))
+            return false;
+    return n->ninputs || fe_mismatch(r, y->at, "inputs", "a mapping of names and shapes", "{}");
+}
+
+/* ---- layers ---- */
+
+/* What a layer names, else the layer above it; the first layer reads the first input. */
+static bool read_layer_inputs(fe_reader *r, fe_network *n, fe_layer *l, int index)
+{
+    const fe_layer_kind *kind = l->kind;
+    const fe_option *one = fe_get(l->options, "input"), *several = fe_get(l->options, "inputs");
+    if (one->present && several->present)
+        return fe_mismatch(r, several->at, kind->kind.name, "either 'input' or 'inputs'", "both");
+    const char *above = index ? n->layers[index - 1].name : n->inputs[0].name;
+    const char *const *names = several->present ? several->names : one->present ? &one->word : &above;
+    const src_loc *at = several->present ? several->name_at : one->present ? &one->at : &l->at;
+    l->nin = several->present ? several->count : 1;
+    if (l->nin < kind->least_inputs || l->nin > kind->most_inputs) {
+        const char *expected = kind->most_inputs == 1 ? "one input"
+                                                      : arena_printf(r->mem, "inputs: [...], %d to %d of them",
+                                                                     kind->least_inputs, kind->most_inputs);
+        return fe_mismatch(r, several->present ? several->at : l->at, kind->kind.name, expected,
+                           arena_printf(r->mem, "%d", l->nin));
+    }
+    l->in = arena_new_array(r->mem, fe_ref, (size_t)l->nin);
+    l->in_type = arena_new_array(r->mem, ir_type, (size_t)l->nin);
+    for (int i = 0; i < l->nin; i++) {
+        if (!fe_resolve(r, n, index, names[i], at[i], &l->in[i]))
+            return false;
+        l->in_type[i] = fe_ref_type(n, l->in[i]);
+        *(l->in[i].is_input ? &n->inputs[l->in[i].index].layer_reads : &n->layers[l->in[i].index].is_read) = true;
+    }
+    return true;
+}
+
+static bool is_layer_name_free(fe_reader *r, const fe_network *n, const fe_layer *l, int index)
+{
+    fe_ref other;
+    if (!find_ref(n, index, l->name, &other))
+        return true;
+    return fe_twice(r, l->at, "name", l->name, other.is_input ? n->inputs[other.index].at : n->layers[other.index].at);
+}
+
+static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "layers");
+    if (!y)
+        return fe_missing(r, n->at, "network", "layers", "a list of layers");
+    if (!fe_expect_kind(r, y, "layers", FE_LIST, "a list of layers"))
+        return false;
+    if (!y->count)
+        return fe_mismatch(r, y->at, "layers", "a list of layers", "[]");
+    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
+    n->layers = arena_new_array(r->mem, fe_layer, (size_t)y->count);
+    n->nlayers = y->count;
+    for (int i = 0; i < y->count; i++) {
+        if (!(entries[i] = fe_read_choice(r, &fe_layers, y->item[i])))
+            return false;
+        fe_layer *l = &n->layers[i];
+        l->kind = (const fe_layer_kind *)(const void *)entries[i]->kind;
+        l->options = entries[i];
+        l->at = entries[i]->at;
+        l->name = fe_entry_name(r, entries, i);
+        if (!is_layer_name_free(r, n, l, i))
+            return false;
+    }
+    for (int i = 0; i < n->nlayers; i++) {
+        fe_layer *l = &n->layers[i];
+        if (!read_layer_inputs(r, n, l, i) || !l->kind->shape(r, l) || !fe_check_size(r, l->at, l->name, &l->type))
+            return false;
+    }
+    for (int i = 0; i < n->nlayers; i++)
+        n->layers[i].is_output = !n->layers[i].is_read;
+    return true;
+}
+
+static bool check_inputs_read(fe_reader *r, const fe_network *n)
+{
+    for (int i = 0; i < n->ninputs; i++) {
+        const fe_input *input = &n->inputs[i];
+        if (!input->layer_reads && !input->loss_reads && !input->raw_reads) {
+            diag_error(r->d, input->at, "input '%s' is read by no layer and no loss", input->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- stages ---- */
+
+static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after)
+{
+    static const fe_kind kind = {.name = "stage",
+                                 .keys = {{"name", FE_NAME, FE_REQUIRED},
+                                          {"through", FE_NAME, FE_REQUIRED},
+                                          {"head", FE_LATER, NULL},
+                                          {"loss", FE_LATER, NULL},
+                                          {"optimizer", FE_LATER, NULL},
+                                          {"epochs", FE_LATER, NULL},
+                                          {"data", FE_LATER, NULL},
+                                          {"weights", FE_LATER, NULL},
+                                          {"frozen", FE_LATER, NULL}}};
+    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    if (!c)
+        return false;
+    const fe_option *name = fe_get(c, "name"), *through = fe_get(c, "through");
+    const char **known = arena_new_array(r->mem, const char *, (size_t)n->nlayers);
+    int last = 0;
+    for (int i = 0; i < n->nlayers; i++)
+        known[i] = n->layers[i].name;
+    while (last < n->nlayers && strcmp(known[last], through->word))
+        last++;
+    if (last == n->nlayers)
+        return fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
+    if (last <= *after)
+        return fe_mismatch(r, through->at, "through", arena_printf(r->mem, "a layer below '%s'", known[*after]),
+                           fe_yaml_describe(fe_yaml_find(y, "through"), r->mem));
+    for (int i = 0; i < n->nstages; i++)
+        if (!strcmp(n->stages[i].name, name->word))
+            return fe_twice(r, name->at, "stage name", name->word, n->stages[i].at);
+    *after = last;
+    n->stages[n->nstages++] = (fe_stage){name->word, &n->layers[last], c->at};
+    return true;
+}
+
+static bool read_stages(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "stages");
+    int after = -1;
+    if (!y)
+        return true;
+    if (y->kind == FE_SCALAR && !strcmp(y->word, "auto"))
+        return fe_later(r, y->at, "stages", "auto");
+    if (!fe_expect_kind(r, y, "stages", FE_LIST, "a list of stages"))
+        return false;
+    n->stages = arena_new_array(r->mem, fe_stage, (size_t)y->count + 1);
+    for (int i = 0; i < y->count; i++)
+        if (!read_stage(r, n, y->item[i], &after))
+            return false;
+    if (after == n->nlayers - 1)
+        return true;
+    const char *expected =
+        arena_printf(r->mem, "the last stage to end at the last layer, '%s'", n->layers[n->nlayers - 1].name);
+    const char *found = after < 0 ? "no stage" : arena_printf(r->mem, "'%s'", n->layers[after].name);
+    return fe_mismatch(r, after < 0 ? y->at : n->stages[n->nstages - 1].at, "stages", expected, found);
+}
+
+/* Coupled stages are the whole net cut up; everything else is a way of learning that is still to come. */
+static bool read_staging(fe_reader *r, const fe_yaml *root)
+{
+    static const char *const known[] = {"coupled", "local"};
+    static const fe_kind kind = {.name = "staging",
+                                 .keys = {{"coupling", FE_NAME, "coupled"},
+                                          {"schedule", FE_LATER, NULL},
+                                          {"partition", FE_LATER, NULL},
+                                          {"balance", FE_LATER, NULL}}};
+    const fe_yaml *y = fe_yaml_find(root, "staging");
+    const fe_choice *c = y ? fe_read_options(r, &kind, NULL, y) : NULL;
+    if (!c)
+        return !y;
+    const fe_option *coupling = fe_get(c, "coupling");
+    if (!strcmp(coupling->word, "local"))
+        return fe_later(r, coupling->at, "coupling", "local");
+    return !strcmp(coupling->word, "coupled") || fe_unknown(r, coupling->at, "coupling", coupling->word, known, 2);
+}
+
+/* ---- the whole ---- */
+
+static bool check_sections(fe_reader *r, const fe_yaml *root)
+{
+    static const char *const known[] = {"name", "inputs", "layers",  "losses", "metrics", "optimizer",
+                                        "data", "train",  "staging", "stages", "combine"};
+    enum { COUNT = sizeof known / sizeof *known };
+    for (int i = 0; i < root->count; i++) {
+        const fe_yaml *key = root->key[i];
+        int k = 0;
+        while (k < COUNT && strcmp(known[k], key->word))
+            k++;
+        if (k == COUNT)
+            return fe_unknown(r, key->at, "section", key->word, known, COUNT);
+        if (!strcmp(key->word, "combine"))
+            return fe_later(r, key->at, "section", key->word);
+    }
+    return true;
+}
+
+fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d)
+{
+    fe_reader r = {mem, d};
+    fe_network *n = arena_make(mem, fe_network);
+    n->mem = mem;
+    n->path = arena_strdup(mem, path);
+    diag_source(d, n->path, content);
+    fe_yaml *root = fe_yaml_parse(content, length, n->path, mem, d);
+    if (!root || !fe_expect_kind(&r, root, "network", FE_MAP, "a mapping of sections"))
+        return NULL;
+    n->at = root->at;
+    bool ok = check_sections(&r, root) && read_name(&r, n, root) && read_inputs(&r, n, root) &&
+              read_layers(&r, n, root) && fe_read_objective(&r, n, root) && check_inputs_read(&r, n) &&
+              read_staging(&r, root) && read_stages(&r, n, root) && fe_read_data(&r, n, root) &&
+              fe_read_train(&r, n, root);
+    return ok ? n : NULL;
+}
+
+fe_network *fe_read(const char *path, arena *mem, diag *d)
+{
+    text content = {0};
+    fe_network *n = NULL;
+    if (text_read_file(&content, path))
+        n = fe_read_text(text_get(&content), content.length, path, mem, d);
+    else
+        diag_error(d, (src_loc){arena_strdup(mem, path), 0, 0}, "cannot be read: %s", strerror(errno));
+    text_free(&content);
+    return n;
+}
+
+const char *fe_name(const fe_network *n)
+{
+    return n->name;
+}
+
+bool fe_has_stages(const fe_network *n)
+{
+    return n->nstages > 0;
+}

@@ -1,0 +1,21 @@
+/* passes/select/select.h - what the files of pass select share: kernels in the making. */
+#ifndef PASSES_SELECT_H
+#define PASSES_SELECT_H
+
+#include "ir/ir.h"
+
+/* A kernel before g's cursor, its region still empty. */
+ir_node *select_kernel(ir_graph *g, const char *kind, const char *label, int64_t stage, src_loc loc, ir_type type);
+/* The region's input for x, new if it has none yet. */
+ir_node *select_input(ir_node *fused, ir_node *x);
+/* A copy of node x of kernel from's region, and of all it needs, in kernel 'to'. 'map' has a place for each node of the
+ * region by id, NULL at first. */
+ir_node *select_copy(ir_node *from, ir_node *to, ir_node *x, ir_node **map);
+/* Drop what nothing in the region uses any more, then operands without use. */
+void select_sweep(ir_node *fused);
+
+/* passes/select/gemm.c: give products of a module that asks for it (gemm = openblas) to kernels of kind `gemm`.
+ * Operands of contractions are in memory. */
+void select_gemm(ir_graph *g);
+
+#endif

@@ -1,0 +1,498 @@
+/* runtime/data/data.c - data sets in memory, their splits, and the batches of a shuffled epoch.
+ *
+ * A data set is a view: an order over a store of records. A split gives a second view of the same store, which lives
+ * until its last view is freed. */
+#include "runtime/data/data.h"
+#include "runtime/base/error.h"
+#include "runtime/base/memory.h"
+#include "runtime/data/idx.h"
+#include "runtime/model/philox.h"
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <zlib.h>
+
+typedef struct {
+    char *data;   /* records in the input's dtype, one after the other */
+    char *source; /* file name for errors, or "memory" */
+} field;
+
+typedef struct {
+    int views;
+    int64_t count; /* records; 0 until the first field is there */
+    int32_t inputs;
+    field fields[];
+} store;
+
+struct lamina_dataset {
+    const lamina_net *net;
+    store *store;
+    int64_t *order; /* record numbers in the store, or NULL: all, as they lie */
+    int64_t count;
+};
+
+/* ---- life ---- */
+
+static void release_store(store *s)
+{
+    if (!s || --s->views > 0)
+        return;
+    for (int32_t i = 0; i < s->inputs; i++) {
+        lamina_release(s->fields[i].data);
+        lamina_release(s->fields[i].source);
+    }
+    lamina_release(s);
+}
+
+void lamina_dataset_free(lamina_dataset *d)
+{
+    if (!d)
+        return;
+    release_store(d->store);
+    lamina_release(d->order);
+    lamina_release(d);
+}
+
+lamina_status lamina_dataset_new(const lamina_net *net, lamina_dataset **out, lamina_error *e)
+{
+    *out = NULL;
+    if (!net)
+        return lamina_net_check(net, e);
+    size_t bytes = sizeof(store) + (size_t)net->input_count * sizeof(field);
+    lamina_dataset *d = lamina_allocate(1, sizeof *d);
+    store *s = lamina_allocate(1, bytes);
+    if (!d || !s) {
+        lamina_release(d);
+        lamina_release(s);
+        return lamina_fail_memory(e, "a data set", bytes);
+    }
+    s->views = 1;
+    s->inputs = net->input_count;
+    d->net = net;
+    d->store = s;
+    *out = d;
+    return LAMINA_OK;
+}
+
+/* ---- conversion ---- */
+
+/* One element on its way: integers stay integers, since a double holds no i64 exactly. */
+typedef struct {
+    bool real;
+    int64_t i;
+    double f;
+} number;
+
+static number read_number(int32_t type, const void *data, int64_t i)
+{
+    switch (type) {
+    case IDX_UI8:
+        return (number){.i = ((const uint8_t *)data)[i]};
+    case IDX_I8:
+        return (number){.i = ((const int8_t *)data)[i]};
+    case IDX_I16:
+        return (number){.i = ((const int16_t *)data)[i]};
+    case IDX_I32:
+        return (number){.i = ((const int32_t *)data)[i]};
+    case IDX_F32:
+        return (number){.real = true, .f = (double)((const float *)data)[i]};
+    default:
+        return (number){.real = true, .f = ((const double *)data)[i]};
+    }
+}
+
+/* False if the type cannot hold the value. Types of an IDX file have at most 32 integer bits, so an f64 holds all. */
+static bool write_number(int32_t dtype, void *data, int64_t i, number v)
+{
+    switch (dtype) {
+    case LAMINA_F32:
+        ((float *)data)[i] = v.real ? (float)v.f : (float)v.i;
+        return v.real || (v.i >= -(1 << 24) && v.i <= 1 << 24);
+    case LAMINA_F64:
+        ((double *)data)[i] = v.real ? v.f : (double)v.i;
+        return true;
+    case LAMINA_I32:
+        ((int32_t *)data)[i] = (int32_t)v.i;
+        return true;
+    case LAMINA_I64:
+        ((int64_t *)data)[i] = v.i;
+        return true;
+    case LAMINA_UI32:
+        ((uint32_t *)data)[i] = (uint32_t)v.i;
+        return v.i >= 0;
+    case LAMINA_UI8:
+        ((uint8_t *)data)[i] = (uint8_t)v.i;
+        return v.i >= 0 && v.i <= UINT8_MAX;
+    default:
+        ((uint8_t *)data)[i] = (uint8_t)v.i;
+        return v.i == 0 || v.i == 1;
+    }
+}
+
+static bool same_type(int32_t idx_type, int32_t dtype)
+{
+    return (idx_type == IDX_UI8 && dtype == LAMINA_UI8) || (idx_type == IDX_I32 && dtype == LAMINA_I32) ||
+           (idx_type == IDX_F32 && dtype == LAMINA_F32) || (idx_type == IDX_F64 && dtype == LAMINA_F64);
+}
+
+static bool is_real(int32_t dtype)
+{
+    return dtype == LAMINA_F32 || dtype == LAMINA_F64;
+}
+
+/* x's elements as the input's dtype; takes x->data over or leaves it. */
+static lamina_status convert(lamina_idx *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e)
+{
+    if (same_type(x->type, t->dtype)) {
+        *out = x->data;
+        x->data = NULL;
+        return LAMINA_OK;
+    }
+    bool from_real = x->type == IDX_F32 || x->type == IDX_F64;
+    if (from_real && !is_real(t->dtype))
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected integers for %s, found %s", path, t->name,
+                           lamina_dtype_name(t->dtype), lamina_idx_type_name(x->type));
+    size_t size = lamina_dtype_bytes(t->dtype);
+    void *data = lamina_allocate((size_t)x->count, size);
+    if (!data)
+        return lamina_fail_memory(e, path, (size_t)x->count * size);
+    for (int64_t i = 0; i < x->count; i++) {
+        number v = read_number(x->type, x->data, i);
+        if (!write_number(t->dtype, data, i, v)) {
+            lamina_release(data);
+            return lamina_fail(e, LAMINA_BAD_FILE,
+                               "%s: input '%s': record %" PRId64 ": expected a value that %s holds, found %" PRId64,
+                               path, t->name, i / (x->count / x->dim[0]), lamina_dtype_name(t->dtype), v.i);
+        }
+    }
+    *out = data;
+    return LAMINA_OK;
+}
+
+/* ---- adding ---- */
+
+/* The next dimension of a record that is not 1, from *i on; 0 at the end. */
+static int64_t next_dim(const int64_t *dim, int32_t rank, int32_t *i)
+{
+    while (*i < rank && dim[*i] == 1)
+        ++*i;
+    return *i < rank ? dim[(*i)++] : 0;
+}
+
+/* The batch counts records and is 1 in the descriptor, so it drops out with the other ones. */
+static bool same_record(const lamina_idx *x, const lamina_tensor *t)
+{
+    for (int32_t i = 1, j = 0;;) {
+        int64_t a = next_dim(x->dim, x->rank, &i), b = next_dim(t->dim, t->rank, &j);
+        if (a != b)
+            return false;
+        if (a == 0)
+            return true;
+    }
+}
+
+static lamina_status find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e)
+{
+    *out = lamina_net_input(d->net, name);
+    if (*out < 0)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: no input '%s'", d->net->name, name);
+    return LAMINA_OK;
+}
+
+static lamina_status check_new(const lamina_dataset *d, int32_t input, const char *source, int64_t count,
+                               lamina_error *e)
+{
+    const char *name = d->net->inputs[input].name;
+    if (d->store->fields[input].data)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: input '%s' already has data from %s", source, name,
+                           d->store->fields[input].source);
+    if (d->order)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: input '%s': a data set that was split takes no more data", source,
+                           name);
+    if (count < 1)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: input '%s': expected 1 or more records, found %" PRId64, source,
+                           name, count);
+    if (d->store->count && d->store->count != count)
+        return lamina_fail(e, LAMINA_BAD_FILE,
+                           "%s: input '%s': expected %" PRId64 " records as the other inputs have, found %" PRId64,
+                           source, name, d->store->count, count);
+    return LAMINA_OK;
+}
+
+/* Takes data over, whatever comes of it. */
+static lamina_status add_field(lamina_dataset *d, int32_t input, const char *source, void *data, int64_t count,
+                               lamina_error *e)
+{
+    size_t n = strlen(source) + 1;
+    char *copy = lamina_allocate(n, 1);
+    if (!copy) {
+        lamina_release(data);
+        return lamina_fail_memory(e, source, n);
+    }
+    memcpy(copy, source, n);
+    d->store->fields[input] = (field){data, copy};
+    d->store->count = d->count = count;
+    return LAMINA_OK;
+}
+
+static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path, lamina_idx *x, lamina_error *e)
+{
+    const lamina_tensor *t = &d->net->inputs[input];
+    if (!same_record(x, t)) {
+        char want[128], found[128];
+        lamina_shape_text(t->dtype, t->rank, t->dim, t->batch_dim, want, sizeof want);
+        lamina_shape_text(t->dtype, x->rank - 1, x->dim + 1, -1, found, sizeof found);
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected records of shape %s, found %s", path, t->name,
+                           strchr(want, '['), strchr(found, '['));
+    }
+    lamina_status s = check_new(d, input, path, x->dim[0], e);
+    void *data = NULL;
+    if (!s)
+        s = convert(x, t, path, &data, e);
+    return s ? s : add_field(d, input, path, data, x->dim[0], e);
+}
+
+lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
+{
+    int32_t input;
+    lamina_idx x;
+    lamina_status s = find_field(d, name, &input, e);
+    if (!s)
+        s = lamina_idx_read(path, &x, e);
+    if (s)
+        return s;
+    s = add_read(d, input, path, &x, e);
+    lamina_release(x.data);
+    return s;
+}
+
+lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void *records, int64_t count,
+                                 lamina_error *e)
+{
+    int32_t input;
+    lamina_status s = find_field(d, name, &input, e);
+    if (!s)
+        s = check_new(d, input, "memory", count, e);
+    if (s)
+        return s;
+    uint64_t bytes = d->net->inputs[input].bytes;
+    void *data = lamina_allocate((size_t)count, bytes);
+    if (!data)
+        return lamina_fail_memory(e, name, (size_t)count * bytes);
+    memcpy(data, records, (size_t)count * bytes);
+    return add_field(d, input, "memory", data, count, e);
+}
+
+/* ---- looking ---- */
+
+int64_t lamina_dataset_count(const lamina_dataset *d)
+{
+    return d->count;
+}
+
+static const char *record(const lamina_dataset *d, int32_t input, int64_t i)
+{
+    int64_t at = d->order ? d->order[i] : i;
+    return d->store->fields[input].data + (uint64_t)at * d->net->inputs[input].bytes;
+}
+
+const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_t i)
+{
+    if (input < 0 || input >= d->store->inputs || i < 0 || i >= d->count || !d->store->fields[input].data)
+        return NULL;
+    return record(d, input, i);
+}
+
+static int64_t integer_at(int32_t dtype, const void *data, int64_t i)
+{
+    switch (dtype) {
+    case LAMINA_I32:
+        return ((const int32_t *)data)[i];
+    case LAMINA_I64:
+        return ((const int64_t *)data)[i];
+    case LAMINA_UI32:
+        return ((const uint32_t *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
+    }
+}
+
+lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *name, int64_t classes, lamina_error *e)
+{
+    int32_t input;
+    lamina_status s = find_field(d, name, &input, e);
+    if (s)
+        return s;
+    const lamina_tensor *t = &d->net->inputs[input];
+    const field *f = &d->store->fields[input];
+    if (is_real(t->dtype) || !f->data)
+        return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': expected integer labels, found %s", name,
+                           f->data ? lamina_dtype_name(t->dtype) : "no data");
+    int64_t each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
+    for (int64_t i = 0; i < d->store->count * each; i++) {
+        int64_t v = integer_at(t->dtype, f->data, i);
+        if (v < 0 || v >= classes)
+            return lamina_fail(e, LAMINA_BAD_FILE,
+                               "%s: input '%s': record %" PRId64 ": expected a label in 0 .. %" PRId64
+                               ", found %" PRId64,
+                               f->source, name, i / each, classes - 1, v);
+    }
+    return LAMINA_OK;
+}
+
+uint64_t lamina_dataset_fingerprint(const lamina_dataset *d)
+{
+    uint64_t print = 0;
+    for (int32_t input = 0; input < d->store->inputs; input++) {
+        uLong crc = crc32(0, NULL, 0);
+        if (d->store->fields[input].data)
+            for (int64_t i = 0; i < d->count; i++)
+                crc = crc32_z(crc, (const Bytef *)record(d, input, i), d->net->inputs[input].bytes);
+        print = print * UINT64_C(0x100000001b3) + crc;
+    }
+    return print ^ (uint64_t)d->count << 32;
+}
+
+/* ---- shuffling ---- */
+
+void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch, uint32_t purpose)
+{
+    for (int64_t i = count - 1; i > 0; i--) {
+        const uint32_t counter[4] = {(uint32_t)i, (uint32_t)((uint64_t)i >> 32), (uint32_t)epoch, purpose};
+        uint32_t word[4];
+        lamina_philox(seed, counter, word);
+        uint64_t r = (uint64_t)word[1] << 32 | word[0];
+        int64_t j = (int64_t)(r % ((uint64_t)i + 1)); /* the bias, (i + 1) / 2^64, is nothing */
+        int64_t swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
+    }
+}
+
+static void base_order(const lamina_dataset *d, int64_t *order)
+{
+    for (int64_t i = 0; i < d->count; i++)
+        order[i] = d->order ? d->order[i] : i;
+}
+
+lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t seed, lamina_dataset **out,
+                                   lamina_error *e)
+{
+    *out = NULL;
+    int64_t part = fraction > 0 && fraction < 1 ? (int64_t)floor((double)d->count * fraction + 0.5) : 0;
+    if (part < 1 || part >= d->count)
+        return lamina_fail(e, LAMINA_BAD_ARG,
+                           "split: expected a fraction that leaves both parts a record, found %g of %" PRId64
+                           " records",
+                           fraction, d->count);
+    int64_t rest = d->count - part;
+    lamina_dataset *other = lamina_allocate(1, sizeof *other);
+    int64_t *order = lamina_allocate((size_t)d->count, sizeof *order);
+    int64_t *others = lamina_allocate((size_t)part, sizeof *others);
+    if (!other || !order || !others) {
+        lamina_release(other);
+        lamina_release(order);
+        lamina_release(others);
+        return lamina_fail_memory(e, "a split", (size_t)(d->count + part) * sizeof *order);
+    }
+    base_order(d, order);
+    lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
+    memcpy(others, order + rest, (size_t)part * sizeof *others);
+    *other = (lamina_dataset){d->net, d->store, others, part};
+    d->store->views++;
+    lamina_release(d->order);
+    d->order = order;
+    d->count = rest;
+    *out = other;
+    return LAMINA_OK;
+}
+
+/* ---- batches ---- */
+
+void lamina_loader_free(lamina_loader *l)
+{
+    for (int32_t i = 0; l->buffer && i < l->data->store->inputs; i++)
+        lamina_release(l->buffer[i]);
+    lamina_release(l->buffer);
+    lamina_release(l->inputs);
+    lamina_release(l->order);
+    l->buffer = NULL;
+    l->inputs = NULL;
+    l->order = NULL;
+}
+
+static lamina_status add_buffers(lamina_loader *l, lamina_error *e)
+{
+    for (int32_t i = 0; i < l->data->store->inputs; i++) {
+        uint64_t bytes = l->data->net->inputs[i].bytes;
+        l->buffer[i] = lamina_allocate((size_t)l->batch, bytes);
+        if (!l->buffer[i])
+            return lamina_fail_memory(e, "a batch", (size_t)l->batch * bytes);
+    }
+    return LAMINA_OK;
+}
+
+lamina_status lamina_loader_new(const lamina_dataset *d, int64_t batch, bool shuffled, lamina_loader *out,
+                                lamina_error *e)
+{
+    *out = (lamina_loader){.data = d, .batch = batch < d->count ? batch : d->count, .shuffled = shuffled};
+    for (int32_t i = 0; i < d->store->inputs; i++)
+        if (!d->store->fields[i].data)
+            return lamina_fail(e, LAMINA_BAD_ARG, "%s: input '%s': expected data, found none", d->net->name,
+                               d->net->inputs[i].name);
+    if (d->count < 1)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: expected 1 or more records, found none", d->net->name);
+    bool gathers = shuffled || d->order;
+    size_t inputs = (size_t)d->store->inputs;
+    out->inputs = lamina_allocate(inputs, sizeof *out->inputs);
+    out->buffer = lamina_allocate(inputs, sizeof *out->buffer);
+    out->order = gathers ? lamina_allocate((size_t)d->count, sizeof *out->order) : NULL;
+    lamina_status s = LAMINA_OK;
+    if (!out->inputs || !out->buffer || (gathers && !out->order))
+        s = lamina_fail_memory(e, "the order of an epoch", (size_t)d->count * sizeof *out->order);
+    else if (gathers)
+        s = add_buffers(out, e);
+    if (s)
+        lamina_loader_free(out);
+    else if (gathers)
+        base_order(d, out->order);
+    return s;
+}
+
+void lamina_loader_start(lamina_loader *l, uint64_t seed, int64_t epoch)
+{
+    l->at = 0;
+    if (!l->shuffled)
+        return;
+    base_order(l->data, l->order); /* not the last epoch's: a resumed run has none */
+    lamina_shuffle(l->order, l->data->count, seed, epoch, PHILOX_SHUFFLE);
+}
+
+void lamina_loader_skip(lamina_loader *l, int64_t batches)
+{
+    int64_t left = l->data->count - l->at;
+    l->at += batches > left / l->batch ? left : batches * l->batch;
+}
+
+static void gather(lamina_loader *l, int32_t input, int64_t count)
+{
+    uint64_t bytes = l->data->net->inputs[input].bytes;
+    const char *from = l->data->store->fields[input].data;
+    char *to = l->buffer[input];
+    for (int64_t i = 0; i < count; i++)
+        memcpy(to + (uint64_t)i * bytes, from + (uint64_t)l->order[l->at + i] * bytes, bytes);
+    l->inputs[input] = to;
+}
+
+int64_t lamina_loader_next(lamina_loader *l)
+{
+    int64_t left = l->data->count - l->at, count = left < l->batch ? left : l->batch;
+    for (int32_t i = 0; count > 0 && i < l->data->store->inputs; i++) {
+        if (l->order)
+            gather(l, i, count);
+        else
+            l->inputs[i] = record(l->data, i, l->at);
+    }
+    l->at += count;
+    return count;
+}

@@ -1,0 +1,31 @@
+/* runtime/data/data.h - batches of a data set, in the order of an epoch. */
+#ifndef RUNTIME_DATA_H
+#define RUNTIME_DATA_H
+
+#include "runtime/lamina.h"
+
+/* Gathers records into buffers made once. Records that already lie one after the other are lent where they are. */
+typedef struct {
+    const lamina_dataset *data;
+    int64_t *order; /* of this epoch, or NULL: as they lie */
+    int64_t batch, at;
+    bool shuffled;
+    void **buffer;       /* for each input, `batch` records; NULL entries if nothing is gathered */
+    const void **inputs; /* of the batch that is current */
+} lamina_loader;
+
+/* BAD_ARG if an input of the net has no data. On an error nothing is left to free. */
+lamina_status lamina_loader_new(const lamina_dataset *d, int64_t batch, bool shuffled, lamina_loader *out,
+                                lamina_error *e);
+void lamina_loader_free(lamina_loader *l); /* what it holds; not l */
+/* Go to the start of an epoch; if shuffled give it its order: Fisher and Yates with Philox of (seed, epoch). */
+void lamina_loader_start(lamina_loader *l, uint64_t seed, int64_t epoch);
+/* Skip whole batches, as a run that goes on from a checkpoint does. */
+void lamina_loader_skip(lamina_loader *l, int64_t batches);
+/* The next batch into l->inputs; how many records it has, 0 at the end. Only the last one has fewer than `batch`. */
+int64_t lamina_loader_next(lamina_loader *l);
+
+/* Shuffle `count` numbers; purpose is a PHILOX_ word. */
+void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch, uint32_t purpose);
+
+#endif

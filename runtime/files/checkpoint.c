@@ -1,0 +1,85 @@
+/* runtime/files/checkpoint.c - a model with all its state and its place in a run, in one file.
+ *
+ * A safetensors file whose metadata hold the place; 64-bit numbers are text, since JSON numbers are not that long. One
+ * file, replaced in one move: there is never half a checkpoint. */
+#include "runtime/base/error.h"
+#include "runtime/files/safetensors.h"
+#include "runtime/model/model.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EPOCH, STEP, TOTAL_STEPS, BATCH, SEED, DATA, HASH, WORDS };
+
+static const char *const keys[WORDS] = {"epoch", "step", "total_steps", "batch", "seed", "data", "graph"};
+
+lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e)
+{
+    const uint64_t number[HASH] = {(uint64_t)c->epoch, (uint64_t)c->step, (uint64_t)m->steps,
+                                   (uint64_t)c->batch, c->seed,           c->data};
+    lamina_metadata word[WORDS];
+    for (int i = 0; i < WORDS; i++) {
+        snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
+        if (i < HASH)
+            snprintf(word[i].value, sizeof word[i].value, "%" PRIu64, number[i]);
+    }
+    snprintf(word[HASH].value, sizeof word[HASH].value, "%s", m->net->hash);
+    return lamina_safetensors_write(m, path, true, word, WORDS, e);
+}
+
+typedef struct {
+    const lamina_net *net;
+    const char *path;
+    const lamina_checkpoint *expected;
+    lamina_checkpoint found;
+    int64_t total_steps;
+} check;
+
+static bool parse(const char *text, uint64_t most, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && !errno && *out <= most;
+}
+
+static lamina_status accept_run(void *user, const lamina_metadata *word, lamina_error *e)
+{
+    check *c = user;
+    uint64_t number[HASH];
+    for (int i = 0; i < HASH; i++)
+        if (!parse(word[i].value, i < SEED ? INT64_MAX : UINT64_MAX, &number[i]))
+            return lamina_fail(e, LAMINA_BAD_FILE, "%s: metadata: '%s': expected a number, found '%s'", c->path,
+                               word[i].key, word[i].value);
+    if (strcmp(word[HASH].value, c->net->hash) != 0)
+        return lamina_fail(e, LAMINA_BAD_FILE,
+                           "%s: a checkpoint of another network: expected graph %s of '%s', found %s", c->path,
+                           c->net->hash, c->net->name, word[HASH].value);
+    const uint64_t wanted[HASH] = {
+        [BATCH] = (uint64_t)c->expected->batch, [SEED] = c->expected->seed, [DATA] = c->expected->data};
+    for (int i = BATCH; i <= DATA; i++)
+        if (number[i] != wanted[i])
+            return lamina_fail(e, LAMINA_BAD_FILE,
+                               "%s: a checkpoint of another run: %s: expected %" PRIu64 ", found %" PRIu64, c->path,
+                               i == DATA ? "fingerprint of the training data" : keys[i], wanted[i], number[i]);
+    c->found = (lamina_checkpoint){(int64_t)number[EPOCH], (int64_t)number[STEP], (int64_t)number[BATCH], number[SEED],
+                                   number[DATA]};
+    c->total_steps = (int64_t)number[TOTAL_STEPS];
+    return LAMINA_OK;
+}
+
+lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const lamina_checkpoint *expected,
+                                     lamina_checkpoint *out, lamina_error *e)
+{
+    check c = {.net = m->net, .path = path, .expected = expected};
+    lamina_metadata word[WORDS];
+    for (int i = 0; i < WORDS; i++)
+        snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
+    lamina_status s = lamina_safetensors_read(m, path, true, word, WORDS, accept_run, &c, e);
+    if (s)
+        return s;
+    m->steps = c.total_steps;
+    *out = c.found;
+    return LAMINA_OK;
+}

@@ -1,0 +1,187 @@
+/* runtime/model/library.c - load a compiled network and make sure that it can run here. */
+#include "runtime/base/error.h"
+#include "runtime/base/memory.h"
+#include "runtime/model/cpu.h"
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct lamina_library {
+    void *handle;
+    const lamina_net *net;
+};
+
+/* ---- descriptor ---- */
+
+static lamina_status check_tensors(const lamina_net *net, const lamina_tensor *tensors, int32_t count, lamina_error *e)
+{
+    for (int32_t i = 0; i < count; i++) {
+        const lamina_tensor *t = &tensors[i];
+        if (lamina_dtype_bytes(t->dtype) == 0 || t->rank < 0 || t->rank > LAMINA_MAX_RANK)
+            return lamina_fail(e, LAMINA_UNSUPPORTED,
+                               "%s: tensor '%s': expected a type and rank known to ABI %d.%d, found type %" PRId32
+                               " of rank %" PRId32,
+                               net->name, t->name, LAMINA_ABI_MAJOR, LAMINA_ABI_MINOR, t->dtype, t->rank);
+    }
+    return LAMINA_OK;
+}
+
+static bool is_sum(const lamina_net *net, int32_t tensor)
+{
+    if (tensor < net->param_count || tensor >= net->tensor_count)
+        return false;
+    const lamina_tensor *t = &net->tensors[tensor];
+    return t->dtype == LAMINA_F64 && t->bytes == 8 && net->state_bytes >= 8 && t->offset <= net->state_bytes - 8;
+}
+
+static lamina_status check_metrics(const lamina_net *net, lamina_error *e)
+{
+    for (int32_t i = 0; i < net->metric_count; i++) {
+        const lamina_metric *m = &net->metrics[i];
+        if (m->kind != LAMINA_METRIC_MEAN || !is_sum(net, m->sum) || !is_sum(net, m->count))
+            return lamina_fail(e, LAMINA_UNSUPPORTED,
+                               "%s: metric '%s': expected a mean of two f64 states, found kind %" PRId32, net->name,
+                               m->name, m->kind);
+    }
+    return LAMINA_OK;
+}
+
+lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
+{
+    if (!net)
+        return lamina_fail(e, LAMINA_UNSUPPORTED,
+                           "the network was compiled for another ABI than this runtime's %d.%d; recompile it with "
+                           "'lamina compile'",
+                           LAMINA_ABI_MAJOR, LAMINA_ABI_MINOR);
+    if (net->abi_major != LAMINA_ABI_MAJOR || net->struct_size < offsetof(lamina_net, needs))
+        return lamina_fail(e, LAMINA_UNSUPPORTED,
+                           "%s: compiled for ABI %" PRId32 ".%" PRId32 " (descriptor of %" PRIu64
+                           " bytes), this runtime has ABI %d.%d (%zu bytes); recompile it with 'lamina compile'",
+                           net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
+                           LAMINA_ABI_MINOR, sizeof(lamina_net));
+    if (net->struct_size >= sizeof(lamina_net) && net->needs & ~(uint64_t)LAMINA_NEEDS_SGEMM)
+        return lamina_fail(e, LAMINA_UNSUPPORTED,
+                           "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "
+                           "%d.%d gives; link a newer runtime",
+                           net->name, net->abi_major, net->abi_minor, LAMINA_ABI_MAJOR, LAMINA_ABI_MINOR);
+    char missing[64];
+    if (net->features && !lamina_cpu_has_all(net->features, missing, sizeof missing))
+        return lamina_fail(e, LAMINA_UNSUPPORTED,
+                           "%s: compiled for %s, needs the instruction set '%s' that this processor does not have; "
+                           "recompile it with 'lamina compile --cpu=native'",
+                           net->name, net->cpu, missing);
+    if (net->rate.kind != LAMINA_RATE_CONSTANT)
+        return lamina_fail(e, LAMINA_UNSUPPORTED, "%s: learning rate of unknown kind %" PRId32, net->name,
+                           net->rate.kind);
+    lamina_status s;
+    if ((s = check_tensors(net, net->tensors, net->tensor_count, e)) ||
+        (s = check_tensors(net, net->inputs, net->input_count, e)) ||
+        (s = check_tensors(net, net->outputs, net->output_count, e)))
+        return s;
+    return check_metrics(net, e);
+}
+
+static int32_t find(const lamina_tensor *tensors, int32_t count, const char *name)
+{
+    for (int32_t i = 0; i < count; i++)
+        if (strcmp(tensors[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+int32_t lamina_net_input(const lamina_net *net, const char *name)
+{
+    return find(net->inputs, net->input_count, name);
+}
+
+int32_t lamina_net_output(const lamina_net *net, const char *name)
+{
+    return find(net->outputs, net->output_count, name);
+}
+
+int32_t lamina_net_tensor(const lamina_net *net, const char *name)
+{
+    return find(net->tensors, net->tensor_count, name);
+}
+
+float lamina_rate_at(const lamina_rate *rate, int64_t step)
+{
+    (void)step; /* the only kind there is does not change */
+    return (float)rate->a;
+}
+
+/* ---- files ---- */
+
+/* dlopen searches the system's folders for a name without a slash; a user means the file here. */
+static void *open_file(const char *path)
+{
+    if (strchr(path, '/'))
+        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    size_t n = strlen(path) + 3;
+    char *local = lamina_allocate(n, 1);
+    if (!local)
+        return NULL;
+    snprintf(local, n, "./%s", path);
+    void *handle = dlopen(local, RTLD_NOW | RTLD_LOCAL);
+    lamina_release(local);
+    return handle;
+}
+
+/* A library says its version by answering to it. */
+static lamina_status fail_version(const char *path, lamina_query *query, lamina_error *e)
+{
+    for (int32_t major = 0; major < 256; major++)
+        if (query(major))
+            return lamina_fail(e, LAMINA_UNSUPPORTED,
+                               "%s: compiled for ABI %" PRId32
+                               ", this runtime has ABI %d; recompile it with 'lamina compile NET.yaml -o %s'",
+                               path, major, LAMINA_ABI_MAJOR, path);
+    return lamina_fail(e, LAMINA_UNSUPPORTED,
+                       "%s: compiled for an unknown ABI, this runtime has ABI %d; recompile it with 'lamina compile "
+                       "NET.yaml -o %s'",
+                       path, LAMINA_ABI_MAJOR, path);
+}
+
+static lamina_status load(lamina_library *l, const char *path, lamina_error *e)
+{
+    l->handle = open_file(path);
+    if (!l->handle) {
+        const char *why = dlerror();
+        return lamina_fail(e, LAMINA_IO, "%s: cannot load: %s", path, why ? why : "out of memory");
+    }
+    lamina_query *query;
+    void *symbol = dlsym(l->handle, "lamina_net_query");
+    if (!symbol)
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: not a compiled network: it has no symbol lamina_net_query", path);
+    memcpy(&query, &symbol, sizeof query); /* ISO C has no cast from an object pointer to a function's */
+    l->net = query(LAMINA_ABI_MAJOR);
+    return l->net ? lamina_net_check(l->net, e) : fail_version(path, query, e);
+}
+
+lamina_status lamina_library_open(const char *path, lamina_library **out, lamina_error *e)
+{
+    *out = NULL;
+    lamina_library *l = lamina_allocate(1, sizeof *l);
+    if (!l)
+        return lamina_fail_memory(e, path, sizeof *l);
+    lamina_status s = load(l, path, e);
+    if (s)
+        lamina_library_free(l);
+    else
+        *out = l;
+    return s;
+}
+
+const lamina_net *lamina_library_net(const lamina_library *l)
+{
+    return l->net;
+}
+
+void lamina_library_free(lamina_library *l)
+{
+    if (!l)
+        return;
+    if (l->handle)
+        dlclose(l->handle);
+    lamina_release(l);
+}

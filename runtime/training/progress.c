@@ -1,0 +1,126 @@
+/* runtime/training/progress.c - what a person sees of a training run.
+ *
+ *     epoch 2/5 [=========>          ] 211/469  loss 0.3121  accuracy 0.9102  412000/s  ETA 0:07
+ *
+ * On a terminal that line is redrawn ten times a second and an epoch's last one stays; elsewhere only the last ones are
+ * written. The only file of the runtime that prints. */
+#include "runtime/base/error.h"
+#include "runtime/base/memory.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { BAR = 20, LINE = 512 };
+
+static const double redraw_seconds = 0.1;
+
+struct lamina_progress {
+    FILE *file;
+    bool terminal;
+    bool open;    /* the line above the cursor is drawn over next; the cursor waits below, for others' words */
+    double drawn; /* total_seconds of the last line */
+    size_t used;
+    char line[LINE];
+};
+
+__attribute__((format(printf, 2, 3))) static void add(lamina_progress *p, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(p->line + p->used, LINE - p->used, format, args);
+    va_end(args);
+    if (n > 0)
+        p->used = p->used + (size_t)n < LINE ? p->used + (size_t)n : LINE - 1;
+}
+
+static void add_bar(lamina_progress *p, const lamina_report *r)
+{
+    int done = r->steps > 0 ? (int)(r->step * BAR / r->steps) : BAR;
+    done = done < BAR ? done : BAR;
+    char bar[BAR + 1];
+    memset(bar, ' ', BAR);
+    memset(bar, '=', (size_t)done);
+    if (done < BAR)
+        bar[done] = '>';
+    bar[BAR] = 0;
+    add(p, " [%s]", bar);
+}
+
+static void add_metrics(lamina_progress *p, const char *prefix, const lamina_report *r, const double *values)
+{
+    for (int32_t i = 0; i < r->metric_count; i++)
+        add(p, "  %s%s %.4f", prefix, r->metrics[i].name, values[i]);
+}
+
+static void add_time(lamina_progress *p, double seconds)
+{
+    int64_t s = (int64_t)(seconds + 0.5);
+    if (s >= 3600)
+        add(p, "%" PRId64 ":%02d:%02d", s / 3600, (int)(s / 60 % 60), (int)(s % 60));
+    else
+        add(p, "%d:%02d", (int)(s / 60), (int)(s % 60));
+}
+
+/* A longer line would wrap, and the next one be drawn below it. */
+static void cut_to_width(lamina_progress *p)
+{
+    struct winsize w;
+    if (ioctl(fileno(p->file), TIOCGWINSZ, &w) == 0 && w.ws_col > 1 && p->used > w.ws_col - 1u)
+        p->line[w.ws_col - 1] = 0;
+}
+
+static void draw(lamina_progress *p, const lamina_report *r, bool last)
+{
+    p->used = 0;
+    add(p, "epoch %" PRId64 "/%" PRId64, r->epoch, r->epochs);
+    if (p->terminal)
+        add_bar(p, r);
+    add(p, " %" PRId64 "/%" PRId64, r->step, r->steps);
+    add_metrics(p, "", r, r->train);
+    if (r->validation)
+        add_metrics(p, "validation ", r, r->validation);
+    if (r->seconds > 0)
+        add(p, "  %.0f/s", (double)r->examples / r->seconds);
+    if (last) {
+        add(p, "  ");
+        add_time(p, r->seconds);
+    } else if (r->examples > 0) {
+        double epochs = (double)(r->steps - r->step) / (double)r->steps + (double)(r->epochs - r->epoch);
+        add(p, "  ETA ");
+        add_time(p, epochs * (double)r->records * r->seconds / (double)r->examples);
+    }
+    if (!p->terminal) {
+        fprintf(p->file, "%s\n", p->line);
+    } else {
+        cut_to_width(p);
+        fprintf(p->file, "%s%s\033[K\n", p->open ? "\033[A\r" : "", p->line);
+        p->open = !last;
+    }
+    fflush(p->file);
+    p->drawn = r->total_seconds;
+}
+
+void lamina_progress_report(void *progress, const lamina_report *r)
+{
+    lamina_progress *p = progress;
+    bool last = r->event == LAMINA_EVENT_EPOCH;
+    if (last || (p->terminal && r->total_seconds - p->drawn >= redraw_seconds))
+        draw(p, r, last);
+}
+
+lamina_status lamina_progress_new(FILE *f, lamina_progress **out, lamina_error *e)
+{
+    *out = lamina_allocate(1, sizeof **out);
+    if (!*out)
+        return lamina_fail_memory(e, "the progress bar", sizeof **out);
+    (*out)->file = f;
+    (*out)->terminal = isatty(fileno(f));
+    return LAMINA_OK;
+}
+
+void lamina_progress_free(lamina_progress *p)
+{
+    lamina_release(p);
+}

@@ -1,0 +1,233 @@
+/* runtime/training/train.c - the training loop.
+ *
+ *     for each epoch: a new order; for each batch: a step, the loss checked, a report; then validation and a report
+ *
+ * Metric sums are states of the net: they start at zero with the epoch, steps add to them, and a checkpoint in the
+ * middle of an epoch holds them. */
+#include "runtime/base/error.h"
+#include "runtime/base/memory.h"
+#include "runtime/data/data.h"
+#include "runtime/model/model.h"
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    lamina_model *m;
+    const lamina_fit_options *o;
+    lamina_loader loader;
+    lamina_report report;
+    double *train, *validation; /* a value for each metric */
+    int32_t loss;               /* the metric that must stay finite, or -1 */
+    int64_t batch, taken;       /* examples in a step; steps taken by this call */
+    int64_t epoch, step;        /* done, as in lamina_checkpoint */
+    double began;
+} fit;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void read_metrics(const lamina_model *m, double *values)
+{
+    for (int32_t i = 0; i < m->net->metric_count; i++)
+        values[i] = lamina_metric_value(m, i);
+}
+
+static void tell(fit *f, lamina_event event)
+{
+    f->report.event = event;
+    f->report.total_seconds = now() - f->began;
+    if (f->o->report)
+        f->o->report(f->o->user, &f->report);
+}
+
+lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, double *values, lamina_error *e)
+{
+    lamina_loader loader;
+    lamina_status s = lamina_loader_new(d, m->net->max_batch, false, &loader, e);
+    if (s)
+        return s;
+    lamina_reset_metrics(m);
+    int64_t count;
+    while (!s && (count = lamina_loader_next(&loader)) > 0)
+        s = lamina_evaluate(m, loader.inputs, count, e);
+    lamina_loader_free(&loader);
+    if (!s && values)
+        read_metrics(m, values);
+    return s;
+}
+
+/* ---- an epoch ---- */
+
+/* The sum of losses over an epoch stops being finite at the first step whose loss is not. */
+static lamina_status check_loss(const fit *f, lamina_error *e)
+{
+    if (f->loss < 0 || isfinite(f->train[f->loss]))
+        return LAMINA_OK;
+    return lamina_fail(e, LAMINA_NOT_FINITE,
+                       "%s: the loss is not finite (%g) at step %" PRId64 " of epoch %" PRId64 " (step %" PRId64
+                       " in all), learning rate %g",
+                       f->m->net->name, f->train[f->loss], f->step, f->epoch + 1, lamina_steps(f->m),
+                       f->report.learning_rate);
+}
+
+static lamina_status take_step(fit *f, int64_t count, lamina_error *e)
+{
+    double start = now();
+    f->report.learning_rate = (double)lamina_learning_rate(f->m);
+    lamina_status s = lamina_train_step(f->m, f->loader.inputs, count, e);
+    if (s)
+        return s;
+    f->step++;
+    f->taken++;
+    read_metrics(f->m, f->train);
+    f->report.step = f->step;
+    f->report.total_steps = lamina_steps(f->m);
+    f->report.examples += count;
+    f->report.seconds += now() - start;
+    if ((s = check_loss(f, e)))
+        return s;
+    tell(f, LAMINA_EVENT_STEP);
+    return LAMINA_OK;
+}
+
+static bool stopped(const fit *f)
+{
+    return f->o->stop && *f->o->stop;
+}
+
+static bool enough(const fit *f)
+{
+    return f->o->max_steps > 0 && f->taken >= f->o->max_steps;
+}
+
+/* *ended: the epoch was done to its end. */
+static lamina_status train_epoch(fit *f, bool *ended, lamina_error *e)
+{
+    *ended = false;
+    for (;;) {
+        if (stopped(f))
+            return lamina_fail(e, LAMINA_INTERRUPTED, "%s: interrupted after step %" PRId64 " of epoch %" PRId64,
+                               f->m->net->name, f->step, f->epoch + 1);
+        if (f->step < f->report.steps && enough(f))
+            return LAMINA_OK;
+        int64_t count = lamina_loader_next(&f->loader);
+        *ended = count == 0;
+        lamina_status s = *ended ? LAMINA_OK : take_step(f, count, e);
+        if (s || *ended)
+            return s;
+    }
+}
+
+static lamina_status end_epoch(fit *f, lamina_error *e)
+{
+    lamina_status s = LAMINA_OK;
+    read_metrics(f->m, f->train); /* those of a checkpoint, if it stood at the end of the epoch */
+    f->report.validation = NULL;
+    if (f->o->validation && !(s = lamina_evaluate_dataset(f->m, f->o->validation, f->validation, e)))
+        f->report.validation = f->validation;
+    if (s)
+        return s;
+    f->epoch++;
+    f->step = 0;
+    lamina_reset_metrics(f->m);
+    tell(f, LAMINA_EVENT_EPOCH);
+    return LAMINA_OK;
+}
+
+static void begin_epoch(fit *f)
+{
+    lamina_loader_start(&f->loader, f->o->seed, f->epoch);
+    lamina_loader_skip(&f->loader, f->step);
+    if (f->step == 0)
+        lamina_reset_metrics(f->m);
+    f->report.epoch = f->epoch + 1;
+    f->report.step = f->step;
+    f->report.examples = 0;
+    f->report.seconds = 0;
+    f->report.validation = NULL;
+}
+
+static lamina_status train_epochs(fit *f, lamina_error *e)
+{
+    lamina_status s = LAMINA_OK;
+    while (!s && f->epoch < f->report.epochs && !enough(f)) {
+        bool ended;
+        begin_epoch(f);
+        s = train_epoch(f, &ended, e);
+        if (!s && ended)
+            s = end_epoch(f, e);
+    }
+    return s;
+}
+
+/* ---- the whole ---- */
+
+static int32_t loss_metric(const lamina_net *net)
+{
+    for (int32_t i = 0; i < net->metric_count; i++)
+        if (strcmp(net->metrics[i].name, "loss") == 0)
+            return i;
+    return -1;
+}
+
+static lamina_status check_options(const lamina_model *m, const lamina_fit_options *o, lamina_error *e)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } all[] = {{"epochs", o->epochs},
+               {"batch", o->batch},
+               {"max_steps", o->max_steps},
+               {"first_epoch", o->first_epoch},
+               {"first_step", o->first_step}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].value < 0)
+            return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: expected 0 or more, found %" PRId64, m->net->name,
+                               all[i].name, all[i].value);
+    return LAMINA_OK;
+}
+
+static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
+{
+    const lamina_net *net = f->m->net;
+    f->batch = f->o->batch ? f->o->batch : net->max_batch;
+    f->epoch = f->o->first_epoch;
+    f->step = f->o->first_step;
+    f->loss = loss_metric(net);
+    f->began = now();
+    size_t metrics = (size_t)net->metric_count;
+    f->train = lamina_allocate(metrics, sizeof(double));
+    f->validation = lamina_allocate(metrics, sizeof(double));
+    if (!f->train || !f->validation)
+        return lamina_fail_memory(e, net->name, 2 * metrics * sizeof(double));
+    f->report.epochs = f->o->epochs ? f->o->epochs : 1;
+    f->report.steps = (lamina_dataset_count(d) - 1) / f->batch + 1;
+    f->report.records = lamina_dataset_count(d);
+    f->report.metric_count = net->metric_count;
+    f->report.metrics = net->metrics;
+    f->report.train = f->train;
+    return lamina_loader_new(d, f->batch, !f->o->keep_order, &f->loader, e);
+}
+
+lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_fit_options *o, lamina_checkpoint *out,
+                         lamina_error *e)
+{
+    static const lamina_fit_options defaults;
+    fit f = {.m = m, .o = o ? o : &defaults};
+    lamina_status s = check_options(m, f.o, e);
+    if (!s && !(s = prepare(&f, d, e))) {
+        s = train_epochs(&f, e);
+        lamina_loader_free(&f.loader);
+    }
+    lamina_release(f.train);
+    lamina_release(f.validation);
+    if (out)
+        *out = (lamina_checkpoint){f.epoch, f.step, f.batch, f.o->seed, lamina_dataset_fingerprint(d)};
+    return s;
+}
