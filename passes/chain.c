@@ -1,23 +1,28 @@
 /* passes/chain.c - run consecutive kernels depth-first over slices of the batch.
  *     conv1 over all examples, pool1 over all, conv2 over all   =>   for 8 examples: conv1, pool1, conv2; next 8 ...
  *
- * What one kernel of a chain writes for a slice the next one reads while it is in cache, and between them no thread
- * waits for another: a task is a leaf of 8 examples, through the whole chain. So kernels that sum over the batch join
- * with their first phase, which works leaf by leaf; their second phases run after the chain.
+ * Why: what one kernel of a chain writes for a slice is still in cache when the next kernel reads it, no thread waits
+ * for another between the kernels, and a value that only members of its own chain read (mem_is_slice) needs memory for
+ * one slice a worker instead of the whole batch.
  *
- * A value that only members of its own chain read (mem_is_slice) needs memory for one slice a worker, not for the
- * batch. A task goes through its leaf in slices of 8, 4, 2 or 1 examples: the longest whose values stay in half of L2,
- * and below half a megabyte. Sums of a leaf go on from slice to slice, in the same order. What a few operators make of
- * inputs alone, as scaled images, every chain that reads it makes for itself.
+ * How: a task takes one leaf, 8 examples, through the whole chain. It goes through its leaf in slices of 8, 4, 2 or 1
+ * examples: the longest whose values fit into half of the L2 cache and into half a megabyte. Sums over the examples of
+ * a leaf go on from slice to slice, in the order of examples. The first phase of a kernel that sums over the batch
+ * works leaf by leaf and can be part of a chain; its second phase, which combines the leaves, runs after it.
  *
- * A kernel can be a member if its tasks can be whole slices: elementwise, row and window kernels whose results all have
- * the batch, contractions whose tasks cut the batch by leaves, sums over the batch in two phases. Contractions that
- * take examples as the rows of their tiles want 8 of them: a chain of shorter slices does without, and their values are
- * small. Kernels that read a member's second phase, as an update does, come after the chain, with what reads them; a
- * chain ends where another kernel that cannot be a member reads one. Others that stand between members move up before
- * the chain if they need nothing of it and assign nothing that it reads. Short work is left alone: more tasks would
- * cost more than they give. Where no batch is longer than a leaf, a chain is made only of what would not stay in cache
- * anyhow, in slices so short that there are four tasks at least.
+ * Which kernels can be members: those whose tasks can be whole slices. These are elementwise, row and window kernels
+ * whose results all have the batch, contractions whose tasks cut the batch by leaves, and sums over the batch in two
+ * phases. Contractions that take examples as the rows of their register tiles want 8 of them, so a chain of shorter
+ * slices does without them. What a few operators make of inputs alone, such as a scaled image, is made again by every
+ * chain that reads it.
+ *
+ * Where a chain ends: at a kernel that cannot be a member and that reads one. A kernel that reads the second phase of a
+ * member, as an optimizer's update does, comes after the chain, and so does what reads that kernel. Other kernels that
+ * stand between members move up before the chain, if they need nothing of it and assign nothing that it reads.
+ *
+ * Where chains do not pay: short work is left alone, since more tasks would cost more than they give. If max_batch is
+ * not longer than one leaf, a chain is made only of what would not stay in cache anyhow, in slices so short that there
+ * are at least four tasks.
  *
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
  * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.

@@ -1,12 +1,15 @@
-/* passes/partition.c - label nodes with their stage.
- *     partition = staged, stages = [2]:   %1 = dot_general %x, %w {...}   =>   %1 = dot_general %x, %w {..., stage =
- * [1]}
+/* passes/partition.c - write on every node to which stage it belongs.
+ *     partition = staged, stages = [2]:
+ *     %1 = dot_general %x, %w {...}   =>   %1 = dot_general %x, %w {..., stage = [1]}
  *
- * Layers are what node labels name ("dense1.forward" is of dense1), in the order in which train_step first computes
- * them. Stages cut that order into runs: where the YAML's `stages` say (`row stage @a {through = dense1}`), else into N
- * runs of nearly equal parameter count, each with a parameter. Losses and metrics belong to the last stage, what stands
- * before the first layer with a parameter (scaling an input) to the first. Nothing is cut yet: the graph stays whole,
- * and with it every bit; passes after this one copy a node's stage to the nodes they make of it.
+ * The label of a node names its layer: "dense1.forward" belongs to dense1. The layers are taken in the order in which
+ * train_step first computes them, and stages cut that order into runs. Where the YAML says `stages`, each run ends at
+ * the layer that it names (`row stage @a {through = dense1}`); else there are N runs of nearly equal parameter count,
+ * each with at least one parameter. Losses and metrics belong to the last stage. What stands before the first layer
+ * with a parameter, such as the scaling of an input, belongs to the first.
+ *
+ * Nothing is cut yet. The graph stays whole, and so does every bit of what it computes; the passes after this one copy
+ * a node's stage to the nodes that they make of it, and pass split cuts.
  *
  * Needs:  labels.      Keeps:  everything but `stage` attributes. */
 #include "passes/labels.h"

@@ -1,17 +1,25 @@
-/* passes/winograd.c - 3x3 convolutions of many channels with fewer multiplications: F(2x2, 3x3) of
- * ir/contraction/winograd.h. %y = convolution %x, %w       =>   %v = winograd %x {kind = input}         16 places a
- * tile, of 4x4 inputs %u = winograd %w {kind = filter}        16 places a kernel %m = dot_general %v, %u a product of
- * matrices a place %y = winograd %m {kind = output}        2x2 outputs a tile An output takes 4 multiply-adds a channel
- * instead of 9. An input gradient is such a convolution too, and a weight gradient, convolution %x, %dy, is %v =
- * winograd %x {kind = input}, %s = winograd %dy {kind = output_gradient} %d = dot_general %v, %s summed over examples
- * and tiles by leaves %dw = winograd %d {kind = filter_gradient} What is transformed takes 4 times the memory of the
- * image; a chain has one slice of it at a time, in cache. It is transformed again for the backward pass rather than
- * kept, so this pass comes after equal nodes were merged.
+/* passes/winograd.c - compute 3x3 convolutions of many channels with fewer multiplications.
  *
- * Bits: the products are other ones than the convolution's, and rounding errors are about as large (at F(2x2, 3x3) the
- * transforms only add, subtract and halve). Which convolutions are rewritten depends on their shapes alone, so that a
- * net has the same bits for every CPU, batch and number of workers. `convolution = direct` in the module's head leaves
- * all as they are, `convolution = winograd` takes all that have the form, whether it pays or not.
+ * The method is Winograd's minimal filtering F(2x2, 3x3), described in ir/contraction/winograd.h. A convolution becomes
+ * two transforms, a product of matrices for each of the 16 places of a transformed tile, and a transform back:
+ *     %y = convolution %x, %w     =>     %v = winograd %x {kind = input}       each tile of 4x4 inputs to 16 places
+ *                                        %u = winograd %w {kind = filter}      each 3x3 filter to 16 places
+ *                                        %m = dot_general %v, %u               a product of matrices for each place
+ *                                        %y = winograd %m {kind = output}      16 places to a tile of 2x2 outputs
+ * An output then takes 4 multiply-adds a channel instead of 9. The gradient toward the input is a convolution of the
+ * same form. The gradient toward the weight, convolution %x, %dy, becomes
+ *     %v = winograd %x {kind = input}
+ *     %s = winograd %dy {kind = output_gradient}
+ *     %d = dot_general %v, %s                 summed over examples and tiles, by leaves of the batch
+ *     %dw = winograd %d {kind = filter_gradient}
+ * A transformed image takes 4 times the memory of the image, so only one slice of it exists at a time: pass chain runs
+ * transforms and products depth-first. The backward pass transforms the input again instead of keeping the transformed
+ * form. Pass cleanup would merge the two transforms into one value that is kept; so this pass comes after it.
+ *
+ * Bits: the result differs from the plain sum's, with rounding errors of about the same size, since the transforms only
+ * add, subtract and halve. Which convolutions are rewritten depends on their shapes alone, so that a net has the same
+ * bits for every CPU, batch and number of workers. With `convolution = direct` in the module's head none is rewritten;
+ * with `convolution = winograd` all that have the form are, whether it pays or not.
  *
  * Needs:  autodiff done, its convolutions in the frontend's order of dimensions.
  * Keeps:  shapes, results, effects, labels of what a convolution was.      Breaks: the bits of a convolution. */

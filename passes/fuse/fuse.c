@@ -1,17 +1,21 @@
-/* passes/fuse/fuse.c - make one kernel of what one loop nest can do.
+/* passes/fuse/fuse.c - make one kernel of what one loop nest can compute.
  *     %1 = dot_general %x, %w {...}
  *     %3 = add %1, %2                       =>    %3 = fused "dense1.forward" (%x, %w, %b) {kind = contraction} {...}
  *     %5 = select %4, %zero, %3
  *
- * Every node starts as a group of its own. A group has a core (a contraction, window or reduction), or is elementwise;
- * around the core it holds elementwise nodes on one shape: the core's result (epilogue), for reductions also the
- * operand's (prologue). Groups merge along edges in the order of the graph, then siblings merge; a merge is made where
- * every edge inside the result is one that its loop nest can follow, and where it closes no cycle, the order "readers
- * before the assign in place" being among the edges. Cheap leaves (constants, broadcasts) belong to no group: each
- * group gets its own copy.
+ * A group of nodes is to become a kernel. At first every node is a group of its own. A group may have a core, which is
+ * a contraction, a window or a reduction; around the core stand elementwise nodes, either behind it on the shape of its
+ * result (the epilogue), or, for reductions, before it on the shape of its operand (the prologue). A group without a
+ * core is elementwise.
  *
- * Nodes of different stages never join; backward nodes join forward kernels only where the row is in cache (softmax
- * with its loss), updates join the gradient they consume.
+ * Groups merge first along the edges of the graph, in its order, and then with siblings, which read the same value. A
+ * merge is made if a loop nest can follow every edge inside the merged group (rules.c), and if it closes no cycle
+ * (edges.c); for that, the order "all readers before the assign that overwrites in place" counts as an edge too. Leaves
+ * that cost nothing, such as constants and broadcasts, belong to no group: each group gets copies of its own.
+ *
+ * Three things stay apart, whatever a loop nest could do. Nodes of different stages never share a kernel. A backward
+ * node joins a forward kernel only where the row that both work on is in cache, as for softmax with its loss. An update
+ * joins the kernel of the gradient that it consumes, and no other.
  *
  * Needs:  autodiff and optimize_update done, composites dissolved.
  * Keeps:  every value's bits, results, effects.      Breaks: node order (a new topological one). */

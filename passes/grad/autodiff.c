@@ -1,15 +1,23 @@
-/* passes/grad/autodiff.c - reverse-mode differentiation (Linnainmaa's accumulation), and the end of composites.
+/* passes/grad/autodiff.c - reverse-mode differentiation.
  *     minimize %loss, %scale      =>      backward nodes ...
  *                                         param_gradient @dense1.weight %g     one for every parameter
- * In a function with `minimize`, forward nodes are visited from last to first; once the visit comes to a node its
- * gradient is complete, and the node's rule (grad_<family>.c) adds to the gradients of its operands. Backward nodes
- * carry the location and stage of the forward node they come from, and its layer with another role:
- *     dense1.weight_gradient   heads for the parameter ....weight     dense1.input_gradient   a product's other
- * gradient dense1.bias_gradient     heads for ....bias                     dense1.backward         any other A
- * composite with a gradient rule is one node for this pass; the others are dissolved before it, all after it, in every
- * function, and so is stop_gradient, whose work is done.
+ *
+ * In a function with `minimize` the forward nodes are visited from last to first. When the visit comes to a node, all
+ * readers of its result have been visited, so its gradient is complete; the node's rule (passes/grad/<family>.c) then
+ * adds a share to the gradient of each operand. This is Linnainmaa's accumulation (1970).
+ *
+ * A backward node carries the location and the stage of the forward node that it comes from, and the name of its layer
+ * with another role:
+ *     dense1.weight_gradient     what leads to the gradient of a parameter named ....weight
+ *     dense1.bias_gradient       what leads to that of a parameter named ....bias
+ *     dense1.input_gradient      the other gradient of a product or convolution
+ *     dense1.backward            everything else
+ *
+ * A composite with a gradient rule of its own is one node for this pass. Other composites are dissolved into their
+ * nodes before it, and the rest after it, in every function. stop_gradient goes too: its work is done.
+ *
  * Needs:  composites and minimize as the frontend writes them.     Keeps:  forward nodes, their order and bits.
- * Breaks: nothing.       Leaves no minimize, composite or stop_gradient. */
+ * Breaks: nothing.       Leaves:  no minimize, composite or stop_gradient. */
 #include "passes/grad/grad.h"
 #include "passes/labels.h"
 #include "passes/passes.h"

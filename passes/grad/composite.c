@@ -1,4 +1,5 @@
-/* passes/grad/composite.c - composites whose own gradient is better than that of their region. */
+/* passes/grad/composite.c - gradient rules of composites, for which differentiating their nodes one by one would be
+ * wrong or poor: a cross-entropy after softmax, whose gradient is a difference, is one. */
 #include "passes/grad/grad.h"
 #include <string.h>
 

@@ -1,11 +1,15 @@
-/* passes/grad/contraction.c - gradients of dot_general and convolution, which are the like again.
+/* passes/grad/contraction.c - gradient rules of dot_general and convolution. Both gradients of a contraction are
+ * contractions of the same kind again.
  *
  * dense, y[B, o] = sum_i x[B, i] w[i, o]:
  *     dx[B, i] = sum_o dy[B, o] w[i, o]           dw[i, o] = sum_B x[B, i] dy[B, o]
  * convolution, y[b, p, o] = sum_kc x[b, stride p + dilation k - low, c] w[k, c, o]:
- *     dx = dy, spread by the stride, against w reversed, its features swapped
- *     dw = x against dy as a kernel spread by the stride: what was batch is summed, what was c takes the batch's place
- * Dimension numbers say all of that, so that no operand and, for the usual orders, no result is transposed. */
+ *     dx   convolves dy, with zeros between its rows and columns as the stride says, with w reversed, whose features
+ *          take the place of its channels
+ *     dw   convolves x with dy as its kernel, spread by the stride: what was the batch is summed over, and what was the
+ *          channel takes the place of the batch
+ * The dimension numbers of the new contraction say all of that, so no operand is transposed, and for the usual orders
+ * of dimensions no result either. */
 #include "passes/grad/grad.h"
 #include <string.h>
 

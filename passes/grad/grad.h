@@ -1,8 +1,9 @@
-/* passes/grad/grad.h - what the gradient rules share. autodiff.c calls them, grad_<family>.c holds them.
+/* passes/grad/grad.h - what the gradient rules share. autodiff.c calls the rules; each family of operators has a file.
  *
- * A rule gets a forward node y whose gradient is complete, and adds to the gradients of y's operands. It has three
- * verbs: upstream(g, y) is y's gradient; toward(g, x) asks whether anybody wants x's and names the nodes made from then
- * on after the answer's receiver; accumulate(g, x, dx) gives x its share. */
+ * A rule is given a forward node y whose gradient is complete, and adds to the gradients of the operands of y. It
+ * speaks in three verbs. upstream(g, y) is the gradient of y. toward(g, x) says whether anybody wants the gradient of
+ * x, and names the nodes that are made from then on after the parameter or layer that will receive it. accumulate(g, x,
+ * dx) adds dx to the gradient of x. */
 #ifndef PASSES_GRAD_H
 #define PASSES_GRAD_H
 

@@ -1,4 +1,4 @@
-/* passes/grad/reduce.c - gradient rules of sums and maxima over dimensions and windows. */
+/* passes/grad/reduce.c - gradient rules of sums and maxima, over whole dimensions and over windows. */
 #include "passes/grad/grad.h"
 
 /* v, a value of reduce's result type, at every element that went into it. */

@@ -1,4 +1,5 @@
-/* passes/grad/shape.c - gradient rules of the operators that move elements. Most are undone by their like. */
+/* passes/grad/shape.c - gradient rules of the operators that move elements. The gradient of most is the operator that
+ * moves the elements back. */
 #include "passes/grad/grad.h"
 
 void grad_reshape(grad *g, ir_node *y)
