@@ -5,8 +5,12 @@
  * The label of a node names its layer: "dense1.forward" belongs to dense1. The layers are taken in the order in which
  * train_step first computes them, and stages cut that order into runs. Where the YAML says `stages`, each run ends at
  * the layer that it names (`row stage @a {through = dense1}`); else there are N runs of nearly equal parameter count,
- * each with at least one parameter. Losses and metrics belong to the last stage. What stands before the first layer
- * with a parameter, such as the scaling of an input, belongs to the first.
+ * each with at least one parameter. What stands before the first layer with a parameter, such as the scaling of an
+ * input, belongs to the first.
+ *
+ * The stage of a node is never below that of a node before it. So losses and metrics belong to the last stage,
+ * whichever layers they look at; and the backward pass, which goes through the nodes in reverse, never comes back to a
+ * stage that it has left.
  *
  * Nothing is cut yet. The graph stays whole, and so does every bit of what it computes; the passes after this one copy
  * a node's stage to the nodes that they make of it, and pass split cuts.
@@ -136,16 +140,13 @@ static bool cut_evenly(layers *l, int64_t stages, diag *d)
     return true;
 }
 
-/* A node after its operands: where a label does not say, the latest operand's stage, or 1. */
 static void label_nodes(layers *l, ir_graph *g)
 {
+    int64_t stage = 1;
     for (ir_node *n = g->first; n; n = n->next) {
         const layer *own = find_layer(l, label_layer(l->mem, n->label));
-        int64_t stage = own ? own->stage : 1;
-        for (int i = 0; i < n->nin; i++) {
-            int64_t before = ir_int(n->in[i], "stage", 1);
-            stage = before > stage ? before : stage;
-        }
+        if (own && own->stage > stage)
+            stage = own->stage;
         ir_set_int(n, "stage", stage);
     }
 }

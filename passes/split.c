@@ -5,14 +5,17 @@
  *                    func @S1.update, @S2.update            (from update)
  *
  * The functions hold the same kernels on the same values, so a staged step has the bits of a whole one. A kernel is of
- * the forward or the update part if its label's role says so and it does not depend on the call's loss_scale, else of
- * the backward part. A value that one function makes and another reads has a slot in the segment `saved`: a result of
- * the one and an input of the other, both named saved.N. What needs no kernel (parameters, reshapes, constants) is
- * repeated where it is read. Scalars that all stages share (Adam's step size) are computed in each function that needs
- * them and assigned in the first stage's, whose update runs last.
+ * the forward or the update part if its label's role says so and it depends on nothing of the backward part (which
+ * begins at the call's loss_scale), else of the backward part. A value that one function makes and another reads has a
+ * slot in the segment `saved`: a result of the one and an input of the other, both named saved.N. What needs no kernel
+ * (parameters, reshapes, constants) is repeated where it is read. Scalars that all stages share (Adam's step size) are
+ * computed in each function that needs them and assigned in the first stage's, whose update runs last.
  *
  * backward (from gradients) and backward_update (from train_step) read what one forward saved: both functions come from
  * the same graph, so their slots agree one by one, which is checked.
+ *
+ * No function may read what one that runs after it makes; stages that partition labelled and fuse respected never ask
+ * for that, a text with stages of its own may.
  *
  * Needs:  stages labelled, kernels made (with fuse disabled: one node each).
  * Keeps:  the whole functions.      Breaks: nothing. */
@@ -39,6 +42,7 @@ typedef struct {
     int64_t *stage;
     int32_t *slot; /* of values that cross, else -1 */
     int32_t slots;
+    const ir_node *hasty; /* reads what a function after its own makes; NULL: none does */
 } source;
 
 /* Repeated in each function rather than passed between them. */
@@ -54,26 +58,27 @@ static const ir_node *maker(const ir_node *x)
     return x->op == IR_RESULT ? x->in[0] : x;
 }
 
-/* What no stage has as its own is the optimizer's. */
-static part part_of(const ir_node *n, bool scaled, int64_t stage)
+/* What no stage has as its own is the optimizer's. 'late': the backward part must have run before. */
+static part part_of(const ir_node *n, bool late, int64_t stage)
 {
-    if (!scaled && (!stage || label_is_update(n)))
+    if (!late && (!stage || label_is_update(n)))
         return PART_UPDATE;
-    return !scaled && label_is_forward(n) ? PART_FORWARD : PART_BACKWARD;
+    return !late && label_is_forward(n) ? PART_FORWARD : PART_BACKWARD;
 }
 
 static void classify(source *s)
 {
-    bool *scaled = arena_new_array(s->mem, bool, (size_t)s->n + 1);
+    bool *late = arena_new_array(s->mem, bool, (size_t)s->n + 1);
     for (int32_t id = 0; id < s->n; id++) {
         const ir_node *n = s->node[id];
-        scaled[id] = n->op == IR_CALL_VALUE && ir_word_is(n, "field", "loss_scale");
+        late[id] = n->op == IR_CALL_VALUE && ir_word_is(n, "field", "loss_scale");
         for (int i = 0; i < n->nin; i++)
-            scaled[id] |= scaled[n->in[i]->id];
+            late[id] |= late[n->in[i]->id];
         s->stage[id] = ir_int(n, "stage", 0);
         s->slot[id] = -1;
         if (!is_repeated(n))
-            s->part[id] = part_of(n, scaled[id], s->stage[id]);
+            s->part[id] = part_of(n, late[id], s->stage[id]);
+        late[id] |= s->part[id] == PART_BACKWARD;
     }
 }
 
@@ -102,6 +107,16 @@ static bool same_home(const source *s, const ir_node *a, const ir_node *b)
     return (s->part[a->id] == PART_FORWARD) == (s->part[b->id] == PART_FORWARD) && s->stage[a->id] == s->stage[b->id];
 }
 
+/* Does a's function run after b's? Forward parts run from the first stage to the last, then backward parts back. */
+static bool runs_after(const source *s, const ir_node *a, const ir_node *b)
+{
+    bool a_returns = s->part[a->id] != PART_FORWARD, b_returns = s->part[b->id] != PART_FORWARD;
+    if (a_returns != b_returns)
+        return a_returns;
+    int64_t ahead = s->stage[a->id] - s->stage[b->id];
+    return a_returns ? ahead < 0 : ahead > 0;
+}
+
 static void mark_crossing(source *s, const ir_node *x, const ir_node *user)
 {
     if (is_repeated(x)) {
@@ -110,8 +125,11 @@ static void mark_crossing(source *s, const ir_node *x, const ir_node *user)
         return;
     }
     bool shared = s->part[maker(x)->id] == PART_UPDATE && s->stage[maker(x)->id] == 0;
-    if (!shared && !same_home(s, x, user))
-        s->slot[x->id] = 0;
+    if (shared || same_home(s, x, user))
+        return;
+    s->slot[x->id] = 0;
+    if (!s->hasty && runs_after(s, maker(x), user))
+        s->hasty = user;
 }
 
 /* Number the crossing values in order; the first source decides the slots, later ones must agree. */
@@ -317,6 +335,12 @@ static bool split_module(ir_module *m, int64_t stages, arena *mem, diag *d)
         diag_error(d, gradients.g->loc,
                    "expected stages that save the same values in @train_step and @gradients, "
                    "found others");
+        return false;
+    }
+    const ir_node *hasty = train.hasty ? train.hasty : gradients.hasty;
+    if (hasty) {
+        diag_error(d, hasty->loc, "%s: stage %" PRId64 " reads a value here before the stage that makes it has run",
+                   ir_ops[hasty->op].name, ir_int(hasty, "stage", 0));
         return false;
     }
     place_slots(&train, slots);

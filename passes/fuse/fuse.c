@@ -14,8 +14,9 @@
  * that cost nothing, such as constants and broadcasts, belong to no group: each group gets copies of its own.
  *
  * Three things stay apart, whatever a loop nest could do. Nodes of different stages never share a kernel. A backward
- * node joins a forward kernel only where the row that both work on is in cache, as for softmax with its loss. An update
- * joins the kernel of the gradient that it consumes, and no other.
+ * node joins a forward kernel only where the row that both work on is in cache, as for softmax with its loss, and where
+ * no other stage runs between the two, which is so in the last stage. An update joins the kernel of the gradient that
+ * it consumes, and no other.
  *
  * Needs:  autodiff and optimize_update done, composites dissolved.
  * Keeps:  every value's bits, results, effects.      Breaks: node order (a new topological one). */
@@ -276,8 +277,11 @@ static void fuse_graph(ir_graph *g, diag *d)
     f.copied = arena_new_array(f.mem, int32_t, most);
     for (int i = 0; i < g->ninputs; i++)
         f.node[g->inputs[i]->id] = g->inputs[i];
-    for (ir_node *n = g->first; n; n = n->next)
+    for (ir_node *n = g->first; n; n = n->next) {
+        int64_t stage = ir_int(n, "stage", 0);
         f.node[n->id] = n;
+        f.last_stage = stage > f.last_stage ? stage : f.last_stage;
+    }
     fuse_build_edges(&f);
     fuse_make_groups(&f);
     for (int32_t b = 0; b < f.n; b++)

@@ -34,6 +34,7 @@ typedef struct {
     ir_graph *g;
     arena *mem;
     int32_t n;
+    int64_t last_stage;     /* 0 in a net without stages */
     ir_uses *uses;          /* of the function's own nodes; those made here get ids from n on */
     ir_node **node;         /* by id, below n */
     int32_t *of;            /* node id -> group, or -1 for nodes outside kernels and leaves */

@@ -208,11 +208,12 @@ static kind merged_kind(const fuser *f, const group *a, const group *b)
     return same && joins ? a->kind : KIND_NONE;
 }
 
-static bool phases_fit(const group *a, const group *b, kind k)
+/* The row in cache serves forward and backward pass alike, but not where later stages run between the two. */
+static bool phases_fit(const fuser *f, const group *a, const group *b, kind k)
 {
     if (a->phase == b->phase)
         return true;
-    if (k == KIND_ROW)
+    if (k == KIND_ROW && a->stage == f->last_stage)
         return a->phase != PHASE_UPDATE && b->phase != PHASE_UPDATE;
     return a->phase != PHASE_FORWARD && b->phase != PHASE_FORWARD;
 }
@@ -251,7 +252,7 @@ const char *fuse_refusal(fuser *f, int32_t a, int32_t b)
                                             : "each is built around a contraction, window or reduction";
     if (ga->stage != gb->stage)
         return "they belong to different stages";
-    if (!phases_fit(ga, gb, k))
+    if (!phases_fit(f, ga, gb, k))
         return "one is of the forward, the other of the backward pass";
     if (!edges_fit(f, k, a, b))
         return "one reads the other at other elements than those at hand";

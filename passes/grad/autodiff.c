@@ -200,10 +200,10 @@ static ir_node *gradient_of(grad *g, const ir_symbol *p, ir_node *const *forward
         ir_node *n = forward[i];
         if (n->op != IR_PARAM || n->symbol != p)
             continue;
-        like = n;
+        like = like ? like : n; /* the stage whose backward part runs last */
         if (!g->gradient[n->id])
             continue;
-        aim(g->graph, g->graph->before, n);
+        aim(g->graph, g->graph->before, like);
         g->graph->at_label = g->gradient[n->id]->label;
         sum = sum ? ir_add(g->graph, sum, g->gradient[n->id]) : g->gradient[n->id];
     }

@@ -170,6 +170,13 @@ static void matrix_cnn(void)
     check_net("cnn", NULL, each, EACH, 0);
 }
 
+/* Losses on layers of every stage. */
+static void matrix_branches(void)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
+    check_net("branches", NULL, off, 3, 0);
+}
+
 /* Slices as long as a leaf, and of two examples. */
 static void matrix_chains(void)
 {
@@ -190,6 +197,7 @@ void suite_matrix(void)
     CU_pSuite s = CU_add_suite("matrix of equal bits", NULL, NULL);
     CU_add_test(s, "an MLP with dropout", matrix_mlp);
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
+    CU_add_test(s, "losses on several branches", matrix_branches);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }
