@@ -8,7 +8,7 @@
  *              br (index + step < to), body, after
  *     after:   a phi for each final value (only where `before` may jump here)
  *
- * and a constant trip of one becomes its body alone. Loads and stores are in backend/emit/memory.c. */
+ * and a constant trip of one becomes its body alone. */
 #include "backend/emit/emit.h"
 
 /* ---- computing ---- */
@@ -224,34 +224,10 @@ static LLVMValueRef compute(emitter *e, nest_value *v)
     }
 }
 
-/* A value in use. Those without a place in a block are made where they are needed. */
-LLVMValueRef emit_value(emitter *e, nest_value *v)
-{
-    switch (v->kind) {
-    case NEST_CONST:
-        return emit_number(e, v->dtype, v->lanes, v->number);
-    case NEST_BATCH:
-        return e->batch;
-    case NEST_TASK:
-        return e->task;
-    case NEST_LANES:
-        return emit_counting(e->i64, v->lanes);
-    default:
-        if (!v->emitted)
-            ir_bug("kernel %s: a nest value of kind %d is used before its turn", e->kernel->name, (int)v->kind);
-        return v->emitted;
-    }
-}
-
-static bool stands_alone(const nest_value *v)
-{
-    return v->kind == NEST_CONST || v->kind == NEST_BATCH || v->kind == NEST_TASK || v->kind == NEST_LANES;
-}
-
 static void emit_body(emitter *e, const nest_block *b)
 {
     for (nest_value *v = b->first; v; v = v->following) {
-        if (stands_alone(v))
+        if (emit_stands_alone(v))
             continue;
         emit_at(e, v->loc);
         if (v->kind == NEST_LOOP)

@@ -63,21 +63,30 @@ LLVMValueRef emit_shuffle(emitter *e, LLVMValueRef a, LLVMValueRef b, const int 
 /* base + number * size of element, a pointer. */
 LLVMValueRef emit_offset(emitter *e, LLVMTypeRef element, LLVMValueRef base, LLVMValueRef number);
 
+/* ---- operand.c: nest values in use ---- */
+
+/* The LLVM value that was made of v before; or a constant, if v is one that stands alone: it has no place in a block
+ * and is made anew wherever it is used. */
+LLVMValueRef emit_value(emitter *e, nest_value *v);
+bool emit_stands_alone(const nest_value *v);
+
 /* ---- emit.c: a kernel's phase ---- */
 
 /* A function void name(i64 batch, i64 task, ptr buffer0, ...) of internal linkage. Pointers of which 'alone' is true
  * are the only way to what they point to. */
 LLVMValueRef emit_phase(emitter *e, const nest_kernel *k, int phase, const char *name, const bool *alone);
 
-/* A value in use: what emit_phase made of it before, or a constant. */
-LLVMValueRef emit_value(emitter *e, nest_value *v);
-
-/* ---- backend/emit/memory.c ---- */
+/* ---- memory.c ---- */
 
 LLVMValueRef emit_load(emitter *e, nest_value *v);
 void emit_store(emitter *e, nest_value *v);
 
-/* ---- backend/emit/elementwise.c ---- */
+/* ---- arithmetic.c ---- */
+
+LLVMValueRef emit_fma(emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); /* one rounding, if the CPU can */
+LLVMValueRef emit_round(emitter *e, LLVMValueRef x, ir_dtype t, int lanes);        /* to nearest, ties to even */
+
+/* ---- elementwise.c ---- */
 
 typedef struct {
     ir_op op;
@@ -87,10 +96,8 @@ typedef struct {
 } emit_what;
 
 LLVMValueRef emit_elementwise(emitter *e, const emit_what *w, const LLVMValueRef *in);
-LLVMValueRef emit_fma(emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
-LLVMValueRef emit_round(emitter *e, LLVMValueRef x, ir_dtype t, int lanes); /* to nearest, ties to even */
 
-/* ---- backend/emit/math.c, backend/emit/rng.c ---- */
+/* ---- math.c, rng.c ---- */
 
 /* The operator by its table in ir/math/math.h, on f32. */
 LLVMValueRef emit_math(emitter *e, ir_op op, int lanes, const LLVMValueRef *in);

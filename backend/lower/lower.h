@@ -23,12 +23,16 @@ typedef struct {
 } lower_point;
 
 typedef struct lowering lowering;
+typedef struct lower_memo lower_memo;
 
 lowering *lower_new(nest_kernel *k, const ir_node *fused);
 
 /* The value of region node n at a point of n's own shape, point->lanes lanes (a value that does not vary over the lanes
  * is splat). */
 nest_value *lower_value(lowering *l, const ir_node *n, const lower_point *p);
+/* What is known of n at this point: its bound value, or the one that was remembered; else NULL. */
+nest_value *lower_known(const lowering *l, const ir_node *n, const lower_point *p);
+void lower_remember(lowering *l, const ir_node *n, const lower_point *p, nest_value *v);
 /* From now on, until lower_unbind, n has this value at whatever point it is asked for: an accumulator, a row's sum. */
 void lower_bind(lowering *l, const ir_node *n, nest_value *v);
 void lower_unbind(lowering *l, const ir_node *n);
@@ -39,6 +43,12 @@ void lower_forget(lowering *l);
  * gets the step between lanes. */
 nest_value *lower_offset(lowering *l, const ir_type *t, const ir_node *memory, const lower_point *p,
                          int64_t *lane_stride);
+
+/* The number of a point's element in row-major order within its example; the step by which it grows from lane to lane
+ * (0: not at all); and a vector that counts so from 'first' on. */
+nest_value *lower_element_number(lowering *l, const ir_type *t, const lower_point *p);
+int64_t lower_element_step(const ir_type *t, const lower_point *p);
+nest_value *lower_counting(lowering *l, nest_value *first, int64_t step, int lanes);
 
 /* Store every result and assign of the region whose value has the shape of 'domain' at this point. All are computed
  * before the first is stored, so an assign in place spoils nothing. */
@@ -113,6 +123,12 @@ void lower_one_phase(lowering *l, const ir_type *domain, const lower_walk *w, in
 /* Reductions, windows and contractions: what a kernel is built around. */
 bool lower_is_core(const ir_node *n);
 bool lower_depends(const lowering *l, const ir_node *n, const ir_node *on);
+bool lower_is_padded(const ir_node *pad, int dim); /* does a pad widen this dimension? */
+bool lower_is_uniform(const ir_node *constant);    /* is it one number everywhere? */
+static inline bool lower_is_single(ir_dim d)       /* one index, 0, whatever the batch */
+{
+    return d.n == 1 && !d.batch;
+}
 /* Number 'index' of the plan attribute. */
 int64_t lower_plan(const lowering *l, int index, int64_t fallback);
 /* The region's input for the fused node's scratch number 'index', or NULL. */
@@ -168,7 +184,7 @@ struct lowering {
     nest_kernel *kernel;
     const ir_node *fused;
     const ir_graph *region;
-    void *memo; /* backend/lower/value.c's own */
+    lower_memo *memo; /* backend/lower/known.c */
 };
 
 #endif

@@ -8,8 +8,10 @@
  * element's place in its cell, a block as large as the stride: so cells are walked, and their elements and windows
  * written out.
  *
- *     stride 2, window 3      cells    0    |    1    |    2         in cell q: the even element asks windows q-1 and
- * q, elements 0  1 |  2   3  |  4  5                   the odd one asks window q
+ *     stride 2, window 3:
+ *         cells        0    |    1    |    2
+ *         elements   0   1  |  2   3  |  4   5
+ *     the even element of cell q asks windows q - 1 and q, the odd one window q
  *
  * Cells at the edges, where elements or windows are missing, are written out one by one.
  *

@@ -1,0 +1,26 @@
+/* backend/emit/operand.c - a nest value as an operand: the LLVM value that was made of it, or a constant. */
+#include "backend/emit/emit.h"
+
+bool emit_stands_alone(const nest_value *v)
+{
+    return v->kind == NEST_CONST || v->kind == NEST_BATCH || v->kind == NEST_TASK || v->kind == NEST_LANES;
+}
+
+/* A value in use. Those without a place in a block are made where they are needed. */
+LLVMValueRef emit_value(emitter *e, nest_value *v)
+{
+    switch (v->kind) {
+    case NEST_CONST:
+        return emit_number(e, v->dtype, v->lanes, v->number);
+    case NEST_BATCH:
+        return e->batch;
+    case NEST_TASK:
+        return e->task;
+    case NEST_LANES:
+        return emit_counting(e->i64, v->lanes);
+    default:
+        if (!v->emitted)
+            ir_bug("kernel %s: a nest value of kind %d is used before its turn", e->kernel->name, (int)v->kind);
+        return v->emitted;
+    }
+}
