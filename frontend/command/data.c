@@ -1,6 +1,7 @@
 /* frontend/command/data.c - the data sets of a YAML network, read for its compiled form. A fault names the file and
  * then the YAML line that led there. */
 #include "frontend/command/data.h"
+#include <math.h>
 
 bool cmd_library(const char *path, lamina_library **out, diag *d)
 {
@@ -32,4 +33,30 @@ bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *com
         }
     }
     return true;
+}
+
+static bool is_finite(lamina_model *m, const lamina_tensor *t, float *values)
+{
+    if (lamina_get_tensor(m, t->name, values, t->bytes, NULL) != LAMINA_OK)
+        return true;
+    for (size_t i = 0; i < t->bytes / sizeof *values; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+const char *cmd_not_finite(lamina_model *m)
+{
+    const lamina_net *net = lamina_model_net(m);
+    const char *name = NULL;
+    for (int32_t i = 0; !name && i < net->tensor_count; i++) {
+        const lamina_tensor *t = &net->tensors[i];
+        if (t->dtype != LAMINA_F32)
+            continue;
+        arena *mem = arena_new(); /* freed at once: a large network has many large tensors */
+        if (!is_finite(m, t, arena_new_array(mem, float, t->bytes / sizeof(float))))
+            name = t->name;
+        arena_free(mem);
+    }
+    return name;
 }

@@ -1,4 +1,4 @@
-/* frontend/command/data.h - what train, eval and inspect share: libraries and data sets. */
+/* frontend/command/data.h - what train, eval and inspect share: libraries, data sets, models. */
 #ifndef FRONTEND_CMD_DATA_H
 #define FRONTEND_CMD_DATA_H
 
@@ -10,5 +10,8 @@ bool cmd_library(const char *path, lamina_library **out, diag *d);
 
 /* The data set "train", "validation" or "test" of a network, which must be present. False after an error in d. */
 bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d);
+
+/* The first parameter or f32 state that holds a NaN or an infinity, or NULL. */
+const char *cmd_not_finite(lamina_model *m);
 
 #endif

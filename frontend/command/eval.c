@@ -4,6 +4,7 @@
 #include "frontend/command/data.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +38,31 @@ static bool load_compiled(ir_module *m, arena *mem, const cmd_build *b, lamina_l
 static void print_values(const lamina_net *net, const char *set, int64_t count, const double *values, bool json)
 {
     printf(json ? "{\"set\": \"%s\", \"examples\": %" PRId64 : "%s (%" PRId64 " examples):", set, count);
-    for (int32_t i = 0; i < net->metric_count; i++)
-        printf(json ? ", \"%s\": %.9g" : " %s %.4f", net->metrics[i].name, values[i]);
+    for (int32_t i = 0; i < net->metric_count; i++) {
+        if (json && !isfinite(values[i]))
+            printf(", \"%s\": null", net->metrics[i].name); /* JSON has no word for it */
+        else
+            printf(json ? ", \"%s\": %.9g" : " %s %.4f", net->metrics[i].name, values[i]);
+    }
     puts(json ? "}" : "");
+}
+
+/* Numbers that are none are printed all the same, but say what they come from and fail. */
+static bool check_finite(lamina_model *model, const eval_options *o, const double *values, diag *d)
+{
+    const lamina_net *net = lamina_model_net(model);
+    const char *tensor = cmd_not_finite(model);
+    if (tensor) {
+        diag_warning(d, (src_loc){o->weights, 0, 0}, "tensor '%s' holds values that are not finite", tensor);
+        return false;
+    }
+    for (int32_t i = 0; i < net->metric_count; i++)
+        if (!isfinite(values[i])) {
+            diag_warning(d, (src_loc){0}, "%s over the %s data is not finite, though all weights are",
+                         net->metrics[i].name, o->set);
+            return false;
+        }
+    return true;
 }
 
 static bool measure(lamina_model *model, const lamina_dataset *data, const eval_options *o, arena *mem, diag *d)
@@ -52,7 +75,7 @@ static bool measure(lamina_model *model, const lamina_dataset *data, const eval_
         return false;
     }
     print_values(lamina_model_net(model), o->set, lamina_dataset_count(data), values, o->json);
-    return true;
+    return check_finite(model, o, values, d);
 }
 
 static bool evaluate(const char *path, const void *options, arena *mem, diag *d)

@@ -1,7 +1,10 @@
 /* frontend/command/main.c - the command line: which subcommand. */
 #include "frontend/command/cmd.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name, *about;
@@ -40,7 +43,28 @@ static int unknown(const char *word)
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+/* What was closed by the caller is opened on /dev/null: else the first file opened would take its number, and be
+ * written to as the standard output. The lowest number is taken first, so each open fills the gap it was called for. */
+static void open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            open("/dev/null", O_RDWR);
+}
+
+/* Output that got lost, on a full disk or in a pipe nobody reads, is a failure whatever else went well. */
+static int close_output(int code)
+{
+    bool lost = ferror(stdout);
+    errno = 0;
+    lost |= fclose(stdout) != 0;
+    if (!lost)
+        return code;
+    fprintf(stderr, "lamina: the standard output cannot be written: %s\n", strerror(errno ? errno : EIO));
+    return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
@@ -58,4 +82,10 @@ int main(int argc, char **argv)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run(argc - 2, argv + 2);
     return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_files();
+    return close_output(run(argc, argv));
 }
