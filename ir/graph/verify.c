@@ -2,8 +2,9 @@
  *
  *  1. Symbols, functions and the results of a function have different names.
  *  2. A node has its operator's operand count, only attributes the operator knows (`stage` and `halo` besides) and all
- *     that it needs; a symbol of the right kind where the operator names one; a region where it holds one.
- *  3. A value is defined once, above its uses, in the same graph.
+ *     that it needs; a symbol of the right kind where the operator names one; a region where it holds one. No `halo`
+ *     lies along the batch.
+ *  3. A value is defined once, above its uses, in the same graph; no two nodes are the same result of a fused one.
  *  4. A region's inputs have its operands' types, no operand stands twice, and the operator's type is that of the first
  *     result (none without results). Composites and fused nodes do not read symbols inside; only fused ones assign.
  *  5. A node's type is the one its operator infers; at most one dimension has the batch.
@@ -15,6 +16,7 @@
 #include "ir/graph/verify.h"
 #include "ir/graph/layout.h"
 #include "ir/ops/rules.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +79,17 @@ static bool verify_numbers(const ir_node *n, diag *d)
             }
     }
     return true;
+}
+
+/* A border lies around each example: the batch has none, as there is no memory between its examples' ends. */
+static bool verify_halo(const ir_node *n, diag *d)
+{
+    int batch = ir_batch_dim(&n->type);
+    const ir_attr *halo = ir_attr_find(n->attrs, "halo");
+    if (!halo || batch < 0 || (!halo->number[2 * batch] && !halo->number[2 * batch + 1]))
+        return true;
+    return rule_error(n, d, "expected no 'halo' along the batch, found %.0f and %.0f", halo->number[2 * batch],
+                      halo->number[2 * batch + 1]);
 }
 
 /* chain = [its number, examples a slice], which are a leaf or an even part of one. */
@@ -194,6 +207,19 @@ static bool verify_order(const ir_graph *g, diag *d)
     return true;
 }
 
+/* Every result of a kernel has one node: two would be one value in two places. */
+static bool verify_result(const ir_node *n, diag *d)
+{
+    if (n->op != IR_RESULT || n->in[0]->op != IR_FUSED || !ir_attr_find(n->attrs, "index"))
+        return true;
+    int64_t index = ir_int(n, "index", 0);
+    for (const ir_node *other = n->prev; other != n->in[0]; other = other->prev)
+        if (other->op == IR_RESULT && other->in[0] == n->in[0] && ir_int(other, "index", 0) == index)
+            return rule_error(n, d, "expected one node for each result, found another above for 'index' %" PRId64,
+                              index);
+    return true;
+}
+
 /* A reshape is another name for memory: what lies in panels has none. */
 static bool verify_memory(const ir_node *n, diag *d)
 {
@@ -223,8 +249,8 @@ static bool verify_node(ir_node *n, diag *d)
                    n->symbol ? n->symbol->name : "");
         return false;
     }
-    return verify_attrs(n, d) && verify_numbers(n, d) && verify_chain(n, d) && verify_symbol(n, d) &&
-           verify_region(n, d) && verify_memory(n, d);
+    return verify_attrs(n, d) && verify_numbers(n, d) && verify_halo(n, d) && verify_chain(n, d) &&
+           verify_symbol(n, d) && verify_region(n, d) && verify_memory(n, d);
 }
 
 static bool verify_graph(ir_graph *g, diag *d)
@@ -232,7 +258,8 @@ static bool verify_graph(ir_graph *g, diag *d)
     if (!verify_order(g, d))
         return false;
     for (ir_node *n = g->first; n; n = n->next) {
-        if (!verify_node(n, d) || (n->region && !verify_graph(n->region, d)) || !verify_type(n, d))
+        if (!verify_node(n, d) || (n->region && !verify_graph(n->region, d)) || !verify_type(n, d) ||
+            !verify_result(n, d))
             return false;
     }
     return true;

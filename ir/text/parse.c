@@ -583,12 +583,19 @@ static void check_header(parser *p, src_loc at)
     static const struct {
         const char *name;
         double least, most;
-    } sizes[] = {{"abi", 1, INT32_MAX},     {"max_batch", 1, 1 << 20},    {"stages", 0, 64},
-                 {"params_bytes", 0, 1e15}, {"state_bytes", 0, 1e15},     {"gradient_bytes", 0, 1e15},
-                 {"saved_bytes", 0, 1e15},  {"workspace_bytes", 0, 1e15}, {"workspace_worker_bytes", 0, 1e15}};
+    } sizes[] = {{"abi", 1, INT32_MAX},         {"max_batch", 1, 1 << 20},
+                 {"planned_batch", 1, 1 << 20}, {"stages", 0, 64},
+                 {"params_bytes", 0, 1e15},     {"state_bytes", 0, 1e15},
+                 {"gradient_bytes", 0, 1e15},   {"saved_bytes", 0, 1e15},
+                 {"workspace_bytes", 0, 1e15},  {"workspace_worker_bytes", 0, 1e15}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (ir_attr_find(p->m->attrs, sizes[i].name))
             number_of(p, p->m->attrs, sizes[i].name, 0, 1, sizes[i].least, sizes[i].most, at);
+    const ir_attr *batch = ir_attr_find(p->m->attrs, "max_batch"),
+                  *planned = ir_attr_find(p->m->attrs, "planned_batch");
+    if (!p->failed && planned && (!batch || batch->number[0] != planned->number[0]))
+        FAIL(p, at, "expected 'max_batch' to be %.0f, for which pass select planned the kernels, found another",
+             planned->number[0]);
 }
 
 static void parse_symbol(parser *p, ir_segment segment, src_loc at)

@@ -18,7 +18,8 @@
  * Sums over the batch get a scratch operand [leaves, elements] each, if there may be more than one leaf.
  *
  * Needs:  fuse and split done.      Keeps:  every value's bits, results, effects.
- * Leaves: only kernels outside of which nothing is computed. */
+ * Leaves: only kernels outside of which nothing is computed; the largest batch that their plans are for, as the module's
+ *         planned_batch. */
 #include "passes/select/select.h"
 #include "ir/contraction/contraction.h"
 #include "ir/graph/build.h"
@@ -525,5 +526,6 @@ bool pass_select(ir_module *m, diag *d)
         select_gemm(g);
         plan_kernels(g);
     }
+    ir_attr_set_ints(m->mem, &m->attrs, "planned_batch", &max_batch, 1);
     return true;
 }
