@@ -3,9 +3,9 @@
  *
  *  1. Functions have different names in C, and none that the library makes itself.
  *  2. Outside kernels there is nothing that runs.
- *  3. Symbols lie in their own segment; what kernels write lies somewhere; all of it inside its segment.
- *  4. Only kernels around reductions, windows and contractions have one inside.
- *  5. All members of a chain have one slice. */
+ *  3. Only kernels around reductions, windows and contractions have one inside.
+ *  4. All members of a chain have one slice.
+ * Where values lie was checked before (passes/check_memory.c). */
 #include "backend/library/interface.h"
 #include "backend/lower/lower.h"
 #include "ir/graph/build.h"
@@ -42,61 +42,6 @@ static bool check_names(const check *c)
     return true;
 }
 
-/* Of a segment that is one piece of memory; below 0 for the others. */
-static int64_t segment_bytes(const check *c, ir_segment s)
-{
-    switch (s) {
-    case SEG_PARAM:
-        return c->interface.params_bytes;
-    case SEG_STATE:
-        return c->interface.state_bytes;
-    case SEG_GRADIENT:
-        return c->interface.gradient_bytes;
-    case SEG_SAVED:
-        return c->interface.saved_bytes;
-    case SEG_WORKSPACE:
-        return c->interface.workspace_bytes;
-    case SEG_WORKER:
-        return c->interface.workspace_worker_bytes;
-    default:
-        return -1;
-    }
-}
-
-/* In doubles, which do not overflow; a packed or bordered value takes more than this, never less. */
-static double plain_bytes(const check *c, const ir_type *t, ir_segment s)
-{
-    double bytes = (double)ir_dtype_size(t->dtype);
-    for (int i = 0; i < t->rank; i++)
-        bytes *= (double)t->dim[i].n * (t->dim[i].batch && s != SEG_WORKER ? (double)c->interface.max_batch : 1);
-    return bytes;
-}
-
-static bool check_inside(const check *c, const ir_type *t, ir_place p, src_loc at, const char *what, const char *name)
-{
-    int64_t room = segment_bytes(c, p.segment);
-    double end = (double)p.offset + plain_bytes(c, t, p.segment);
-    if (room < 0 || end <= (double)room)
-        return true;
-    diag_error(c->d, at, "%s '%s': expected it to end within the %" PRId64 " bytes of %s, found its end at %.0f", what,
-               name, room, ir_segment_name(p.segment), end);
-    return false;
-}
-
-static bool check_symbols(const check *c)
-{
-    for (const ir_symbol *y = c->module->symbols; y; y = y->next) {
-        if (y->place.segment != y->segment) {
-            diag_error(c->d, y->loc, "@%s: expected a place in %s, found %s", y->name, ir_segment_name(y->segment),
-                       y->place.segment ? ir_segment_name(y->place.segment) : "none");
-            return false;
-        }
-        if (!check_inside(c, &y->type, y->place, y->loc, "symbol", y->name))
-            return false;
-    }
-    return true;
-}
-
 static bool has_core(const ir_node *fused)
 {
     for (const ir_node *n = fused->region->first; n; n = n->next)
@@ -120,7 +65,6 @@ static bool check_chain(const check *c, const ir_node *n, const ir_node *before)
 
 static bool check_node(const check *c, const ir_node *n)
 {
-    bool written = n->op == IR_FUSED || n->op == IR_RESULT || n->op == IR_SCRATCH;
     const char *name = n->label ? n->label : n->name ? n->name : "";
     switch (n->op) {
     case IR_FUSED:
@@ -136,26 +80,20 @@ static bool check_node(const check *c, const ir_node *n)
     case IR_RESULT:
     case IR_RESHAPE:
     case IR_CONSTANT:
-        break;
+        return true;
     default:
         diag_error(c->d, n->loc, "%s: expected every operator in a kernel after plan_memory, found one outside",
                    ir_ops[n->op].name);
         return false;
     }
-    if (!written || n->type.dtype == IR_NONE)
-        return true;
-    if (n->place.segment == SEG_NONE) {
-        diag_error(c->d, n->loc, "%s '%s': expected a place after plan_memory, found none", ir_ops[n->op].name, name);
-        return false;
-    }
-    return check_inside(c, &n->type, n->place, n->loc, ir_ops[n->op].name, name);
+    return true;
 }
 
 bool be_check(const ir_module *m, diag *d)
 {
     check c = {.module = m, .mem = arena_new(), .d = d};
     be_interface_read(m, c.mem, &c.interface);
-    bool ok = check_names(&c) && check_symbols(&c);
+    bool ok = check_names(&c);
     for (const ir_graph *f = m->functions; f; f = f->next)
         for (const ir_node *n = f->first, *kernel = NULL; n && ok; n = n->next) {
             ok = check_node(&c, n) && (n->op != IR_FUSED || check_chain(&c, n, kernel));

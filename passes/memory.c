@@ -66,6 +66,14 @@ int64_t mem_max_batch(const ir_module *m)
     return a && a->count == 1 && a->number[0] >= 1 ? (int64_t)a->number[0] : DEFAULT_MAX_BATCH;
 }
 
+const char *mem_size_name(ir_segment s)
+{
+    static const char *const names[SEG_COUNT] = {
+        [SEG_PARAM] = "params_bytes", [SEG_STATE] = "state_bytes",         [SEG_GRADIENT] = "gradient_bytes",
+        [SEG_SAVED] = "saved_bytes",  [SEG_WORKSPACE] = "workspace_bytes", [SEG_WORKER] = "workspace_worker_bytes"};
+    return names[s] ? names[s] : "";
+}
+
 ir_target mem_target(const ir_module *m)
 {
     ir_target t = m->target;

@@ -13,6 +13,7 @@ bool mem_is_kernel(const ir_node *n);          /* it runs; the others only name 
 bool mem_is_bare(const ir_node *n);            /* it runs, but is no `fused` node yet */
 bool mem_is_leaf(const ir_node *n);            /* without operands, made anew wherever it is needed */
 int64_t mem_max_batch(const ir_module *m);     /* the module's max_batch, or the default */
+const char *mem_size_name(ir_segment s);       /* the module's attribute that says a segment's size, or "" */
 ir_target mem_target(const ir_module *m);      /* the module's, or the least one that there is code for */
 /* Is n a kernel's result that only members of that kernel's chain read? One slice of it at a time is enough then. */
 bool mem_is_slice(const ir_node *n);

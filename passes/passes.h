@@ -30,6 +30,9 @@ typedef struct {
     bool optional;
 } pass_info;
 
+/* The rules for the places that a module has after pass number 'after' (check_memory.c). False after an error. */
+bool passes_check_memory(const ir_module *m, int after, diag *d);
+
 extern const pass_info passes[];
 extern const int passes_count;
 int pass_index(const char *name); /* or -1 */

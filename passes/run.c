@@ -173,10 +173,15 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void verify_after(const ir_module *m, const char *pass)
+static bool verify(const ir_module *m, int after, diag *d)
+{
+    return ir_verify(m, d) && passes_check_memory(m, after, d);
+}
+
+static void verify_after(const ir_module *m, int after, const char *pass)
 {
     diag *d = diag_new();
-    if (!ir_verify(m, d)) {
+    if (!verify(m, after, d)) {
         text t = {0};
         diag_print_plain(d, &t, false);
         ir_bug("the graph is broken after pass '%s':\n%s", pass, text_get(&t));
@@ -184,13 +189,13 @@ static void verify_after(const ir_module *m, const char *pass)
     diag_free(d);
 }
 
-static bool run_hook(ir_module *m, const pass_options *o, diag *d)
+static bool run_hook(ir_module *m, const pass_options *o, int after, diag *d)
 {
     double start = seconds();
     if (!o->hook(m, o->hook_user, d))
         return false;
     double ran = seconds();
-    verify_after(m, o->hook_name);
+    verify_after(m, after, o->hook_name);
     if (o->timing)
         text_printf(o->timing, "%-16s %9.3f %9.3f\n", o->hook_name, 1e3 * (ran - start), 1e3 * (seconds() - ran));
     return true;
@@ -203,11 +208,11 @@ static bool run_one(ir_module *m, const pass_options *o, const plan *p, int i, d
         return false;
     double ran = seconds();
     ir_attr_set_word(m->mem, &m->attrs, "after", passes[i].name);
-    verify_after(m, passes[i].name);
+    verify_after(m, i, passes[i].name);
     if (o->timing)
         text_printf(o->timing, "%-16s %9.3f %9.3f%s\n", passes[i].name, 1e3 * (ran - start), 1e3 * (seconds() - ran),
                     p->disabled[i] ? "  disabled" : "");
-    if (o->hook && !strcmp(passes[i].name, o->hook_after) && !run_hook(m, o, d))
+    if (o->hook && !strcmp(passes[i].name, o->hook_after) && !run_hook(m, o, i, d))
         return false;
     return p->dump != i && p->dump != passes_count ? true : dump(m, o, i, d);
 }
@@ -215,7 +220,7 @@ static bool run_one(ir_module *m, const pass_options *o, const plan *p, int i, d
 bool passes_run(ir_module *m, const pass_options *o, diag *d)
 {
     plan p;
-    if (!make_plan(m, o, &p, d) || !ir_verify(m, d))
+    if (!make_plan(m, o, &p, d) || !verify(m, p.first - 1, d))
         return false;
     if (o->timing)
         text_printf(o->timing, "%-16s %9s %9s\n", "pass", "ms", "verify ms");

@@ -102,34 +102,18 @@ static void make_run_tasks(library *l)
 
 /* ---- kernels ---- */
 
-/* Inputs and outputs are numbered by the module's rows; a module written by hand may lack some. */
-static bool note_value(const ir_node *n, const char *kind, bool *used, int count, int64_t number, diag *d)
+static void note_places(call_emitter *c, const nest_kernel *k)
 {
-    if (number < 0 || number >= count) {
-        diag_error(d, n->loc, "kernel '%s' uses %s number %d, but the module has %d rows '%s'",
-                   n->label ? n->label : "", kind, (int)number, count, kind);
-        return false;
-    }
-    used[number] = true;
-    return true;
-}
-
-static bool note_places(call_emitter *c, const nest_kernel *k, diag *d)
-{
-    const be_interface *f = c->l->interface;
     for (int i = 0; i < k->nbuffers; i++) {
         if (k->buffers[i].local)
             continue;
         ir_place place = buffer_place(&k->buffers[i]);
-        if (place.segment == SEG_NONE)
-            continue;
         c->segment[place.segment] = true;
-        if (place.segment == SEG_INPUT && !note_value(k->node, "input", c->input, f->input_count, place.offset, d))
-            return false;
-        if (place.segment == SEG_OUTPUT && !note_value(k->node, "output", c->output, f->output_count, place.offset, d))
-            return false;
+        if (place.segment == SEG_INPUT)
+            c->input[place.offset] = true;
+        if (place.segment == SEG_OUTPUT)
+            c->output[place.offset] = true;
     }
-    return true;
 }
 
 static void add_to(call_emitter *c, launch_list *l, launch one)
@@ -161,7 +145,9 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
     double start = milliseconds();
     const nest_kernel *k = nest_lower(n, c->l->e.target, mem, d);
     c->l->lower_ms += milliseconds() - start;
-    bool ok = k && note_places(c, k, d);
+    bool ok = k;
+    if (k)
+        note_places(c, k);
     for (int i = 0; ok && i < k->nphases; i++) {
         LLVMValueRef task = member && i == 0 ? emit_member(c->l, k) : emit_task(c->l, k, i);
         launch one = {n, task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};

@@ -1,4 +1,4 @@
 # EXIT 3
-# ERROR batch_size: expected every operator in a kernel after plan_memory, found one outside
-"$LAMINA" dump "$TESTS"/nets/mlp.yaml --after=plan_memory | sed "s/^  %flatten1 = /  %q = batch_size : i64[]\n&/" >net.lmir
+# ERROR assign: expected every operator in a kernel after plan_memory, found one outside
+"$LAMINA" dump "$TESTS"/nets/mlp.yaml --after=plan_memory | sed "0,/^  return/s//  assign @logits.bias %logits.bias\n&/" >net.lmir
 "$LAMINA" compile net.lmir -o net.so

@@ -32,6 +32,7 @@ static bool run_words(ir_module *m, char *words, diag *d)
         if (!passes[i].run(m, d))
             return false;
         CU_ASSERT(ir_verify(m, d));
+        CU_ASSERT(passes_check_memory(m, i, d));
     }
     return true;
 }
