@@ -18,8 +18,8 @@
  * Sums over the batch get a scratch operand [leaves, elements] each, if there may be more than one leaf.
  *
  * Needs:  fuse and split done.      Keeps:  every value's bits, results, effects.
- * Leaves: only kernels outside of which nothing is computed; the largest batch that their plans are for, as the module's
- *         planned_batch. */
+ * Leaves: only kernels outside of which nothing is computed; as the module's planned_batch, the largest batch that the
+ *         plans are for. */
 #include "passes/select/select.h"
 #include "ir/contraction/contraction.h"
 #include "ir/graph/build.h"
