@@ -1,6 +1,6 @@
 /* passes/optimize_update.c - from gradients to new parameters, as the module's `row optimizer` says.
  *     train_step:  param_gradient @w %g      =>      train_step:  assign @w <- update(w, g, moments)
- *                                                    gradients:   assign @gradient/w <- micro_batch = 0 ? g : old + g
+ *                                                    gradients:   assign @gradient/w <- g
  *                                                    update:      assign @w <- update(w, @gradient/w, moments)
  * gradients then update gives train_step's bits: both updates are made by the same function here. All assigns stand at
  * the function's end, after every read.
@@ -296,27 +296,12 @@ static ir_symbol *gradient_symbol(ir_module *m, const ir_symbol *p)
     return state_symbol(m, SEG_GRADIENT, arena_printf(m->mem, "gradient/%s", p->name), p->type, 0, p->loc);
 }
 
-/* The first micro-batch stores its gradient, later ones add theirs. */
-static void store_gradients(ir_graph *g, const gradients *all, arena *tmp)
+/* Of this call's examples alone: who runs several micro-batches a step adds them up (runtime/model/accumulate.c). */
+static void store_gradients(ir_graph *g, const gradients *all)
 {
-    ir_node **value = arena_new_array(tmp, ir_node *, (size_t)all->count + 1);
-    ir_node *number = NULL, *first = NULL;
-    for (int i = 0; i < all->count; i++) {
-        ir_symbol *p = all->param[i];
-        ir_type truth = p->type;
-        truth.dtype = IR_I1;
-        if (!first) {
-            aim(g, p->loc, "gradients.step", 0);
-            number = ir_call_value(g, "micro_batch");
-            first = ir_compare(g, "EQ", number, ir_like(g, number, 0));
-        }
-        aim(g, all->value[i]->loc, all->value[i]->label, all->stage[i]);
-        ir_node *sum = ir_add(g, ir_state(g, gradient_symbol(g->module, p)), all->value[i]);
-        value[i] = ir_select(g, ir_broadcast_scalar(g, first, truth), all->value[i], sum);
-    }
     for (int i = 0; i < all->count; i++) {
         aim(g, all->value[i]->loc, all->value[i]->label, all->stage[i]);
-        ir_assign(g, gradient_symbol(g->module, all->param[i]), value[i]);
+        ir_assign(g, gradient_symbol(g->module, all->param[i]), all->value[i]);
     }
     aim(g, (src_loc){0}, NULL, 0);
 }
@@ -445,7 +430,7 @@ static bool update_function(ir_graph *step, diag *d)
     arena *tmp = arena_new();
     ir_graph *store = ir_clone_graph(step, "gradients");
     gradients of_step = take_gradients(step, tmp), of_store = take_gradients(store, tmp);
-    store_gradients(store, &of_store, tmp);
+    store_gradients(store, &of_store);
     add_update(step, row, o, &of_step);
     make_update(m, row, o, &of_step, step->loc, tmp);
     arena_free(tmp);

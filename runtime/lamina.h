@@ -106,9 +106,9 @@ typedef struct lamina_options {
     void *host;                        /* passed to parallel_for */
 } lamina_options;
 
-/* Make a model: every buffer that training needs, allocated now and never again. 'net' is borrowed and must outlive the
- * model, 'options' (NULL: all zero) is copied. States begin at their initial values with seed 0; parameters are zero
- * until lamina_initialize, lamina_load_weights or lamina_set_tensor. */
+/* Make a model: every buffer that training needs, allocated now (steps of many micro-batches: lamina_reserve). 'net' is
+ * borrowed and must outlive the model, 'options' (NULL: all zero) is copied. States begin at their initial values with
+ * seed 0; parameters are zero until lamina_initialize, lamina_load_weights or lamina_set_tensor. */
 lamina_status lamina_model_new(const lamina_net *net, const lamina_options *options, lamina_model **out,
                                lamina_error *e);
 void lamina_model_free(lamina_model *m);
@@ -135,13 +135,19 @@ lamina_status lamina_infer(lamina_model *m, const void *const *inputs, int64_t c
 /* Add these examples to the metric sums, with dropout and the like off. */
 lamina_status lamina_evaluate(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e);
 /* One step of the optimizer on the mean gradient of these examples; adds to the metric sums too. More than max_batch
- * examples accumulate gradients piece by piece and update once. */
+ * examples are micro-batches of max_batch, the last one of what is left, and one update. */
 lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e);
-/* The two halves of a step. Gradients of 'count' <= max_batch examples, times loss_scale, are stored by micro-batch 0
- * and added by later ones; lamina_update then takes the step. */
+/* The two halves of a step. Gradients of 'count' <= max_batch examples, times loss_scale, for each micro-batch 0, 1,
+ * ... in order; 0 begins anew. lamina_update then takes the step with their sum, and adds to the metric sums.
+ * Gradients, and the sums of a step's metrics, combine as neighbours: 0+1, 2+3, ..., then the sums of two, an odd last
+ * one passing up unchanged, until one is left. That takes log2(n) + 1 gradients of memory for n micro-batches, and the
+ * same bits wherever a power of two of neighbours is added up. */
 lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64_t count, int64_t micro_batch,
                                float loss_scale, lamina_error *e);
 lamina_status lamina_update(lamina_model *m, lamina_error *e);
+/* Memory for steps of so many micro-batches, beforehand: no call allocates any but the first of more micro-batches than
+ * there ever was room for. lamina_fit does this itself. */
+lamina_status lamina_reserve(lamina_model *m, int64_t micro_batches, lamina_error *e);
 
 /* Steps taken since lamina_initialize; a checkpoint restores it. */
 int64_t lamina_steps(const lamina_model *m);

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 1
+#define LAMINA_ABI_MINOR 2
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -43,7 +43,7 @@ typedef struct lamina_call {
     int64_t batch;             /* examples in this call, 1 .. max_batch */
     void *params;              /* params_bytes, resident layout: import_weights writes it */
     void *state;               /* state_bytes: optimizer moments, running statistics, step, seed, metric sums */
-    void *gradients;           /* gradient_bytes; gradients() writes, update() reads */
+    void *gradients;           /* gradient_bytes, all f32; gradients() overwrites them, update() reads them */
     const void *const *inputs; /* a pointer for each of the net's inputs, in order; B outermost, then row-major */
     void *const *outputs;      /* a pointer for each of the net's outputs */
     void *saved;               /* saved_bytes: lives from a stage's forward to its backward */
@@ -51,7 +51,7 @@ typedef struct lamina_call {
     int64_t workers;           /* threads that parallel_for may use, at least 1 */
     lamina_parallel_for *parallel_for; /* NULL: serial */
     void *host;                        /* passed to parallel_for */
-    int64_t micro_batch;               /* 0 stores gradients, later ones add; also a word of the random numbers */
+    int64_t micro_batch;               /* number of this part of a batch, from 0: a word of the random numbers */
     float learning_rate;
     float loss_scale;               /* the cotangent the backward pass starts from: 1 / examples of the whole batch */
     const volatile int32_t *cancel; /* infer stops between kernels once this is not 0; may be NULL */
@@ -132,7 +132,12 @@ typedef struct lamina_stage {
     lamina_function *forward, *backward, *update, *backward_update;
 } lamina_stage;
 
-enum { LAMINA_NEEDS_SGEMM = 1 };
+/* What a net needs of its host; a host refuses a net that needs what it does not know.
+ * SUMS, of each net that has gradients(): its host adds up the micro-batches of a step before update(), by the rule
+ * that sums over examples follow: as neighbours (0+1, 2+3, ...), an odd last one passing up unchanged, until one is
+ * left. So it has the same bits whether one process does it or several, each with a power of two of micro-batches. (A
+ * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.) */
+enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2 };
 
 typedef struct lamina_net {
     uint64_t struct_size;

@@ -305,6 +305,7 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
     FIELD(r, lamina_net, import_weights, import);
     FIELD(r, lamina_net, export_weights, export);
     int64_t needs = be_module_takes_field(l->module, "sgemm") ? LAMINA_NEEDS_SGEMM : 0;
+    needs |= l->interface->gradient_bytes ? LAMINA_NEEDS_SUMS : 0;
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
 }
 

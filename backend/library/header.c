@@ -201,7 +201,8 @@ static const char *meaning_of(const char *function)
         {"infer", "Outputs for a batch of inputs. Stops between kernels once *cancel is not 0; cancel may be NULL."},
         {"evaluate", "Adds the batch's losses and metrics to the sums in the state; trains nothing."},
         {"train_step", "One step of training: forward, backward, and the parameters' update."},
-        {"gradients", "Forward and backward: stores the gradients (micro_batch 0) or adds to them (later ones)."},
+        {"gradients", "Forward and backward: stores the gradients of these examples. Who takes a step on several\n"
+                      " * micro-batches adds them up in between, as LAMINA_NEEDS_SUMS says."},
         {"update", "Updates the parameters from the gradients that gradients() left."}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, function) == 0)

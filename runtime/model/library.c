@@ -2,6 +2,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/cpu.h"
+#include "runtime/model/model.h"
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <string.h>
@@ -31,7 +32,8 @@ static bool is_sum(const lamina_net *net, int32_t tensor)
     if (tensor < net->param_count || tensor >= net->tensor_count)
         return false;
     const lamina_tensor *t = &net->tensors[tensor];
-    return t->dtype == LAMINA_F64 && t->bytes == 8 && net->state_bytes >= 8 && t->offset <= net->state_bytes - 8;
+    return t->dtype == LAMINA_F64 && t->bytes == 8 && t->offset % 8 == 0 && net->state_bytes >= 8 &&
+           t->offset <= net->state_bytes - 8;
 }
 
 static lamina_status check_metrics(const lamina_net *net, lamina_error *e)
@@ -44,6 +46,11 @@ static lamina_status check_metrics(const lamina_net *net, lamina_error *e)
                                m->name, m->kind);
     }
     return LAMINA_OK;
+}
+
+uint64_t lamina_net_needs(const lamina_net *net)
+{
+    return net->struct_size >= offsetof(lamina_net, needs) + sizeof net->needs ? net->needs : 0;
 }
 
 lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
@@ -59,7 +66,7 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            " bytes), this runtime has ABI %d.%d (%zu bytes); recompile it with 'lamina compile'",
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
-    if (net->struct_size >= sizeof(lamina_net) && net->needs & ~(uint64_t)LAMINA_NEEDS_SGEMM)
+    if (lamina_net_needs(net) & ~(uint64_t)(LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS))
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "
                            "%d.%d gives; link a newer runtime",

@@ -1,9 +1,9 @@
 /* runtime/model/model.c - one network's memory, and the calls into its generated functions.
  *
- * Examples beyond max_batch are fed in pieces: infer and evaluate simply run on each; a training step accumulates
- * gradients over them and updates once. A staged model trains through the stage functions, forward from the first stage
- * to the last, backward and update from the last to the first: the update that runs last is the first stage's, which is
- * where the shared optimizer scalars are assigned. */
+ * Examples beyond max_batch are fed in pieces: infer and evaluate simply run on each; a training step gathers their
+ * gradients (accumulate.c) and updates once. A staged model trains through the stage functions, forward from the first
+ * stage to the last, backward and update from the last to the first: the update that runs last is the first stage's,
+ * which is where the shared optimizer scalars are assigned. */
 #include "runtime/model/model.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
@@ -22,7 +22,7 @@ void lamina_model_free(lamina_model *m)
     lamina_gemm_close(m->gemm);
     lamina_release(m->call.params);
     lamina_release(m->call.state);
-    lamina_release(m->call.gradients);
+    lamina_free_accumulator(m);
     lamina_release(m->call.saved);
     lamina_release(m->call.workspace);
     lamina_release(m->inputs);
@@ -52,9 +52,8 @@ static lamina_status add_segments(lamina_model *m, lamina_error *e)
     lamina_status s;
     if ((s = add_segment(m, "parameters", n->params_bytes, &c->params, e)) ||
         (s = add_segment(m, "state", n->state_bytes, &c->state, e)) ||
-        (s = add_segment(m, "gradients", n->gradient_bytes, &c->gradients, e)) ||
         (s = add_segment(m, "saved", n->saved_bytes, &c->saved, e)) ||
-        (s = add_segment(m, "workspace", workspace, &c->workspace, e)))
+        (s = add_segment(m, "workspace", workspace, &c->workspace, e)) || (s = lamina_add_accumulator(m, e)))
         return s;
     m->inputs = lamina_allocate((size_t)n->input_count, sizeof *m->inputs);
     m->outputs = lamina_allocate((size_t)n->output_count, sizeof *m->outputs);
@@ -78,7 +77,7 @@ static lamina_status add_workers(lamina_model *m, lamina_error *e)
 
 static lamina_status add_gemm(lamina_model *m, lamina_error *e)
 {
-    bool needed = m->net->struct_size >= sizeof *m->net && m->net->needs & LAMINA_NEEDS_SGEMM;
+    bool needed = lamina_net_needs(m->net) & LAMINA_NEEDS_SGEMM;
     return needed ? lamina_gemm_open(m->net, &m->gemm, &m->call.sgemm, e) : LAMINA_OK;
 }
 
@@ -318,7 +317,7 @@ static lamina_status stages_forward(lamina_model *m, lamina_error *e)
     return s;
 }
 
-static lamina_status run_gradients(lamina_model *m, lamina_error *e)
+static lamina_status run_forward_backward(lamina_model *m, lamina_error *e)
 {
     if (!staged(m))
         return run(m, m->net->gradients, "gradients", e);
@@ -328,9 +327,20 @@ static lamina_status run_gradients(lamina_model *m, lamina_error *e)
     return s;
 }
 
+static lamina_status run_gradients(lamina_model *m, lamina_error *e)
+{
+    lamina_status s = lamina_begin_micro_batch(m, e);
+    if (s)
+        return s;
+    s = run_forward_backward(m, e);
+    lamina_end_micro_batch(m, s == LAMINA_OK);
+    return s;
+}
+
 static lamina_status run_update(lamina_model *m, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
+    lamina_combine_micro_batches(m);
     if (!staged(m))
         s = run(m, m->net->update, "update", e);
     else
@@ -365,6 +375,12 @@ lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64
     if (count > m->net->max_batch)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: gradients: count: expected 1 .. %" PRId64 ", found %" PRId64,
                            m->net->name, m->net->max_batch, count);
+    if (micro_batch == 0)
+        m->gathered = 0;
+    if (micro_batch != m->gathered)
+        return lamina_fail(e, LAMINA_BAD_ARG,
+                           "%s: gradients: micro_batch: expected 0 or the next, %" PRId64 ", found %" PRId64,
+                           m->net->name, m->gathered, micro_batch);
     set_piece(m, inputs, NULL, 0, count);
     m->call.micro_batch = micro_batch;
     m->call.loss_scale = loss_scale;
@@ -375,10 +391,11 @@ lamina_status lamina_update(lamina_model *m, lamina_error *e)
 {
     if (!has_halves(m))
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: compiled without update", m->net->name);
+    if (m->gathered == 0)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: update: expected gradients of this step before it, found none",
+                           m->net->name);
     m->call.micro_batch = 0;
     m->call.learning_rate = lamina_learning_rate(m);
-    if (m->call.batch == 0)
-        m->call.batch = 1; /* update reads no examples */
     return run_update(m, e);
 }
 
@@ -392,14 +409,14 @@ lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int6
         return s;
     m->call.loss_scale = 1.0f / (float)count;
     m->call.learning_rate = lamina_learning_rate(m);
-    m->call.micro_batch = 0;
+    m->call.micro_batch = m->gathered = 0;
     if (whole) {
         set_piece(m, inputs, NULL, 0, count);
         return run_whole_step(m, e);
     }
     for (int64_t first = 0; !s && first < count; first += m->net->max_batch) {
         set_piece(m, inputs, NULL, first, piece(m, count - first));
-        m->call.micro_batch = first / m->net->max_batch;
+        m->call.micro_batch = m->gathered;
         s = run_gradients(m, e);
     }
     m->call.micro_batch = 0;
@@ -421,27 +438,18 @@ float lamina_learning_rate(const lamina_model *m)
     return isnan(m->rate) ? lamina_rate_at(&m->net->rate, m->steps) : m->rate;
 }
 
-/* ---- metrics: two f64 sums in the state, whose resident form is the plain one ---- */
-
-static void *sum_of(const lamina_model *m, int32_t tensor)
-{
-    return (char *)m->call.state + m->net->tensors[tensor].offset;
-}
+/* ---- metrics ---- */
 
 double lamina_metric_value(const lamina_model *m, int32_t index)
 {
     if (index < 0 || index >= m->net->metric_count)
         return NAN;
-    double sum, count;
-    memcpy(&sum, sum_of(m, m->net->metrics[index].sum), sizeof sum);
-    memcpy(&count, sum_of(m, m->net->metrics[index].count), sizeof count);
+    double sum = *lamina_metric_sum(m, index), count = *lamina_metric_count(m, index);
     return count > 0 ? sum / count : NAN;
 }
 
 void lamina_reset_metrics(lamina_model *m)
 {
-    for (int32_t i = 0; i < m->net->metric_count; i++) {
-        memset(sum_of(m, m->net->metrics[i].sum), 0, sizeof(double));
-        memset(sum_of(m, m->net->metrics[i].count), 0, sizeof(double));
-    }
+    for (int32_t i = 0; i < m->net->metric_count; i++)
+        *lamina_metric_sum(m, i) = *lamina_metric_count(m, i) = 0;
 }

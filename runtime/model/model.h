@@ -4,6 +4,8 @@
 
 #include "runtime/lamina.h"
 
+enum { LAMINA_LEVELS = 63 }; /* of micro-batches in an int64_t */
+
 struct lamina_model {
     const lamina_net *net;
     lamina_options options;
@@ -12,12 +14,17 @@ struct lamina_model {
     lamina_call call;    /* segments, workers: filled once; batch, rate and the like before each call */
     const void **inputs; /* of the piece that runs */
     void **outputs;
-    void **tensors; /* for import and export: all NULL between two calls */
+    void **tensors;             /* for import and export: all NULL between two calls */
+    void *level[LAMINA_LEVELS]; /* gradients and sums of micro-batches, see accumulate.c; the first is always there */
+    int64_t gathered;           /* micro-batches in them */
+    double *totals;             /* the metrics' sums while a micro-batch runs */
     int64_t steps;
     float rate; /* NaN: the schedule's */
     size_t bytes;
 };
 
+/* What a net needs of its host, LAMINA_NEEDS_*; nothing where it is older than the question. */
+uint64_t lamina_net_needs(const lamina_net *net);
 /* Tensor number `tensor` from or to plain row-major memory of its size. */
 lamina_status lamina_import(lamina_model *m, int32_t tensor, const void *plain, lamina_error *e);
 lamina_status lamina_export(lamina_model *m, int32_t tensor, void *plain, lamina_error *e);
@@ -25,5 +32,20 @@ lamina_status lamina_export(lamina_model *m, int32_t tensor, void *plain, lamina
 size_t lamina_largest_tensor(const lamina_net *net);
 /* Initial values for the tensors from number `first` on. */
 lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t seed, lamina_error *e);
+
+/* ---- accumulate.c ---- */
+
+/* The two sums of every metric, in the state: f64 scalars, whose resident form is the plain one. */
+double *lamina_metric_sum(const lamina_model *m, int32_t index);
+double *lamina_metric_count(const lamina_model *m, int32_t index);
+/* The first level, and room for sums. */
+lamina_status lamina_add_accumulator(lamina_model *m, lamina_error *e);
+void lamina_free_accumulator(lamina_model *m);
+/* Let the call write the gradients of the next micro-batch, and the metrics' sums over it alone. */
+lamina_status lamina_begin_micro_batch(lamina_model *m, lamina_error *e);
+/* It joins those before it if it was 'done'; if not, it never was. */
+void lamina_end_micro_batch(lamina_model *m, bool done);
+/* Let update read the sum of all that were gathered, and the metrics have theirs. */
+void lamina_combine_micro_batches(lamina_model *m);
 
 #endif

@@ -212,7 +212,9 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
     f->report.metric_count = net->metric_count;
     f->report.metrics = net->metrics;
     f->report.train = f->train;
-    return lamina_loader_new(d, f->batch, !f->o->keep_order, &f->loader, e);
+    int64_t most = f->report.records < f->batch ? f->report.records : f->batch;
+    lamina_status s = most ? lamina_reserve(f->m, (most - 1) / net->max_batch + 1, e) : LAMINA_OK;
+    return s ? s : lamina_loader_new(d, f->batch, !f->o->keep_order, &f->loader, e);
 }
 
 lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_fit_options *o, lamina_checkpoint *out,

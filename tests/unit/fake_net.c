@@ -83,17 +83,19 @@ static void loss(const lamina_call *c, int train)
     }
 }
 
-static float weight_gradient(const lamina_call *c, int i, float sum)
+static float weight_gradient(const lamina_call *c, int i)
 {
     const float *x = c->inputs[0], *d = c->saved;
+    float sum = 0;
     for (int64_t b = 0; b < c->batch; b++)
         sum += x[b * FAKE_INPUTS + i] * d[b];
     return sum;
 }
 
-static float bias_gradient(const lamina_call *c, float sum)
+static float bias_gradient(const lamina_call *c)
 {
     const float *d = c->saved;
+    float sum = 0;
     for (int64_t b = 0; b < c->batch; b++)
         sum += d[b];
     return sum;
@@ -127,14 +129,14 @@ static int32_t backward_1(const lamina_call *c)
 {
     float *g = c->gradients;
     for (int i = 0; i < FAKE_INPUTS; i++)
-        g[i] = weight_gradient(c, i, c->micro_batch ? g[i] : 0);
+        g[i] = weight_gradient(c, i);
     return LAMINA_CALL_OK;
 }
 
 static int32_t backward_2(const lamina_call *c)
 {
     float *g = (float *)c->gradients + FAKE_INPUTS;
-    *g = bias_gradient(c, c->micro_batch ? *g : 0);
+    *g = bias_gradient(c);
     return LAMINA_CALL_OK;
 }
 
@@ -318,6 +320,7 @@ static const lamina_net net = {
     .update = update,
     .import_weights = import_weights,
     .export_weights = export_weights,
+    .needs = LAMINA_NEEDS_SUMS,
 };
 
 const lamina_net *fake_net_query(int32_t abi_major)

@@ -40,7 +40,7 @@ void net_close(net_run *r);
 void net_initialize(net_run *r, uint64_t seed);
 /* One training step through the stage functions if the net has them, else train_step. Returns the call's code. */
 int32_t net_step(net_run *r, int64_t batch);
-/* gradients for 'parts' micro-batches of one call each is the caller's; this is gradients then update. */
+/* The same step as gradients, then update: one micro-batch. */
 int32_t net_gradients_update(net_run *r, int64_t batch);
 /* All parameters and states, plain, in one block of *bytes; the caller frees it. */
 void *net_export(net_run *r, size_t *bytes);

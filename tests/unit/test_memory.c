@@ -84,6 +84,7 @@ static void open_subject(subject *s, const lamina_net *n, int64_t workers)
     lamina_error e;
     CU_ASSERT_EQUAL_FATAL(lamina_model_new(n, &options, &s->model, &e), LAMINA_OK);
     CU_ASSERT_EQUAL_FATAL(lamina_initialize(s->model, 1, &e), LAMINA_OK);
+    CU_ASSERT_EQUAL_FATAL(lamina_reserve(s->model, (LARGEST - 1) / n->max_batch + 1, &e), LAMINA_OK);
     for (int32_t i = 0; i < n->input_count; i++) {
         void *data = malloc(LARGEST * n->inputs[i].bytes);
         fill_input(&n->inputs[i], data, LARGEST, CLASSES, (uint32_t)i + 1);

@@ -37,6 +37,12 @@ static void test_broken_functions(void)
     net.stage_count = 0;
     net.update = NULL;
     FAILS(lamina_update(m, &error), LAMINA_BAD_ARG, "fake: compiled without update");
+    FAILS(lamina_gradients(m, pattern, 8, 3, 1, &error), LAMINA_BAD_ARG, "compiled without gradients");
+    net.update = fake_net_query(LAMINA_ABI_MAJOR)->update;
+    FAILS(lamina_update(m, &error), LAMINA_BAD_ARG, "update: expected gradients of this step before it, found none");
+    FAILS(lamina_gradients(m, pattern, 8, 3, 1, &error), LAMINA_BAD_ARG,
+          "micro_batch: expected 0 or the next, 0, found 3");
+    FAILS(lamina_reserve(m, 0, &error), LAMINA_BAD_ARG, "micro_batches: expected 1 or more, found 0");
     net.import_weights = fail_weights;
     FAILS(lamina_set_tensor(m, "dense1.bias", out, 4, &error), LAMINA_BAD_ARG,
           "moving tensor 'dense1.bias' failed with result 5");
@@ -57,10 +63,10 @@ static void test_broken_descriptors(void)
     lamina_tensor inputs[] = {net.inputs[0], net.inputs[1]};
     inputs[1].rank = LAMINA_MAX_RANK + 1;
     net.inputs = inputs;
-    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.1");
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.2");
     net = *fake_net_query(LAMINA_ABI_MAJOR);
-    net.needs = 2;
-    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "needs more of its host than this runtime's 1.1 gives");
+    net.needs = 4;
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "needs more of its host than this runtime's 1.2 gives");
     net.struct_size = offsetof(lamina_net, needs); /* version 1.0, which said nothing of it */
     OK(lamina_net_check(&net, &error));
 }

@@ -90,6 +90,43 @@ static void test_model_steps_have_the_same_bits(void)
     lamina_model_free(halves);
 }
 
+/* What a net of ABI 1.1 has for gradients(): it adds to those of the micro-batch before. */
+static int32_t adding_gradients(const lamina_call *c)
+{
+    float before[FAKE_INPUTS + 1], *g = c->gradients;
+    memcpy(before, g, sizeof before);
+    int32_t result = fake_net_query(LAMINA_ABI_MAJOR)->gradients(c);
+    for (int i = 0; c->micro_batch && i <= FAKE_INPUTS; i++)
+        g[i] += before[i];
+    return result;
+}
+
+static void test_model_combines_gradients_of_older_nets(void)
+{
+    lamina_net old = *fake_net_query(LAMINA_ABI_MAJOR);
+    old.abi_minor = 1;
+    old.needs = 0;
+    old.gradients = adding_gradients;
+    lamina_model *a = new_model(1, false), *b = NULL;
+    OK(lamina_model_new(&old, NULL, &b, &error));
+    OK(lamina_initialize(b, 1, &error));
+    const void *const one[] = {pattern_x, pattern_y};
+    for (int step = 0; step < 2; step++)
+        for (int64_t k = 0; k < 7; k++) {
+            OK(lamina_gradients(a, one, 3, k, 0.1f, &error));
+            OK(lamina_gradients(b, one, 3, k, 0.1f, &error));
+        }
+    OK(lamina_update(a, &error));
+    OK(lamina_update(b, &error));
+    float p[FAKE_INPUTS + 1], q[FAKE_INPUTS + 1];
+    get_params(a, p);
+    get_params(b, q);
+    CU_ASSERT_EQUAL(memcmp(p, q, sizeof p), 0);
+    CU_ASSERT_EQUAL(lamina_metric_value(a, 0), lamina_metric_value(b, 0));
+    lamina_model_free(a);
+    lamina_model_free(b);
+}
+
 static void test_model_metrics_and_rate(void)
 {
     lamina_model *m = new_model(1, false);
@@ -120,8 +157,8 @@ static void test_net_check(void)
     lamina_net other = *fake_net_query(LAMINA_ABI_MAJOR);
     OK(lamina_net_check(&other, &error));
     other.abi_major = 7;
-    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.1");
-    SAYS("this runtime has ABI 1.1");
+    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.2");
+    SAYS("this runtime has ABI 1.2");
     SAYS("lamina compile");
     other = *fake_net_query(LAMINA_ABI_MAJOR);
     other.struct_size = 8;
@@ -239,6 +276,7 @@ void add_runtime_model(CU_pSuite s)
     CU_add_test(s, "model tensors", test_model_tensors);
     CU_add_test(s, "model infers in pieces", test_model_infers_in_pieces);
     CU_add_test(s, "model steps have the same bits", test_model_steps_have_the_same_bits);
+    CU_add_test(s, "gradients of older nets", test_model_combines_gradients_of_older_nets);
     CU_add_test(s, "model metrics and rate", test_model_metrics_and_rate);
     CU_add_test(s, "net check", test_net_check);
     CU_add_test(s, "library refuses bad files", test_library_refuses_bad_files);
