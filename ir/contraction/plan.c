@@ -177,7 +177,8 @@ static double unlike_panels(const contraction_plan *p)
 }
 
 /* Rows, vectors, `most` or fewer, and unrolling of the tile, for a column and row already chosen; returns the time of
- * one step of all chains. Without unrolling, no scalar is met again that would want a register till then. */
+ * one step of all chains, 0 if no tile fits. Without unrolling, no scalar is met again that would want a register till
+ * then. */
 static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, int64_t most,
                           contraction_plan *p)
 {
@@ -212,7 +213,13 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
         }
     }
     p->rows = p->vectors = 1;
-    double time = choose_tile(c, t, max_batch, least(MOST_VECTORS, column_vectors(c, t, p)), p);
+    int64_t most = least(MOST_VECTORS, column_vectors(c, t, p));
+    double time = choose_tile(c, t, max_batch, most, p);
+    if (time == 0) { /* even one step of the inner rows meets more scalars than there are registers */
+        p->row = p->inner;
+        p->inner = -1;
+        time = choose_tile(c, t, max_batch, most, p);
+    }
     for (int i = 0; i < c->naxes; i++)
         if (i != p->column && i != p->row && i != p->inner)
             time *= (double)contraction_steps(&c->axis[i], max_batch);
@@ -478,10 +485,10 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
     if (p->pack == CONTRACTION_STREAM)
         return contraction_stream_fits(c, vector, p, scratch);
     bool apart = (p->row < 0 || (p->row != p->column && p->row != p->inner)) &&
-                 (p->inner < 0 || (p->inner != p->column && p->row >= 0)) &&
-                 (p->cut < 0 || (p->cut != p->column && p->cut != p->inner));
+                 (p->inner < 0 || (p->inner != p->column && p->row >= 0));
     const contraction_axis *a = c->axis;
-    if (!apart || (p->column >= 0 && a[p->column].batch) || (p->column < 0 && p->vectors != 1) ||
+    if (!apart || (p->column >= 0 && a[p->column].batch) || (p->column < 0 && (p->vectors != 1 || p->pieces != 1)) ||
+        (p->cut >= 0 && !may_cut(c, p, (int)p->cut)) ||
         (p->row >= 0 && !c->border && contraction_vector_stride(&a[p->row], p->swap)) ||
         (p->inner >= 0 && (a[p->inner].batch || contraction_vector_stride(&a[p->inner], p->swap) ||
                            a[p->inner].n * p->rows > CONTRACTION_ROWS)))
