@@ -583,13 +583,25 @@ static void panel_loop(tile *t, const share *s, nest_value *from, nest_value *to
     lower_loop_end(t->l, loop);
 }
 
+/* Without columns there is one panel, the first piece's. */
+static void no_panels(tile *t, const share *s)
+{
+    if (t->plan.pieces == 1) {
+        axes_loop(t, s, 0);
+        return;
+    }
+    lower_loop first = lower_loop_begin(t->l, s->piece, nest_i64(t->k, 1), 1);
+    axes_loop(t, s, 0);
+    lower_loop_end(t->l, first);
+}
+
 static void panels_loop(tile *t, const share *s, panel_visitor *visit)
 {
     nest_kernel *k = t->k;
     t->nvectors = t->plan.vectors;
     t->live = t->lanes;
     if (t->plan.column < 0) {
-        axes_loop(t, s, 0);
+        no_panels(t, s);
         return;
     }
     int64_t width = t->plan.vectors * t->lanes, columns = t->c->axis[t->plan.column].n;
@@ -628,14 +640,24 @@ static void panels_or_strips(tile *t, const share *s)
         panels_loop(t, s, panel_blocks);
 }
 
-/* One contraction, or one part of it. Outputs on the border are taken one by one. */
+/* Each output on the border has taps of its own: no rows, and no lanes where columns are outputs side by side. */
+static void take_one_by_one(tile *t)
+{
+    t->plan.row = t->plan.inner = -1;
+    t->plan.unroll = 1;
+    if (t->plan.column >= 0 && !vector_stride(t, &t->c->axis[t->plan.column])) {
+        t->plan.column = -1;
+        t->plan.vectors = t->lanes = 1;
+    }
+}
+
+/* One contraction, or one part of it. */
 static void lower_part(tile *t, const share *s)
 {
     contraction_plan plan = t->plan;
-    if (t->c->border) {
-        t->plan.row = t->plan.inner = -1;
-        t->plan.unroll = 1;
-    }
+    int lanes = t->lanes;
+    if (t->c->border)
+        take_one_by_one(t);
     for (int i = 0; i < t->c->naxes; i++)
         t->at[i] = nest_i64(t->k, 0);
     t->share_from = s->from;
@@ -651,6 +673,7 @@ static void lower_part(tile *t, const share *s)
         panels_or_strips(t, s);
     }
     t->plan = plan;
+    t->lanes = lanes;
 }
 
 /* ---- phases ---- */
