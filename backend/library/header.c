@@ -2,13 +2,17 @@
  *
  * Sizes as constants, the exported functions, and over each of them a static inline function with typed parameters, so
  * that a later field of lamina_call breaks no caller. The text is C99 and C++17 alike: no designated initialisers, no
- * compound literals. */
+ * compound literals.
+ *
+ * Names of the user's never stand alone: a parameter is called image_in or logits_out, a constant NET_INPUT_IMAGE. So
+ * none is a word of C or C++, a type, a macro or a function, whatever else a program includes. */
 #include "backend/backend.h"
 #include "backend/library/interface.h"
 #include "runtime/lamina_abi.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #ifndef LAMINA_VERSION
 #define LAMINA_VERSION "0.1"
@@ -20,7 +24,7 @@ typedef struct {
     arena *mem;
     text *out;
     const char *prefix, *upper;                /* net, NET */
-    const char **inputs, **outputs, **tensors; /* their names in C */
+    const char **inputs, **outputs, **tensors; /* their names in C, before what makes them parameters or constants */
 } header;
 
 /* ---- names and types ---- */
@@ -41,55 +45,52 @@ static const char *c_type(ir_dtype t)
     return names[t];
 }
 
-static bool is_one_of(const char *name, const char *const *list, size_t count)
+static bool is_one_of(const char *name, const char *const *list, int count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(list[i], name) == 0)
+    for (int i = 0; i < count; i++)
+        if (strcasecmp(list[i], name) == 0)
             return true;
     return false;
 }
 
-/* The words of C and C++, and the names that the functions use themselves. */
-static bool is_taken(const header *h, const char *name)
-{
-    static const char *const taken[] = {
-        "alignas",       "alignof",    "and",         "asm",      "auto",   "bitand",  "bitor",     "bool",
-        "break",         "case",       "catch",       "char",     "class",  "compl",   "concept",   "const",
-        "constexpr",     "continue",   "decltype",    "default",  "delete", "do",      "double",    "else",
-        "enum",          "explicit",   "export",      "extern",   "false",  "float",   "for",       "friend",
-        "goto",          "if",         "inline",      "int",      "long",   "mutable", "namespace", "new",
-        "noexcept",      "not",        "nullptr",     "operator", "or",     "private", "protected", "public",
-        "register",      "requires",   "restrict",    "return",   "short",  "signed",  "sizeof",    "static",
-        "struct",        "switch",     "template",    "this",     "throw",  "true",    "try",       "typedef",
-        "typeid",        "typename",   "union",       "unsigned", "using",  "virtual", "void",      "volatile",
-        "while",         "xor",        "NULL",        "call",     "net",    "batch",   "inputs",    "outputs",
-        "learning_rate", "loss_scale", "micro_batch", "cancel"};
-    return strcmp(name, h->prefix) == 0 || is_one_of(name, taken, sizeof taken / sizeof *taken);
-}
-
-/* An identifier that is none of the 'count' before it: "a.b" and "a_b" become a_b and a_b_. */
+/* As an identifier, other than the 'count' before it in more than the case of letters, which constants do not keep:
+ * "a.b", "a_b" and "A_B" become a_b, a_b_ and A_B__. */
 static const char *new_name(header *h, const char *name, const char *const *before, int count)
 {
     const char *clean = be_identifier(h->mem, name);
-    while (is_taken(h, clean) || is_one_of(clean, before, (size_t)count))
+    while (is_one_of(clean, before, count))
         clean = arena_printf(h->mem, "%s_", clean);
     return clean;
 }
 
-/* Inputs, then outputs: they stand side by side as parameters. */
+static const char **name_values(header *h, const be_value *values, int count)
+{
+    const char **list = arena_new_array(h->mem, const char *, (size_t)count);
+    for (int i = 0; i < count; i++)
+        list[i] = new_name(h, values[i].name, list, i);
+    return list;
+}
+
 static void name_all(header *h)
 {
     const be_interface *f = h->interface;
-    const char **list = arena_new_array(h->mem, const char *, (size_t)(f->input_count + f->output_count));
+    h->inputs = name_values(h, f->inputs, f->input_count);
+    h->outputs = name_values(h, f->outputs, f->output_count);
     h->tensors = arena_new_array(h->mem, const char *, (size_t)f->tensor_count);
-    h->inputs = list;
-    h->outputs = list + f->input_count;
-    for (int i = 0; i < f->input_count; i++)
-        list[i] = new_name(h, f->inputs[i].name, list, i);
-    for (int i = 0; i < f->output_count; i++)
-        h->outputs[i] = new_name(h, f->outputs[i].name, list, f->input_count + i);
     for (int i = 0; i < f->tensor_count; i++)
         h->tensors[i] = new_name(h, f->tensors[i]->name, h->tensors, i);
+}
+
+/* The function with typed parameters: prefix_run_function, unless a stage called 'run' has that name. */
+static const char *typed_name(const header *h, const ir_graph *f)
+{
+    const char *name = arena_printf(h->mem, "%s_run_%s", h->prefix, be_identifier(h->mem, f->name));
+    for (const ir_graph *other = h->module->functions; other;) {
+        bool taken = strcmp(name, be_function_symbol(h->interface, h->mem, other->name)) == 0;
+        name = taken ? arena_printf(h->mem, "%s_", name) : name;
+        other = taken ? h->module->functions : other->next;
+    }
+    return name;
 }
 
 /* "[batch][28][28]"; a scalar has nothing. */
@@ -105,12 +106,12 @@ static void add_shape(header *h, const ir_type *t)
     }
 }
 
-/* Text of the user's inside a comment must not end it. */
+/* Text of the user's inside a comment must neither end it nor seem to begin one. */
 static const char *comment_text(header *h, const char *s)
 {
     char *copy = arena_strdup(h->mem, s);
     for (char *c = copy; *c; c++)
-        if ((*c == '*' && c[1] == '/') || (unsigned char)*c < ' ' || *c == '\\')
+        if ((*c == '*' && c[1] == '/') || (*c == '/' && c[1] == '*') || (unsigned char)*c < ' ' || *c == '\\')
             *c = '_';
     return copy;
 }
@@ -253,14 +254,14 @@ static void add_function_comment(header *h, const ir_graph *f)
 static void add_parameters(header *h, const ir_graph *f)
 {
     const be_interface *i = h->interface;
-    text_printf(h->out, "static inline int32_t %s_run_%s(\n    const %s_memory *net, int64_t batch", h->prefix,
-                be_identifier(h->mem, f->name), h->prefix);
+    text_printf(h->out, "static inline int32_t %s(\n    const %s_memory *net, int64_t batch", typed_name(h, f),
+                h->prefix);
     for (int n = 0; n < i->input_count; n++)
         if (takes_input(f, i->inputs[n].name))
-            text_printf(h->out, ", const %s *%s", c_type(i->inputs[n].type.dtype), h->inputs[n]);
+            text_printf(h->out, ", const %s *%s_in", c_type(i->inputs[n].type.dtype), h->inputs[n]);
     for (int n = 0; n < i->output_count; n++)
         if (gives_output(f, i->outputs[n].name))
-            text_printf(h->out, ", %s *%s", c_type(i->outputs[n].type.dtype), h->outputs[n]);
+            text_printf(h->out, ", %s *%s_out", c_type(i->outputs[n].type.dtype), h->outputs[n]);
     for (int n = 0; n < CALL_FIELDS; n++)
         if (be_takes_field(f, call_fields[n].name))
             text_printf(h->out, ", %s %s", call_fields[n].type, call_fields[n].name);
@@ -269,14 +270,27 @@ static void add_parameters(header *h, const ir_graph *f)
 
 typedef bool takes_value(const ir_graph *f, const char *name);
 
-/* "const void *inputs[2] = {image, NULL};" */
-static void add_pointers(header *h, const ir_graph *f, const char *list, takes_value *takes, const be_value *values,
-                         const char *const *names, int count)
+/* "const void *inputs[2] = {image_in, NULL};" */
+static void add_inputs(header *h, const ir_graph *f)
 {
-    text_printf(h->out, "    %s[%d] = {", list, count ? count : 1);
-    for (int n = 0; n < count; n++)
-        text_printf(h->out, "%s%s", n ? ", " : "", takes(f, values[n].name) ? names[n] : "NULL");
-    text_add(h->out, count ? "};\n" : "NULL};\n");
+    const be_interface *i = h->interface;
+    text_printf(h->out, "    const void *inputs[%d] = {", i->input_count ? i->input_count : 1);
+    for (int n = 0; n < i->input_count; n++) {
+        bool taken = takes_input(f, i->inputs[n].name);
+        text_printf(h->out, "%s%s%s", n ? ", " : "", taken ? h->inputs[n] : "NULL", taken ? "_in" : "");
+    }
+    text_add(h->out, i->input_count ? "};\n" : "NULL};\n");
+}
+
+static void add_outputs(header *h, const ir_graph *f)
+{
+    const be_interface *i = h->interface;
+    text_printf(h->out, "    void *outputs[%d] = {", i->output_count ? i->output_count : 1);
+    for (int n = 0; n < i->output_count; n++) {
+        bool given = gives_output(f, i->outputs[n].name);
+        text_printf(h->out, "%s%s%s", n ? ", " : "", given ? h->outputs[n] : "NULL", given ? "_out" : "");
+    }
+    text_add(h->out, i->output_count ? "};\n" : "NULL};\n");
 }
 
 static void add_typed_function(header *h, const ir_graph *f)
@@ -285,8 +299,8 @@ static void add_typed_function(header *h, const ir_graph *f)
     add_function_comment(h, f);
     add_parameters(h, f);
     text_add(h->out, "{\n");
-    add_pointers(h, f, "const void *inputs", takes_input, i->inputs, h->inputs, i->input_count);
-    add_pointers(h, f, "void *outputs", gives_output, i->outputs, h->outputs, i->output_count);
+    add_inputs(h, f);
+    add_outputs(h, f);
     text_printf(h->out, "    lamina_call call = %s_make_call(net, batch, inputs, outputs);\n", h->prefix);
     for (int n = 0; n < CALL_FIELDS; n++)
         if (be_takes_field(f, call_fields[n].name))

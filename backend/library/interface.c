@@ -2,6 +2,7 @@
 #include "backend/library/interface.h"
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 double be_module_real(const ir_attr *list, const char *name, double fallback)
 {
@@ -28,6 +29,15 @@ const char *be_identifier(arena *mem, const char *name)
         if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127)
             *c = '_';
     return copy;
+}
+
+/* What begins with lamina_ in C, or LAMINA_, is the runtime's. */
+static const char *prefix_of(arena *mem, const char *name)
+{
+    static const char ours[] = "lamina";
+    const char *clean = be_identifier(mem, name);
+    char after = strncasecmp(clean, ours, sizeof ours - 1) ? 'x' : clean[sizeof ours - 1];
+    return after == '_' || !after ? arena_printf(mem, "net_%s", clean) : clean;
 }
 
 const char *be_function_symbol(const be_interface *i, arena *mem, const char *function)
@@ -127,7 +137,7 @@ static be_value *count_outputs(const ir_module *m, arena *mem, int *count)
 void be_interface_read(const ir_module *m, arena *mem, be_interface *out)
 {
     const ir_attr *a = m->attrs;
-    *out = (be_interface){.prefix = be_identifier(mem, m->name),
+    *out = (be_interface){.prefix = prefix_of(mem, m->name),
                           .hash = be_module_word(a, "hash", ""),
                           .source = be_module_word(a, "source", ""),
                           .max_batch = be_module_number(a, "max_batch", 128),

@@ -11,7 +11,7 @@ typedef struct {
 } be_value;
 
 typedef struct {
-    const char *prefix; /* the module's name as a C identifier */
+    const char *prefix; /* the module's name as a C identifier; net_lamina for a net called lamina */
     const char *hash, *source;
     int64_t max_batch;
     int64_t params_bytes, state_bytes, gradient_bytes, saved_bytes, workspace_bytes, workspace_worker_bytes;

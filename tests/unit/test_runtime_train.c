@@ -213,7 +213,7 @@ static lamina_status train_once(lamina_model *m, lamina_dataset *d)
     lamina_dataset *v = NULL;
     lamina_status s = lamina_dataset_split(d, 0.2, 1, &v, &error);
     if (!s)
-        s = lamina_fit(m, d, &(lamina_fit_options){.validation = v}, NULL, &error);
+        s = lamina_fit(m, d, &(lamina_fit_options){.batch = 3 * FAKE_MAX_BATCH, .validation = v}, NULL, &error);
     lamina_dataset_free(v);
     return s;
 }
