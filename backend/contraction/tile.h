@@ -1,5 +1,7 @@
-/* backend/contraction/tile.h - the register tile that backend/contraction/contraction.c builds, and the packing of its
- * vector operand. */
+/* backend/contraction/tile.h - a register tile while its code is made, and what each file of this folder does for it.
+ *
+ * A tile computes some rows by some columns of the result at once: an accumulator, which is a vector of columns, for
+ * each row and vector. The files stand here from the inside out; each uses only those before it. */
 #ifndef BACKEND_TILE_H
 #define BACKEND_TILE_H
 
@@ -41,6 +43,16 @@ typedef struct {
     contraction_room room;
 } tile;
 
+static inline int64_t tile_scalar_stride(const tile *t, const contraction_axis *a)
+{
+    return contraction_scalar_stride(a, t->plan.swap);
+}
+
+static inline int64_t tile_vector_stride(const tile *t, const contraction_axis *a)
+{
+    return contraction_vector_stride(a, t->plan.swap);
+}
+
 /* Steps of the inner axis, of the whole tile's rows. */
 static inline int64_t tile_inner_rows(const tile *t)
 {
@@ -52,24 +64,32 @@ static inline int64_t tile_all_rows(const tile *t)
     return t->rows * tile_inner_rows(t);
 }
 
+/* Steps of row r of the tile along axis `row` and axis `inner`. */
+static inline void tile_row_steps(const tile *t, int64_t r, int64_t *row, int64_t *inner)
+{
+    *row = r / tile_inner_rows(t);
+    *inner = r % tile_inner_rows(t);
+}
+
 /* Live lanes of a vector of the tile. */
 static inline int tile_live_lanes(const tile *t, int64_t vector)
 {
     return (int)(vector == t->nvectors - 1 ? t->live : t->lanes);
 }
 
-/* From now on, vectors come from this buffer, where each panel is packed before it is used. */
-void tile_pack_into(tile *t, int buffer);
-/* Pack the panel whose columns begin at t->at[column], t->nvectors wide. */
-void tile_pack_panel(tile *t);
-/* Copy rows from .. to - 1 of the scalar operand, for the block of the chain at hand. */
-void tile_pack_rows(tile *t, nest_value *from, nest_value *to);
-
+/* chain.c: add the terms of the sums from 'level' on, of operands that begin at a and b (the scalar and the vector
+ * one), to t->accumulator. */
+void tile_chain(tile *t, int level, nest_value *a, nest_value *b);
 /* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
 void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
                    nest_value **a, nest_value **b);
 
-/* backend/contraction/partial.c: body for each block of the chain, or once. */
+/* border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves are one goes over all
+ * examples. */
+nest_value *tile_on_border(tile *t);
+void tile_border_chain(tile *t, int level, nest_value *a, nest_value *b);
+
+/* partial.c: body for each block of the chain, or once. */
 typedef void tile_body(tile *t, const void *context);
 void tile_each_block(tile *t, tile_body *body, const void *context);
 /* The sum so far of row r, vector v of the tile, at point p; and back. */
@@ -81,22 +101,36 @@ typedef struct {
 } tile_ends;
 tile_ends tile_ends_of(tile *t);
 
-/* backend/contraction/contraction.c: add the chain's terms to t->accumulator; then the rest of the region at the tile's
- * points. */
-void tile_run_chain(tile *t);
-void tile_store_results(tile *t);
+/* pack.c: from now on, vectors come from this buffer, where each panel is packed before it is used. */
+void tile_pack_into(tile *t, int buffer);
+/* Pack the panel whose columns begin at t->at[column], t->nvectors wide. */
+void tile_pack_panel(tile *t);
+/* Copy rows from .. to - 1 of the scalar operand, for the block of the chain at hand. */
+void tile_pack_rows(tile *t, nest_value *from, nest_value *to);
 
-/* backend/contraction/stream.c: all of a convolution of few features from .. to - 1 of the cut axis. */
+/* epilogue.c: at row r, vector v of the tile, whose point of the result is p. */
+typedef void tile_visitor(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator);
+void tile_each_accumulator(tile *t, tile_visitor *visit);
+/* The rest of the region at the tile's points; is it long, so that it is better a loop than written out (t->rolled)? */
+void tile_store_results(tile *t);
+bool tile_has_long_epilogue(const lowering *l);
+
+/* tile.c: the chains of the tile at t->at; all of a tile of so many rows. */
+void tile_run_chain(tile *t);
+void tile_make(tile *t, int64_t rows);
+
+/* loops.c: all tiles of t->c, which is one contraction or one part of it, that are a task's. */
+typedef struct {
+    nest_value *from, *to, *piece; /* the task's share of the cut axis, its piece of the panels */
+} tile_share;
+void tile_part(tile *t, const tile_share *s);
+
+/* stream.c: all of a convolution of few features from .. to - 1 of the cut axis. */
 void tile_stream(tile *t, nest_value *from, nest_value *to);
 
-/* backend/contraction/check.c: the kernel's contraction, or NULL; can it be lowered? 'own_zeros': it reads none beyond
- * the image. Both report. */
+/* check.c: the kernel's contraction, or NULL; can it be lowered? 'own_zeros': it reads none beyond the image. Both
+ * report. */
 const ir_node *tile_find_contraction(const lowering *l, diag *d);
 bool tile_check_contraction(const lowering *l, const contraction *c, bool own_zeros, diag *d);
-
-/* backend/contraction/border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves
- * are one goes over all examples. */
-nest_value *tile_on_border(tile *t);
-void tile_border_chain(tile *t, int level, nest_value *a, nest_value *b);
 
 #endif
