@@ -30,6 +30,7 @@ static bool find_sums(sums *s, diag *d)
     for (const ir_node *n = l->region->first; n; n = n->next)
         most++;
     s->reduce = arena_new_array(l->kernel->mem, const ir_node *, (size_t)most);
+    const bool *waits = lower_dependents(l, NULL);
     for (const ir_node *n = l->region->first; n; n = n->next) {
         if (!lower_is_core(n))
             continue;
@@ -39,9 +40,8 @@ static bool find_sums(sums *s, diag *d)
             return lower_unsupported(n, d, "something else than reductions of the batch in their kernel");
         if (s->kept && !ir_shape_equal(s->kept, &n->type))
             return lower_unsupported(n, d, "a second reduction of another shape");
-        for (int i = 0; i < s->count; i++)
-            if (lower_depends(l, n, s->reduce[i]))
-                return lower_unsupported(n, d, "a reduction of the batch that waits for another in one kernel");
+        if (waits[n->in[0]->id])
+            return lower_unsupported(n, d, "a reduction of the batch that waits for another in one kernel");
         s->kept = &n->type;
         s->reduce[s->count++] = n;
     }

@@ -60,24 +60,23 @@ static const ir_symbol *symbol_of(const lowering *l, const ir_node *input)
     return NULL;
 }
 
-/* Is the symbol read below n at another element than n's own? 'moved': an operator on the way changed the point. */
-static bool reads(const lowering *l, const ir_node *n, const ir_symbol *y, bool moved)
-{
-    if (n->op == IR_INPUT)
-        return moved && symbol_of(l, n) == y;
-    moved = moved || !((ir_ops[n->op].traits & OP_ELTWISE) || n->op == IR_STOP_GRADIENT);
-    for (int i = 0; i < n->nin; i++)
-        if (reads(l, n->in[i], y, moved))
-            return true;
-    return false;
-}
+/* How a symbol is read by the values of a domain: at their own element, at others. */
+enum { NOT = 0, AT_OWN = 1, AT_OTHERS = 2 };
 
-static bool domain_reads(const lowering *l, const domain *d, const ir_symbol *y, bool moved)
+static int reads(const lowering *l, const domain *d, const ir_symbol *y)
 {
+    int *how = arena_new_array(l->kernel->mem, int, (size_t)l->count + 1), all = NOT;
+    for (int i = 0; i < l->region->ninputs; i++)
+        if (symbol_of(l, l->region->inputs[i]) == y)
+            how[l->region->inputs[i]->id] = AT_OWN;
+    for (const ir_node *n = l->region->first; n; n = n->next) {
+        bool moves = !((ir_ops[n->op].traits & OP_ELTWISE) || n->op == IR_STOP_GRADIENT);
+        for (int i = 0; i < n->nin; i++)
+            how[n->id] |= moves && how[n->in[i]->id] ? AT_OTHERS : how[n->in[i]->id];
+    }
     for (int i = 0; i < d->roots.count; i++)
-        if (reads(l, d->roots.node[i], y, moved))
-            return true;
-    return false;
+        all |= how[d->roots.node[i]->id];
+    return all;
 }
 
 static bool order_domains(lowering *l, domains *all, diag *d)
@@ -87,9 +86,9 @@ static bool order_domains(lowering *l, domains *all, diag *d)
             continue;
         for (int i = 0; i < all->count; i++) {
             bool own = ir_shape_equal(&all->of[i].type, &n->in[0]->type);
-            if (own && domain_reads(l, &all->of[i], n->symbol, false))
+            if (own && (reads(l, &all->of[i], n->symbol) & AT_OTHERS))
                 return lower_unsupported(n, d, "an assign of what the same kernel reads elsewhere");
-            if (own || !domain_reads(l, &all->of[i], n->symbol, true))
+            if (own || !reads(l, &all->of[i], n->symbol))
                 continue;
             for (int k = 0; k < all->count; k++)
                 if (ir_shape_equal(&all->of[k].type, &n->in[0]->type))
@@ -100,7 +99,7 @@ static bool order_domains(lowering *l, domains *all, diag *d)
     for (const ir_node *n = l->region->first; n; n = n->next)
         for (int i = 0; n->op == IR_ASSIGN && i < all->count; i++)
             if (all->of[i].phase == 1 && !ir_shape_equal(&all->of[i].type, &n->in[0]->type) &&
-                domain_reads(l, &all->of[i], n->symbol, true))
+                reads(l, &all->of[i], n->symbol))
                 return lower_unsupported(n, d, "a circle of assigns between shapes");
     return true;
 }

@@ -12,40 +12,27 @@ struct known {
     known *next;
 };
 
-typedef struct {
+/* Of the node with that id. */
+struct lower_memo {
     const ir_node *node;
     known *values;
     nest_value *bound;
-} state;
-
-struct lower_memo {
-    state *of; /* by node id */
-    int32_t count;
 };
 
-lowering *lower_new(nest_kernel *k, const ir_node *fused)
+void lower_know_nothing(lowering *l)
 {
-    lowering *l = arena_make(k->mem, lowering);
-    lower_memo *m = arena_make(k->mem, lower_memo);
-    l->kernel = k;
-    l->fused = fused;
-    l->region = fused->region;
-    l->memo = m;
-    m->count = ir_number(fused->region);
-    m->of = arena_new_array(k->mem, state, (size_t)m->count + 1);
+    l->memo = arena_new_array(l->kernel->mem, lower_memo, (size_t)l->count + 1);
     for (int i = 0; i < l->region->ninputs; i++)
-        m->of[l->region->inputs[i]->id].node = l->region->inputs[i];
+        l->memo[l->region->inputs[i]->id].node = l->region->inputs[i];
     for (const ir_node *n = l->region->first; n; n = n->next)
-        m->of[n->id].node = n;
-    return l;
+        l->memo[n->id].node = n;
 }
 
-static state *state_of(const lowering *l, const ir_node *n)
+static lower_memo *memo_of(const lowering *l, const ir_node *n)
 {
-    lower_memo *m = l->memo;
-    if (n->id < 0 || n->id >= m->count || m->of[n->id].node != n)
+    if (n->id < 0 || n->id >= l->count || l->memo[n->id].node != n)
         ir_bug("%s is not in the region of '%s'", ir_ops[n->op].name, l->kernel->name);
-    return &m->of[n->id];
+    return &l->memo[n->id];
 }
 
 /* ---- equal points ---- */
@@ -83,7 +70,7 @@ static bool same_point(const lower_point *a, const lower_point *b, int rank)
 
 nest_value *lower_known(const lowering *l, const ir_node *n, const lower_point *p)
 {
-    const state *s = state_of(l, n);
+    const lower_memo *s = memo_of(l, n);
     if (s->bound)
         return s->bound->lanes == p->lanes ? s->bound : nest_splat(l->kernel, s->bound, p->lanes);
     for (const known *at = s->values; at; at = at->next)
@@ -94,7 +81,7 @@ nest_value *lower_known(const lowering *l, const ir_node *n, const lower_point *
 
 void lower_remember(lowering *l, const ir_node *n, const lower_point *p, nest_value *v)
 {
-    state *s = state_of(l, n);
+    lower_memo *s = memo_of(l, n);
     known *fresh = arena_make(l->kernel->mem, known);
     *fresh = (known){*p, v, s->values};
     s->values = fresh;
@@ -102,35 +89,28 @@ void lower_remember(lowering *l, const ir_node *n, const lower_point *p, nest_va
 
 static void forget_dependents(lowering *l, const ir_node *n)
 {
-    lower_memo *m = l->memo;
-    bool *depends = arena_new_array(l->kernel->mem, bool, (size_t)m->count + 1);
-    depends[n->id] = true;
-    for (int32_t id = n->id; id < m->count; id++) {
-        const ir_node *user = m->of[id].node;
-        for (int i = 0; user && i < user->nin; i++)
-            depends[id] |= depends[user->in[i]->id];
+    const bool *depends = lower_dependents(l, n);
+    for (int32_t id = 0; id < l->count; id++)
         if (depends[id])
-            m->of[id].values = NULL;
-    }
+            l->memo[id].values = NULL;
 }
 
 void lower_bind(lowering *l, const ir_node *n, nest_value *v)
 {
     forget_dependents(l, n);
-    state_of(l, n)->bound = v;
+    memo_of(l, n)->bound = v;
 }
 
 void lower_unbind(lowering *l, const ir_node *n)
 {
-    if (!state_of(l, n)->bound)
+    if (!memo_of(l, n)->bound)
         return;
     forget_dependents(l, n);
-    state_of(l, n)->bound = NULL;
+    memo_of(l, n)->bound = NULL;
 }
 
 void lower_forget(lowering *l)
 {
-    lower_memo *m = l->memo;
-    for (int32_t id = 0; id < m->count; id++)
-        m->of[id].values = NULL;
+    for (int32_t id = 0; id < l->count; id++)
+        l->memo[id].values = NULL;
 }

@@ -24,7 +24,10 @@ nest_kernel *nest_lower(const ir_node *fused, const ir_target *target, arena *me
     k->node = fused;
     k->target = target;
     k->at = fused->loc;
-    lowering *l = lower_new(k, fused);
+    lowering *l = arena_make(mem, lowering);
+    *l = (lowering){.kernel = k, .fused = fused, .region = fused->region, .count = ir_number(fused->region)};
+    lower_know_nothing(l);
+    l->answers = lower_no_answers(l);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (ir_word_is(fused, "kind", kinds[i].kind)) {
             if (!kinds[i].lower(l, d))

@@ -24,8 +24,10 @@ typedef struct {
 
 typedef struct lowering lowering;
 typedef struct lower_memo lower_memo;
+typedef struct lower_answers lower_answers;
 
-lowering *lower_new(nest_kernel *k, const ir_node *fused);
+/* Begin without anything known. */
+void lower_know_nothing(lowering *l);
 
 /* The value of region node n at a point of n's own shape, point->lanes lanes (a value that does not vary over the lanes
  * is splat). */
@@ -74,6 +76,7 @@ typedef void lower_body(lowering *l, const lower_point *p, void *context);
 
 /* The values of shape 'domain' that the kernel must have: results and what assigns store, then 'more', if not NULL. */
 lower_roots lower_roots_of(lowering *l, const ir_type *domain, const ir_node *more);
+lower_answers *lower_no_answers(const lowering *l); /* to the questions about walks, so far */
 /* May the last 'merged' dimensions of n be walked as one: does everything below n follow, down to memory? */
 bool lower_merges(const lowering *l, const ir_node *n, int merged);
 /* The same of memory that is read or written: t's, laid out as ir_layout_of says. */
@@ -122,7 +125,8 @@ void lower_one_phase(lowering *l, const ir_type *domain, const lower_walk *w, in
 
 /* Reductions, windows and contractions: what a kernel is built around. */
 bool lower_is_core(const ir_node *n);
-bool lower_depends(const lowering *l, const ir_node *n, const ir_node *on);
+/* By node id: is it 'on' (NULL: any core), or computed from it? */
+const bool *lower_dependents(const lowering *l, const ir_node *on);
 bool lower_is_padded(const ir_node *pad, int dim); /* does a pad widen this dimension? */
 bool lower_is_uniform(const ir_node *constant);    /* is it one number everywhere? */
 static inline bool lower_is_single(ir_dim d)       /* one index, 0, whatever the batch */
@@ -184,7 +188,9 @@ struct lowering {
     nest_kernel *kernel;
     const ir_node *fused;
     const ir_graph *region;
-    lower_memo *memo; /* backend/lower/known.c */
+    int32_t count;          /* of the region's nodes, inputs among them: their ids are below it */
+    lower_memo *memo;       /* backend/lower/known.c */
+    lower_answers *answers; /* backend/lower/walkable.c */
 };
 
 #endif

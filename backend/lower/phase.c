@@ -4,15 +4,6 @@
 
 /* ---- phases ---- */
 
-/* Does a scalar stand above every loop: nothing in it waits for the kernel's core? */
-static bool is_free_scalar(const lowering *l, const ir_node *n)
-{
-    for (const ir_node *core = l->region->first; core; core = core->next)
-        if (lower_is_core(core) && lower_depends(l, n, core))
-            return false;
-    return true;
-}
-
 static bool wants_scalar(const ir_node *user, const ir_node *n)
 {
     if (user->type.rank == 0 || (user->op != IR_BROADCAST_IN_DIM && user->op != IR_RNG_BITS))
@@ -23,9 +14,10 @@ static bool wants_scalar(const ir_node *user, const ir_node *n)
     return false;
 }
 
-static void bind_scalar(lowering *l, const ir_node *n)
+/* A scalar stands above every loop if nothing in it waits for the kernel's core. */
+static void bind_scalar(lowering *l, const ir_node *n, const bool *waits)
 {
-    if (n->type.rank || n->op == IR_CONSTANT || n->op == IR_ASSIGN || !is_free_scalar(l, n))
+    if (n->type.rank || n->op == IR_CONSTANT || n->op == IR_ASSIGN || waits[n->id])
         return;
     for (const ir_node *user = l->region->first; user; user = user->next)
         if (wants_scalar(user, n)) {
@@ -47,10 +39,11 @@ void lower_phase(lowering *l, int index, nest_tasks tasks)
     for (const ir_node *n = l->region->first; n; n = n->next)
         lower_unbind(l, n);
     lower_forget(l);
+    const bool *waits = lower_dependents(l, NULL);
     for (int i = 0; i < l->region->ninputs; i++)
-        bind_scalar(l, l->region->inputs[i]);
+        bind_scalar(l, l->region->inputs[i], waits);
     for (const ir_node *n = l->region->first; n; n = n->next)
-        bind_scalar(l, n);
+        bind_scalar(l, n, waits);
 }
 
 /* ---- tasks ---- */

@@ -10,16 +10,18 @@ bool lower_is_core(const ir_node *n)
            n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION;
 }
 
-bool lower_depends(const lowering *l, const ir_node *n, const ir_node *on)
+/* A region's list has operands before their users: one way down it tells all. */
+const bool *lower_dependents(const lowering *l, const ir_node *on)
 {
-    if (n == on)
-        return true;
-    if (n->id < on->id)
-        return false;
-    for (int i = 0; i < n->nin; i++)
-        if (lower_depends(l, n->in[i], on))
-            return true;
-    return false;
+    bool *depends = arena_new_array(l->kernel->mem, bool, (size_t)l->count + 1);
+    if (on)
+        depends[on->id] = true;
+    for (const ir_node *n = l->region->first; n; n = n->next) {
+        depends[n->id] |= !on && lower_is_core(n);
+        for (int i = 0; i < n->nin; i++)
+            depends[n->id] |= depends[n->in[i]->id];
+    }
+    return depends;
 }
 
 bool lower_is_padded(const ir_node *n, int dim)

@@ -19,6 +19,7 @@ typedef struct {
     int64_t length;
     int merged;      /* reduced dimensions, walked as one if more than one */
     bool by_element; /* where they cannot be */
+    int *depth;      /* by node id: for how many layers of other reductions it waits */
 } rows;
 
 /* ---- a pass over the row ---- */
@@ -179,22 +180,23 @@ static void reduce_layer(const rows *r, const layer *y, const lower_point *row)
 
 /* ---- a row ---- */
 
-/* The reductions whose operands wait for 'depth' layers of others. */
-static int depth_of(const lowering *l, const ir_node *n)
+static void find_depths(rows *r)
 {
-    int depth = 0;
-    for (int i = 0; i < n->nin; i++) {
-        int d = depth_of(l, n->in[i]) + (n->in[i]->op == IR_REDUCE);
-        depth = d > depth ? d : depth;
-    }
-    return depth;
+    const lowering *l = r->l;
+    r->depth = arena_new_array(l->kernel->mem, int, (size_t)l->count + 1);
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        for (int i = 0; i < n->nin; i++) {
+            int depth = r->depth[n->in[i]->id] + (n->in[i]->op == IR_REDUCE);
+            r->depth[n->id] = depth > r->depth[n->id] ? depth : r->depth[n->id];
+        }
 }
 
-static layer layer_at(const lowering *l, int depth)
+static layer layer_at(const rows *r, int depth)
 {
-    layer y = {.reduce = arena_new_array(l->kernel->mem, const ir_node *, 64)};
-    for (const ir_node *n = l->region->first; n && y.count < 64; n = n->next)
-        if (n->op == IR_REDUCE && depth_of(l, n) == depth)
+    const lowering *l = r->l;
+    layer y = {.reduce = arena_new_array(l->kernel->mem, const ir_node *, (size_t)l->count + 1)};
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        if (n->op == IR_REDUCE && r->depth[n->id] == depth)
             y.reduce[y.count++] = n;
     return y;
 }
@@ -245,7 +247,7 @@ static void do_row(lowering *l, const lower_point *p, void *context)
 {
     rows *r = context;
     for (int depth = 0;; depth++) {
-        layer y = layer_at(l, depth);
+        layer y = layer_at(r, depth);
         if (!y.count)
             break;
         if (r->by_element)
@@ -316,6 +318,7 @@ bool lower_row(lowering *l, diag *d)
     for (int i = r->full->rank - r->merged; i < r->full->rank; i++)
         r->length *= r->full->dim[i].n;
     r->by_element = !takes_vectors(r);
+    find_depths(r);
     lower_walk walk = {.lane_dim = -1, .lanes = 1};
     lower_one_phase(l, r->row, &walk, ir_static_count(r->full), do_row, r);
     return true;

@@ -97,8 +97,8 @@ static bool is_one_run(const ir_type *t, int dim)
 }
 
 /* The dimension of n along which memory is read element after element, seen through transposes; -1 if none stands out.
- */
-static int fast_dim(const ir_node *n)
+ * 'fast': those of its operands, by node id. */
+static int fast_dim(const ir_node *n, const int *fast)
 {
     int64_t permutation[IR_MAX_RANK];
     int dim = -1;
@@ -106,7 +106,7 @@ static int fast_dim(const ir_node *n)
     case IR_INPUT:
         return innermost(&n->type);
     case IR_TRANSPOSE:
-        dim = fast_dim(n->in[0]);
+        dim = fast[n->in[0]->id];
         ir_ints(n, "permutation", permutation);
         for (int i = 0; i < n->type.rank && dim >= 0; i++)
             if (permutation[i] == dim)
@@ -116,10 +116,10 @@ static int fast_dim(const ir_node *n)
     case IR_SLICE:
     case IR_PAD:
     case IR_STOP_GRADIENT:
-        return fast_dim(n->in[0]);
+        return fast[n->in[0]->id];
     default:
         for (int i = 0; i < n->nin && (ir_ops[n->op].traits & OP_ELTWISE); i++) {
-            int own = fast_dim(n->in[i]);
+            int own = fast[n->in[i]->id];
             if (own >= 0 && own != innermost(&n->type))
                 return own;
             dim = own >= 0 ? own : dim;
@@ -130,10 +130,15 @@ static int fast_dim(const ir_node *n)
 
 /* A transposition goes along memory on both sides: a vector of the result, then the next one that reads the same lines
  * of the operand. */
-static int32_t transposed_dim(const ir_type *domain, const lower_roots *roots, int lane_dim)
+static int32_t transposed_dim(const lowering *l, const ir_type *domain, const lower_roots *roots, int lane_dim)
 {
+    int *fast = arena_new_array(l->kernel->mem, int, (size_t)l->count + 1);
+    for (int i = 0; i < l->region->ninputs; i++)
+        fast[l->region->inputs[i]->id] = fast_dim(l->region->inputs[i], fast);
+    for (const ir_node *n = l->region->first; n; n = n->next)
+        fast[n->id] = fast_dim(n, fast);
     for (int i = 0; i < roots->count; i++) {
-        int dim = fast_dim(roots->node[i]);
+        int dim = fast[roots->node[i]->id];
         if (dim >= 0 && dim != lane_dim && !domain->dim[dim].batch)
             return dim + 1;
     }
@@ -149,7 +154,7 @@ lower_walk lower_walk_of(lowering *l, const ir_type *domain, const lower_roots *
     bool fits = dim >= 0 && is_one_run(domain, dim);
     for (int i = 0; i < roots->count && fits; i++)
         fits = lower_takes_lanes(l, roots->node[i], dim);
-    return fits ? (lower_walk){0, dim, lanes, transposed_dim(domain, roots, dim)} : (lower_walk){0, -1, 1, 0};
+    return fits ? (lower_walk){0, dim, lanes, transposed_dim(l, domain, roots, dim)} : (lower_walk){0, -1, 1, 0};
 }
 
 /* ---- walking ---- */

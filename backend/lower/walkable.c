@@ -3,8 +3,34 @@
  * Two questions, both asked of a node and of everything that it is computed from, down to memory. May the last
  * dimensions be walked as one (lower_merges)? Then no operator on the way may tell them apart, and they must lie in
  * memory as one. May one dimension be spread over lanes (lower_takes_lanes)? Then neighbours along it must be a
- * constant step apart wherever they are read. */
+ * constant step apart wherever they are read.
+ *
+ * Many paths may lead from a node down to memory, many more than there are nodes. So each answer is kept. */
 #include "backend/lower/lower.h"
+
+/* ---- answers ---- */
+
+typedef enum { MERGES, TAKES_LANES, READS_PANELS, QUESTIONS } question;
+enum { UNKNOWN, NO, YES };
+
+/* Of the node with that id: by question, and by the number that it has, of dimensions or of the dimension. */
+struct lower_answers {
+    unsigned char to[QUESTIONS][IR_MAX_RANK + 1];
+};
+
+lower_answers *lower_no_answers(const lowering *l)
+{
+    return arena_new_array(l->kernel->mem, lower_answers, (size_t)l->count + 1);
+}
+
+static bool ask(const lowering *l, question q, const ir_node *n, int number,
+                bool (*find)(const lowering *l, const ir_node *n, int number))
+{
+    unsigned char *answer = &l->answers[n->id].to[q][number];
+    if (*answer == UNKNOWN)
+        *answer = find(l, n, number) ? YES : NO;
+    return *answer == YES;
+}
 
 /* ---- merged dimensions ---- */
 
@@ -105,7 +131,7 @@ static bool leaves_alone(const ir_node *n, int merged)
     }
 }
 
-bool lower_merges(const lowering *l, const ir_node *n, int merged)
+static bool merges(const lowering *l, const ir_node *n, int merged)
 {
     if (!lies_merged(&n->type, merged))
         return false;
@@ -143,6 +169,11 @@ bool lower_merges(const lowering *l, const ir_node *n, int merged)
     }
 }
 
+bool lower_merges(const lowering *l, const ir_node *n, int merged)
+{
+    return ask(l, MERGES, n, merged, merges);
+}
+
 /* ---- lanes ---- */
 
 static bool all_take_lanes(const lowering *l, const ir_node *n, int dim)
@@ -164,17 +195,17 @@ static bool memory_takes_lanes(const lowering *l, const ir_node *n, int dim)
 
 /* Does anything below n lie in panels? A vector that does not start at a multiple of its length would reach over a
  * panel's end. */
-static bool reads_panels(const lowering *l, const ir_node *n)
+static bool reads_panels(const lowering *l, const ir_node *n, int unused)
 {
     if (n->op == IR_INPUT)
         return ir_layout_of(&n->type, lower_memory_of_input(l, n)).cut >= 0;
     for (int i = 0; i < n->nin; i++)
-        if (reads_panels(l, n->in[i]))
+        if (ask(l, READS_PANELS, n->in[i], unused, reads_panels))
             return true;
     return false;
 }
 
-bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
+static bool takes_lanes(const lowering *l, const ir_node *n, int dim)
 {
     int64_t dims[IR_MAX_RANK];
     int count;
@@ -196,7 +227,7 @@ bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
         return !lower_is_padded(n, dim) && lower_takes_lanes(l, n->in[0], dim);
     case IR_SLICE:
     case IR_REVERSE:
-        return !reads_panels(l, n) && lower_takes_lanes(l, n->in[0], dim);
+        return !ask(l, READS_PANELS, n, 0, reads_panels) && lower_takes_lanes(l, n->in[0], dim);
     case IR_CONCATENATE:
         return ir_int(n, "dim", 0) != dim && all_take_lanes(l, n, dim);
     case IR_RNG_BITS:
@@ -206,4 +237,9 @@ bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
     default:
         return all_take_lanes(l, n, dim);
     }
+}
+
+bool lower_takes_lanes(const lowering *l, const ir_node *n, int dim)
+{
+    return ask(l, TAKES_LANES, n, dim, takes_lanes);
 }

@@ -245,8 +245,11 @@ static bool is_prologue(const fuser *f, const group *a, const group *b, kind k)
 
 const char *fuse_refusal(fuser *f, int32_t a, int32_t b)
 {
+    enum { OPERATORS = 512 }; /* compiling a kernel takes more than linear time, and stack as it is deep */
     const group *ga = &f->groups[a], *gb = &f->groups[b];
     kind k = merged_kind(f, ga, gb);
+    if (ga->count + gb->count > OPERATORS)
+        return "they are more operators than are put into one kernel";
     if (k == KIND_NONE)
         return gb->kind == KIND_ELEMENTWISE ? "their shapes differ"
                                             : "each is built around a contraction, window or reduction";

@@ -1,0 +1,246 @@
+/* tests/unit/test_compile.c - compiling takes no more than a little for every layer, however many of them there are.
+ *
+ * What a pass or a lowering finds out about a value it must not find out once a path to it: paths may double with every
+ * layer, and then 40 of them never end. So long nets are compiled of every layer and activation there is, by itself and
+ * taking turns with others, of blocks whose values meet again, and deep ones on the stack of a small thread. A layer
+ * that is new joins by being in the catalogue.
+ *
+ * Every net is compiled, down to its loop nests, by a process that may take a minute. The slowest of them takes about a
+ * second, so a limit that is reached says that compiling would take for ever. */
+#include "backend/backend.h"
+#include "frontend/frontend.h"
+#include "frontend/network/network.h"
+#include "passes/passes.h"
+#include "tests/unit/any_target.h"
+#include <CUnit/CUnit.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ALONE = 100, IN_TURNS = 30, SECONDS = 60 };
+
+/* ---- compiling with a limit ---- */
+
+static bool compile(const char *yaml, diag *d)
+{
+    arena *mem = arena_new();
+    text nests = {0};
+    const pass_options o = {0};
+    const fe_network *net = fe_read_text(yaml, strlen(yaml), "net.yaml", mem, d);
+    ir_module *m = net ? fe_build(net, d) : NULL;
+    if (m)
+        m->target = any_target;
+    bool ok = m && passes_run(m, &o, d) && be_print_nests(m, &nests, d);
+    text_free(&nests);
+    ir_module_free(m);
+    arena_free(mem);
+    return ok;
+}
+
+/* A sanitizer's frames are larger, and its stack is set up before main. */
+static void limit(void)
+{
+    setrlimit(RLIMIT_CPU, &(struct rlimit){SECONDS, SECONDS});
+#ifndef __SANITIZE_ADDRESS__
+    setrlimit(RLIMIT_STACK, &(struct rlimit){1 << 20, 1 << 20});
+#endif
+}
+
+static _Noreturn void compile_and_exit(const char *yaml)
+{
+    diag *d = diag_new();
+    text messages = {0};
+    limit();
+    bool ok = compile(yaml, d);
+    diag_print(d, &messages, false);
+    fputs(text_get(&messages), stderr);
+    fflush(stderr);
+    _exit(!ok);
+}
+
+static void expect_compiled(const char *what, const text *yaml)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (!child)
+        compile_and_exit(text_get(yaml));
+    CU_ASSERT_FATAL(child > 0 && waitpid(child, &status, 0) == child);
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!ok && WIFSIGNALED(status))
+        fprintf(stderr, "%s: %s\n", what,
+                WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL ? "compiling does not end"
+                                                                           : strsignal(WTERMSIG(status)));
+    else if (!ok)
+        fprintf(stderr, "%s: is not compiled\n", what);
+    CU_ASSERT(ok);
+}
+
+/* ---- chains of layers ---- */
+
+/* A net of images whose layers take [4, 4, 4] and give it. */
+static void begin(text *y, bool training)
+{
+    text_add(y, "name: net\ninputs:\n  x: {shape: [4, 4, 4]}\n");
+    text_add(y, training ? "  target: {shape: [1]}\nlayers:\n" : "layers:\n");
+    text_add(y, "  - dense: {name: first, units: 4, input: x}\n");
+}
+
+static void end(text *y, bool training)
+{
+    text_add(y, "  - flatten\n  - dense: {name: last, units: 1}\n");
+    if (training)
+        text_add(y, "losses:\n  - mean_squared_error: {predictions: last, targets: target}\n"
+                    "optimizer: {adam: {learning_rate: 0.001}}\n");
+}
+
+/* A value for a key that must be given: one that leaves [4, 4, 4] as it is. */
+static const char *value_of(const fe_key *key)
+{
+    switch (key->type) {
+    case FE_COUNT:
+        return "4";
+    case FE_PAIR:
+        return "1";
+    case FE_TARGET:
+        return "[4, 4, 4]";
+    case FE_ACTIVATION:
+        return "gelu";
+    default:
+        return "0.5";
+    }
+}
+
+/* The layer, then what brings its value back to [4, 4, 4] if need be. Of several inputs the others are 'first'. */
+static void add_layer(text *y, const fe_layer_kind *l, int number, const char *previous)
+{
+    text_printf(y, "  - %s: {name: l%d", l->kind.name, number);
+    if (l->most_inputs > 1)
+        text_printf(y, ", inputs: [%s, first]", previous);
+    for (int k = 0; k < FE_MAX_KEYS && l->kind.keys[k].name; k++)
+        if (l->kind.keys[k].fallback == FE_REQUIRED || !strcmp(l->kind.keys[k].name, "pool_size"))
+            text_printf(y, ", %s: %s", l->kind.keys[k].name, value_of(&l->kind.keys[k]));
+    text_add(y, "}\n");
+    if (!strcmp(l->kind.name, "flatten"))
+        text_add(y, "  - reshape: [4, 4, 4]\n");
+    if (!strcmp(l->kind.name, "global_average_pool2d"))
+        text_add(y, "  - dense: 64\n  - reshape: [4, 4, 4]\n");
+    if (!strcmp(l->kind.name, "concatenate"))
+        text_add(y, "  - dense: 4\n");
+    text_printf(y, "  - activation: {name: v%d, activation: linear}\n", number);
+}
+
+/* a, b, a, b ...; or a alone. */
+static void compile_turns(const fe_layer_kind *a, const fe_layer_kind *b, bool training)
+{
+    text y = {0}, what = {0};
+    char previous[16] = "first";
+    begin(&y, training);
+    for (int i = 0; i < (b ? 2 * IN_TURNS : ALONE); i++) {
+        add_layer(&y, b && i % 2 ? b : a, i, previous);
+        snprintf(previous, sizeof previous, "v%d", i);
+    }
+    end(&y, training);
+    text_printf(&what, "%s%s%s, %s", a->kind.name, b ? " and " : "", b ? b->kind.name : "",
+                training ? "training" : "inference");
+    expect_compiled(text_get(&what), &y);
+    text_free(&what);
+    text_free(&y);
+}
+
+/* Every layer takes turns with one that is a kernel by itself, one that joins others, and one of several reductions. */
+static bool takes_turns(const fe_layer_kind *l)
+{
+    return !strcmp(l->kind.name, "dense") || !strcmp(l->kind.name, "activation") || !strcmp(l->kind.name, "layer_norm");
+}
+
+static void layers(void)
+{
+    const fe_layer_kind *rows = fe_layers.rows;
+    for (size_t i = 0; i < fe_layers.count; i++)
+        for (int training = 0; training < 2; training++) {
+            compile_turns(&rows[i], NULL, training);
+            for (size_t k = 0; k < fe_layers.count; k++)
+                if (i != k && takes_turns(&rows[k]))
+                    compile_turns(&rows[i], &rows[k], training);
+        }
+}
+
+static void activations(void)
+{
+    for (size_t i = 0; i < fe_activations.count; i++)
+        for (int training = 0; training < 2; training++) {
+            const fe_kind *kind = fe_row(&fe_activations, i);
+            text y = {0};
+            begin(&y, training);
+            for (int k = 0; k < ALONE; k++)
+                text_printf(&y, "  - activation: %s\n", kind->name);
+            end(&y, training);
+            expect_compiled(kind->name, &y);
+            text_free(&y);
+        }
+}
+
+/* ---- values that meet again ---- */
+
+/* The block again and again; '>' in it is its number, '<' that of the block before. */
+static void compile_blocks(const char *what, int count, const char *block, bool training)
+{
+    text y = {0};
+    begin(&y, training);
+    text_add(&y, "  - activation: {name: v0, activation: linear}\n");
+    for (int i = 1; i <= count; i++)
+        for (const char *c = block; *c; c++)
+            if (*c == '<' || *c == '>')
+                text_printf(&y, "%d", *c == '<' ? i - 1 : i);
+            else
+                text_add_bytes(&y, c, 1);
+    end(&y, training);
+    expect_compiled(what, &y);
+    text_free(&y);
+}
+
+static void blocks(void)
+{
+    static const struct {
+        const char *what, *block;
+        int count;
+    } all[] = {
+        {"sums of one value and itself", "  - add: {name: v>, inputs: [v<, v<]}\n", 60},
+        {"residual blocks",
+         "  - layer_norm: {input: v<}\n  - dense: {units: 4, activation: gelu}\n  - dense: {name: d>, units: 4}\n"
+         "  - add: {name: v>, inputs: [v<, d>]}\n",
+         24},
+        {"residual blocks of one kernel",
+         "  - layer_norm: {name: d>, input: v<}\n  - add: {name: v>, inputs: [v<, d>]}\n", 60},
+        {"dense blocks",
+         "  - conv2d: {name: d>, input: v<, filters: 2, kernel_size: 3, padding: same, activation: relu}\n"
+         "  - concatenate: {name: v>, inputs: [v<, d>]}\n",
+         24},
+        {"doubling blocks",
+         "  - activation: {name: d>, input: v<, activation: gelu}\n  - concatenate: {name: v>, inputs: [v<, d>]}\n", 6},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int training = 0; training < 2; training++)
+            compile_blocks(all[i].what, all[i].count, all[i].block, training);
+}
+
+static void deep(void)
+{
+    compile_blocks("ten thousand layers", 10000, "  - activation: relu\n", false);
+    compile_blocks("a thousand layers that are trained", 1000, "  - activation: relu\n", true);
+}
+
+void suite_compile(void);
+void suite_compile(void)
+{
+    CU_pSuite s = CU_add_suite("compile", NULL, NULL);
+    CU_add_test(s, "layers", layers);
+    CU_add_test(s, "activations", activations);
+    CU_add_test(s, "values that meet again", blocks);
+    CU_add_test(s, "deep", deep);
+}
