@@ -14,7 +14,9 @@ static bool run_passes(ir_module *m, const net_variant *v, diag *d)
                             .hook = v->hook,
                             .hook_after = "select",
                             .hook_name = "hook",
-                            .hook_user = v->hook_user};
+                            .hook_user = v->hook_user,
+                            .dump_after = v->dumps ? "all" : NULL,
+                            .dump = v->dumps};
     return passes_run(m, &o, d);
 }
 

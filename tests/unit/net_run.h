@@ -15,6 +15,7 @@ typedef struct {
     const char *convolution;                         /* direct or winograd, or NULL */
     bool (*hook)(ir_module *m, void *user, diag *d); /* after select, or NULL */
     void *hook_user;
+    text *dumps; /* the module's text after each pass goes here, or NULL */
 } net_variant;
 
 typedef struct {
