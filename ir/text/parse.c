@@ -269,7 +269,7 @@ static ir_place parse_place(parser *p)
 }
 
 /* Where the node says it comes from, else where its line stands. */
-static src_loc parse_loc(parser *p, src_loc line, const char **label)
+static src_loc parse_loc(parser *p, src_loc line)
 {
     if (!accept(p, "loc("))
         return line;
@@ -280,8 +280,6 @@ static src_loc parse_loc(parser *p, src_loc line, const char **label)
     at.line = (int32_t)whole_within(p, 0, INT32_MAX);
     expect(p, ":");
     at.col = (int32_t)whole_within(p, 0, INT32_MAX);
-    if (peek(p, "\""))
-        *label = string(p);
     expect(p, ")");
     return at;
 }
@@ -419,7 +417,7 @@ static void parse_node(parser *p, ir_graph *g, scope *s)
         return;
     bool region = ir_ops[op].traits & OP_REGION;
     ir_symbol *symbol = peek(p, "@") ? parse_symbol_use(p) : NULL;
-    if (region)
+    if (region || peek(p, "\""))
         label = string(p);
     ir_node *in[256];
     int nin = parse_operands(p, s, region, in);
@@ -437,7 +435,7 @@ static void parse_node(parser *p, ir_graph *g, scope *s)
         n->type = parse_type(p);
     }
     n->place = parse_place(p);
-    n->loc = parse_loc(p, at, &label);
+    n->loc = parse_loc(p, at);
     n->label = label && *label ? label : NULL;
     if (value_name && !p->failed)
         define(p, s, value_name, n, at);
@@ -500,7 +498,6 @@ static void parse_function(parser *p, src_loc at)
 {
     scope s = {0};
     ir_type types[64];
-    const char *unused = NULL;
     expect(p, "@");
     const char *function = name(p, "a function's name");
     if (!p->failed && ir_function_find(p->m, function))
@@ -516,7 +513,7 @@ static void parse_function(parser *p, src_loc at)
         expect(p, ":");
         ir_node *n = ir_input_new(g, value_name, parse_type(p));
         n->place = parse_place(p);
-        n->loc = parse_loc(p, in_at, &unused);
+        n->loc = parse_loc(p, in_at);
         define(p, &s, value_name, n, in_at);
         if (!accept(p, ","))
             break;
@@ -527,7 +524,7 @@ static void parse_function(parser *p, src_loc at)
     int declared = g->nresults;
     if (at_attrs(p))
         parse_attrs(p, &g->attrs);
-    g->loc = parse_loc(p, at, &unused);
+    g->loc = parse_loc(p, at);
     expect(p, "{");
     parse_body(p, g, &s);
     expect(p, "}");
@@ -600,7 +597,6 @@ static void check_header(parser *p, src_loc at)
 
 static void parse_symbol(parser *p, ir_segment segment, src_loc at)
 {
-    const char *unused = NULL;
     expect(p, "@");
     const char *symbol = name(p, "a symbol's name");
     if (!p->failed && ir_symbol_find(p->m, symbol))
@@ -610,17 +606,17 @@ static void parse_symbol(parser *p, ir_segment segment, src_loc at)
     if (at_attrs(p))
         parse_attrs(p, &y->attrs);
     y->place = parse_place(p);
-    y->loc = parse_loc(p, at, &unused);
+    y->loc = parse_loc(p, at);
 }
 
 static void parse_row(parser *p, src_loc at)
 {
-    const char *unused = NULL, *kind = name(p, "a row's kind");
+    const char *kind = name(p, "a row's kind");
     expect(p, "@");
     ir_row *r = ir_row_new(p->m, kind, name(p, "a row's name"), at);
     if (peek(p, "{"))
         parse_attrs(p, &r->attrs);
-    r->loc = parse_loc(p, at, &unused);
+    r->loc = parse_loc(p, at);
 }
 
 static void parse_line(parser *p)

@@ -2,7 +2,8 @@
  *
  * One node a line, no addresses, order fixed by the graph. Neither file knows an operator by name: a line is
  *     %value = operator @symbol "label" operands {attributes} {region} : type @segment+offset loc(...)
- * with the parts that a node has. A value is %name where its node has a name that no earlier value of the function has,
+ * with the parts that a node has. A node with a region always has a label. Inside a kernel labels are printed only
+ * together with locations: for reading they are noise, and no pass looks at them there. A value is %name where its node has a name that no earlier value of the function has,
  * else a number counted through the function, regions included. Inside a region the inputs go by the outer operands'
  * names. */
 #include "ir/ir.h"
@@ -99,18 +100,13 @@ static void print_place(printer *p, ir_place place)
 }
 
 /* An unknown place is said too: without it the reader would take the line of this text. */
-static void print_loc(printer *p, src_loc at, const char *label)
+static void print_loc(printer *p, src_loc at)
 {
     if (!p->locations)
         return;
     text_add(p->out, " loc(");
     print_string(p, at.file ? at.file : "");
-    text_printf(p->out, ":%d:%d", at.line, at.col);
-    if (label) {
-        text_add(p->out, " ");
-        print_string(p, label);
-    }
-    text_add(p->out, ")");
+    text_printf(p->out, ":%d:%d)", at.line, at.col);
 }
 
 static bool is_taken(const printer *p, const char *name)
@@ -134,6 +130,15 @@ static const char *name_value(printer *p, const ir_node *n)
         return n->name;
     }
     return arena_printf(p->mem, "%d", p->next_number++);
+}
+
+static void print_label(printer *p, const ir_node *n)
+{
+    bool in_kernel = n->graph->owner && n->graph->owner->op == IR_FUSED;
+    if (!n->region && (!n->label || (in_kernel && !p->locations)))
+        return;
+    text_add(p->out, " ");
+    print_string(p, n->label ? n->label : "");
 }
 
 static void print_body(printer *p, const ir_graph *g, const char **names, int depth);
@@ -170,10 +175,7 @@ static void print_node(printer *p, const ir_node *n, const char **names, int dep
     text_add(p->out, ir_ops[n->op].name);
     if (n->symbol)
         text_printf(p->out, " @%s", n->symbol->name);
-    if (n->region) {
-        text_add(p->out, " ");
-        print_string(p, n->label ? n->label : "");
-    }
+    print_label(p, n);
     print_operands(p, n, names);
     print_attrs(p, n->attrs, n->type.dtype == IR_F32);
     if (n->region)
@@ -183,7 +185,7 @@ static void print_node(printer *p, const ir_node *n, const char **names, int dep
         ir_type_print(&n->type, p->out);
     }
     print_place(p, n->place);
-    print_loc(p, n->loc, n->region ? NULL : n->label);
+    print_loc(p, n->loc);
     text_add(p->out, "\n");
 }
 
@@ -211,7 +213,7 @@ static void print_function(printer *p, const ir_graph *g)
         text_printf(p->out, "%s%%%s : ", i ? ", " : "", names[in->id]);
         ir_type_print(&in->type, p->out);
         print_place(p, in->place);
-        print_loc(p, in->loc, NULL);
+        print_loc(p, in->loc);
     }
     text_add(p->out, ")");
     if (g->nresults) {
@@ -223,7 +225,7 @@ static void print_function(printer *p, const ir_graph *g)
         text_add(p->out, ")");
     }
     print_attrs(p, g->attrs, false);
-    print_loc(p, g->loc, NULL);
+    print_loc(p, g->loc);
     text_add(p->out, " {\n");
     print_body(p, g, names, 1);
     text_add(p->out, "}\n");
@@ -247,7 +249,7 @@ static void print_symbol(printer *p, const ir_symbol *y)
     ir_type_print(&y->type, p->out);
     print_attrs(p, y->attrs, false);
     print_place(p, y->place);
-    print_loc(p, y->loc, NULL);
+    print_loc(p, y->loc);
     text_add(p->out, "\n");
 }
 
@@ -262,7 +264,7 @@ void ir_print(const ir_module *m, bool locations, text *out)
     for (const ir_row *r = m->rows; r; r = r->next) {
         text_printf(out, "row %s @%s", r->kind, r->name);
         print_attrs(&p, r->attrs, false);
-        print_loc(&p, r->loc, NULL);
+        print_loc(&p, r->loc);
         text_add(out, "\n");
     }
     for (const ir_symbol *y = m->symbols; y; y = y->next)

@@ -1,7 +1,7 @@
 /* tests/unit/test_passes.c - passes on IR files, and what a run of them promises.
  *
  * A file of tests/passes says which passes run on it and what comes out:
- *     # RUN: simplify autodiff            "locations" among them prints with locations, and so with labels
+ *     # RUN: simplify autodiff            "locations" among them prints with locations
  *     module @m ...
  *     # WANT                              or # ERROR 4:8: message, the line counted in the file
  *     module @m ...
