@@ -2,10 +2,10 @@
  *
  * One node a line, no addresses, order fixed by the graph. Neither file knows an operator by name: a line is
  *     %value = operator @symbol "label" operands {attributes} {region} : type @segment+offset loc(...)
- * with the parts that a node has. A node with a region always has a label. Inside a kernel labels are printed only
- * together with locations: for reading they are noise, and no pass looks at them there. A value is %name where its node has a name that no earlier value of the function has,
- * else a number counted through the function, regions included. Inside a region the inputs go by the outer operands'
- * names. */
+ * with the parts that a node has. A node with a region always has a label. Inside a kernel, labels are printed only
+ * together with locations: for reading they are noise, and no pass looks at them there. A value is %name where its node
+ * has a name that no earlier value of the function has, else a number counted through the function, regions included.
+ * Inside a region the inputs go by the outer operands' names. */
 #include "ir/ir.h"
 #include <ctype.h>
 #include <inttypes.h>

@@ -1,10 +1,10 @@
 /* tests/unit/test_edits.c - a text that was edited is refused, or computes what it says.
  *
  * Nets are dumped after each pass from winograd on, the last that changes a bit. In each dump one number is replaced by
- * another, in many ways that are the same in every run. What is still accepted goes through the remaining passes and the
- * backend; then one training step on a full batch and one on a short one must give the bits that the evaluator gives for
- * the edited text. All memory ends at pages that fault. The stages' functions of a staged net run too, but they are not
- * compared: an edit may well change one of them and not the whole step.
+ * another, in many ways that are the same in every run. What is still accepted goes through the remaining passes and
+ * the backend. Then one training step on a full batch and one on a short one must give the bits that the evaluator
+ * gives for the edited text. All memory ends at pages that fault. The stages' functions of a staged net run too, but
+ * they are not compared: an edit may well change one of them and not the whole step.
  *
  * Each edit has a process of its own: a fault ends that, not the test. LAMINA_FULL=1 makes many more edits. */
 #include "ir/ops/eval.h"
