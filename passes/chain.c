@@ -27,7 +27,7 @@
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
  * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.
  * Breaks: node order. */
-#include "ir/contraction/contraction.h"
+#include "ir/contraction/plan.h"
 #include "ir/graph/build.h"
 #include "passes/memory.h"
 #include "passes/passes.h"

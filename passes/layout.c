@@ -12,7 +12,7 @@
  *
  * Needs:  autodiff and optimize_update done.      Keeps:  values, order.      Leaves: `panels` on symbols. */
 #include "ir/graph/layout.h"
-#include "ir/contraction/contraction.h"
+#include "ir/contraction/plan.h"
 #include "ir/graph/build.h"
 #include "passes/copies.h"
 #include "passes/memory.h"

@@ -1,6 +1,6 @@
 /* backend/contraction/contraction.c - the kind `contraction`: dot_general and convolution as phases of tasks.
  *
- * The kernel's plan (ir/contraction/contraction.h) says what a register tile is and what a task takes. Each lane of an
+ * The kernel's plan (ir/contraction/plan.h) says what a register tile is and what a task takes. Each lane of an
  * accumulator is one chain in the order of the rule, so no plan changes a bit. Both operands are read where they lie:
  * pass select has laid them out so (zeros around a padded convolution, columns side by side).
  *

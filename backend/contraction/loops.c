@@ -34,6 +34,23 @@ static void tile_loop(tile *t, nest_value *from, nest_value *to, int64_t rows)
     lower_loop_end(t->l, loop);
 }
 
+enum { MOST_LEFT = 3 };
+
+/* The tiles, of how many rows each, that take what tiles of `rows` rows leave of the batch, in this order, each as
+ * often as it fits. 'total': rows of the largest batch, of which the first one takes all that is left. Their number. */
+static int tiles_left(int64_t total, int64_t rows, int64_t out[MOST_LEFT])
+{
+    enum { SMALL = 4 }; /* where more would be left of smaller batches, or nothing is left of the largest one */
+    int64_t left = total % rows;
+    int count = 0;
+    if (left > 1)
+        out[count++] = left;
+    if (rows > SMALL && (left < 2 || left > SMALL))
+        out[count++] = SMALL;
+    out[count++] = 1;
+    return count;
+}
+
 /* Whole tiles; then what is left: of a static axis one tile of just that many rows, of the batch smaller ones. */
 static void rows_loop(tile *t, nest_value *from, nest_value *to)
 {
@@ -49,8 +66,8 @@ static void rows_loop(tile *t, nest_value *from, nest_value *to)
             tile_loop(t, nest_max(k, from, nest_i64(k, a->n - left)), to, left);
         return;
     }
-    int64_t left[CONTRACTION_LEFT];
-    int count = rows > 1 ? contraction_left(contraction_steps(a, t->max_batch), rows, left) : 0;
+    int64_t left[MOST_LEFT];
+    int count = rows > 1 ? tiles_left(contraction_steps(a, t->max_batch), rows, left) : 0;
     for (int i = 0; i < count; i++) {
         from = middle;
         middle = nest_add(k, from, nest_mul(k, nest_div(k, nest_sub(k, to, from), left[i]), left[i]));

@@ -6,7 +6,7 @@
 #define BACKEND_TILE_H
 
 #include "backend/lower/lower.h"
-#include "ir/contraction/contraction.h"
+#include "ir/contraction/plan.h"
 
 /* What is being built: of one contraction, or one part of it. */
 typedef struct {

@@ -8,13 +8,13 @@
  *
  * Kernels are measured where they will run, on their own operands at the largest batch, on one core. The machine's
  * speed changes while we measure: what counts is the ratio to the same kernel's first plan in the same round. A plan
- * changes no bit (ir/contraction/contraction.h), so a bad choice costs time and nothing else.
+ * changes no bit (ir/contraction/plan.h), so a bad choice costs time and nothing else.
  *
  * The cache is a file a kernel, $XDG_CACHE_HOME/lamina/HASH.plan (or in ~/.cache): the text that the hash is of, then
  * the plan. What cannot be read, or is about something else, is measured anew. */
 #include "backend/library/link.h"
 #include "frontend/command/bench.h"
-#include "ir/contraction/contraction.h"
+#include "passes/select/plans.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
 /* What one text of a kernel came to. */
 typedef struct {
     const char *key;
-    contraction_plan base, best, candidate[CONTRACTION_CANDIDATES];
+    contraction_plan base, best, candidate[SELECT_CANDIDATES];
     int candidates;
     double lead; /* of best: how many times as fast as base */
     bool cached;
@@ -122,8 +122,8 @@ static tuned *new_choice(tuner *t, const ir_node *n, const char *key)
     choice->best = choice->base;
     choice->lead = 1;
     if (contraction_describe(contraction_core(n), 0, t->b.mem, &c))
-        choice->candidates = contraction_candidates(&c, &t->b.module->target, t->b.batch, &choice->base,
-                                                    scratch_elements(n), choice->candidate);
+        choice->candidates = select_candidates(&c, &t->b.module->target, t->b.batch, &choice->base, scratch_elements(n),
+                                               choice->candidate);
     t->choices = arena_grown(t->b.mem, t->choices, (size_t)t->choice_count, sizeof(tuned *));
     return t->choices[t->choice_count++] = choice;
 }

@@ -1,41 +1,42 @@
-/* ir/contraction/plan.c - choose the register tile and the tasks of a contraction.
+/* ir/contraction/plan.c - what follows from the numbers of a contraction's plan: panels, blocks, scratch memory; and
+ * whether code can be made by them.
  *
- * Every axis that can be a column (the vector operand varies along it, the scalar operand does not, or both do and lie
- * there side by side) is tried, from either side, with every tile that fits the registers; the estimated time decides.
- * Nothing here changes a bit. */
-#include "ir/contraction/contraction.h"
-#include <math.h>
+ * Pass select chooses the numbers (passes/select/), code generation reads them, and both must agree about what is
+ * here. Nothing changes a bit of a result. */
+#include "ir/contraction/plan.h"
 #include <string.h>
 
-enum { MOST_VECTORS = 6, UNROLL = 4, WHOLE = 2 * UNROLL }; /* shorter chains are written out */
+/* ---- as text ---- */
 
-/* Of the axes along which only the scalar operand varies, the one with the smallest stride in it; -1 if none. Not
- * 'but', and not the batch if 'whole'. */
-static int find_row(const contraction *c, const contraction_plan *p, int but, bool whole)
+bool contraction_plan_read(const ir_node *kernel, contraction_plan *out)
 {
-    int best = -1;
-    int64_t best_stride = 0;
-    for (int i = 0; i < c->naxes; i++) {
-        const contraction_axis *a = &c->axis[i];
-        int64_t stride = contraction_scalar_stride(a, p->swap);
-        stride = stride < 0 ? -stride : stride;
-        if (i == p->column || i == but || contraction_vector_stride(a, p->swap) || (a->n == 1 && !a->batch) ||
-            (whole && a->batch))
-            continue;
-        if (best < 0 || stride < best_stride) {
-            best = i;
-            best_stride = stride;
-        }
-    }
-    return best;
+    const ir_attr *a = ir_attr_find(kernel->attrs, "plan");
+    if (!a || a->word || a->count != CONTRACTION_PLAN)
+        return false;
+    int64_t v[CONTRACTION_PLAN];
+    for (int i = 0; i < CONTRACTION_PLAN; i++)
+        v[i] = (int64_t)a->number[i];
+    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]};
+    return true;
 }
 
-static int64_t least(int64_t a, int64_t b)
+void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION_PLAN])
 {
-    return a < b ? a : b;
+    const int64_t v[CONTRACTION_PLAN] = {p->swap, p->column, p->row,    p->inner, p->rows,  p->vectors, p->unroll,
+                                         p->cut,  p->chunk,  p->pieces, p->pack,  p->block, p->strip};
+    memcpy(out, v, sizeof v);
 }
 
-static int64_t chain_length(const contraction *c, int64_t max_batch)
+void contraction_plan_write(ir_node *kernel, const contraction_plan *p)
+{
+    int64_t v[CONTRACTION_PLAN];
+    contraction_plan_numbers(p, v);
+    ir_set_ints(kernel, "plan", v, CONTRACTION_PLAN);
+}
+
+/* ---- chains, rows and columns ---- */
+
+int64_t contraction_chain(const contraction *c, int64_t max_batch)
 {
     int64_t length = 1;
     for (int i = 0; i < c->nsums; i++) {
@@ -47,183 +48,9 @@ static int64_t chain_length(const contraction *c, int64_t max_batch)
     return length;
 }
 
-/* Do both operands vary along the columns, as where each channel is convolved by itself? */
-static bool is_paired(const contraction *c, const contraction_plan *p)
+bool contraction_has_leaves(const contraction *c, int64_t max_batch)
 {
-    return p->column >= 0 && contraction_scalar_stride(&c->axis[p->column], p->swap) != 0;
-}
-
-/* What tiles of a contraction have in common. */
-typedef struct {
-    const ir_target *target;
-    int64_t inner; /* rows of axis `inner` */
-    int64_t chain; /* steps that a tile takes one after the other, `unroll` of them without a jump */
-    int64_t unroll;
-    bool paired, streams; /* is each row of the scalar operand a stretch of memory by itself? */
-} tile_setting;
-
-/* Bytes that a step of the chain brings into the first cache: its scalars, a line of them for many steps or many tiles,
- * and its vectors, unless the panel stays there from one tile of rows to the next. */
-static double step_fills(const tile_setting *s, int64_t rows, int64_t vectors)
-{
-    int64_t step = 4 * vectors * s->target->vector;
-    return (double)(4 * rows + (s->chain * step > s->target->l1 / 2 ? step : 0));
-}
-
-/* Time of one step of the chain in one tile, in multiply-adds. Three things bound it: the multiply-adds, the loads, and
- * the latency of the chains, which two units hide behind some eight accumulators. A tile that only just hides it has
- * nothing else to do where a load comes late, so bounds that are near each other add up; and each load and each line
- * that comes from the second cache costs a little by itself. So does each row that the processor has to follow beyond
- * a dozen, and the jump. The numbers fit what tiles from 1x1 to 12x1 and 4x3 of 256 bits take. */
-static double tile_time(const tile_setting *s, int64_t rows, int64_t vectors)
-{
-    const double latency = 7, load = 0.25, line = 0.6, jump = 2, stream = 0.5, streams = 12;
-    double work = (double)(rows * vectors), loads = (double)((s->paired ? rows * vectors : rows) + vectors);
-    double bound = work > loads ? work : loads;
-    return cbrt(bound * bound * bound + latency * latency * latency) + load * loads +
-           line * step_fills(s, rows, vectors) / 64 + jump / (double)s->unroll +
-           (s->streams && (double)rows > streams ? stream * ((double)rows - streams) : 0);
-}
-
-int contraction_left(int64_t total, int64_t rows, int64_t out[CONTRACTION_LEFT])
-{
-    enum { SMALL = 4 }; /* where more would be left of smaller batches, or nothing is left of the largest one */
-    int64_t left = total % rows;
-    int count = 0;
-    if (left > 1)
-        out[count++] = left;
-    if (rows > SMALL && (left < 2 || left > SMALL))
-        out[count++] = SMALL;
-    out[count++] = 1;
-    return count;
-}
-
-/* Time of all rows of 'total', by tiles of 'rows': what is left is one smaller tile. */
-static double rows_time(const tile_setting *s, int64_t total, int64_t rows, int64_t vectors)
-{
-    int64_t tiles = total / rows, left = total % rows;
-    double time = (double)tiles * tile_time(s, rows * s->inner, vectors);
-    return left ? time + tile_time(s, left * s->inner, vectors) : time;
-}
-
-/* Scalars that a tile of so many rows keeps in registers. Each is used and forgotten, unless the next steps of the
- * chain meet it again in other rows, as the taps of a one-channel convolution do: code generation loads such a scalar
- * once. */
-static int64_t live_scalars(const contraction *c, const contraction_plan *p, int64_t rows)
-{
-    enum { MOST = CONTRACTION_ROWS * 8 };
-    int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, seen[MOST], count = 0;
-    const contraction_run *run = c->nsums && c->sum[c->nsums - 1].count ? c->sum[c->nsums - 1].run : NULL;
-    int64_t steps = !run || run->batch ? 1 : run->n <= WHOLE ? run->n : p->unroll;
-    if (rows * inner > CONTRACTION_ROWS || steps > MOST / CONTRACTION_ROWS)
-        return 1;
-    for (int64_t i = 0; i < rows * inner * steps; i++) {
-        int64_t row = i / steps, at = run ? i % steps * (p->swap ? run->rhs : run->lhs) : 0, k = 0;
-        at += p->row >= 0 ? row / inner * contraction_scalar_stride(&c->axis[p->row], p->swap) : 0;
-        at += p->inner >= 0 ? row % inner * contraction_scalar_stride(&c->axis[p->inner], p->swap) : 0;
-        while (k < count && seen[k] != at)
-            k++;
-        if (k == count)
-            seen[count++] = at;
-    }
-    return count < rows * inner * steps ? count : 1;
-}
-
-/* The accumulators of a tile, its vectors and scalars stay in registers, with a few to spare for the epilogue. */
-static bool fits_registers(const contraction *c, const ir_target *t, const contraction_plan *p, int64_t rows,
-                           int64_t vectors)
-{
-    int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, accumulators = rows * inner * vectors;
-    int64_t scalars = live_scalars(c, p, rows) * (is_paired(c, p) ? vectors : 1);
-    return accumulators + vectors + 1 <= t->registers && accumulators <= t->registers - 4 &&
-           accumulators + vectors + scalars <= t->registers;
-}
-
-/* Vectors that all columns come to. */
-static int64_t column_vectors(const contraction *c, const ir_target *t, const contraction_plan *p)
-{
-    return p->column >= 0 ? (c->axis[p->column].n + t->vector - 1) / t->vector : 1;
-}
-
-/* Does the chain go along the rows of the scalar operand? */
-static bool scalars_stream(const contraction *c, const contraction_plan *p)
-{
-    const contraction_run *run = c->nsums && c->sum[c->nsums - 1].count ? c->sum[c->nsums - 1].run : NULL;
-    return run && (p->swap ? run->rhs : run->lhs) == 1;
-}
-
-/* Time of one step of all chains by the tiles of p. */
-static double tiles_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
-{
-    int64_t columns = column_vectors(c, t, p);
-    int64_t total = p->row >= 0 ? contraction_steps(&c->axis[p->row], max_batch) : 1;
-    int64_t tiles = columns / p->vectors, left = columns % p->vectors;
-    const tile_setting s = {.target = t,
-                            .inner = p->inner >= 0 ? c->axis[p->inner].n : 1,
-                            .chain = chain_length(c, c->leaf ? 1 : max_batch),
-                            .unroll = p->unroll,
-                            .paired = is_paired(c, p),
-                            .streams = scalars_stream(c, p)};
-    double time = (double)tiles * rows_time(&s, total, p->rows, p->vectors);
-    return left ? time + rows_time(&s, total, p->rows, left) : time;
-}
-
-/* Kernels that read or update one weight should deal its columns to workers in like panels: then each worker finds in
- * its own cache what it left there. On two workers that gave an MLP's step 15 %, and tiles of different widths are
- * within a few percent of each other. */
-static double unlike_panels(const contraction_plan *p)
-{
-    return p->vectors == CONTRACTION_PANEL ? 1 : 1.04;
-}
-
-/* Rows, vectors, `most` or fewer, and unrolling of the tile, for a column and row already chosen; returns the time of
- * one step of all chains, 0 if no tile fits. Without unrolling, no scalar is met again that would want a register till
- * then. */
-static double choose_tile(const contraction *c, const ir_target *t, int64_t max_batch, int64_t most,
-                          contraction_plan *p)
-{
-    int64_t total = p->row >= 0 ? contraction_steps(&c->axis[p->row], max_batch) : 1;
-    contraction_plan best = *p;
-    double best_time = 0;
-    for (p->unroll = UNROLL; p->unroll >= 1; p->unroll -= UNROLL - 1)
-        for (p->vectors = 1; p->vectors <= most; p->vectors++)
-            for (p->rows = 1; p->rows <= total && fits_registers(c, t, p, p->rows, p->vectors); p->rows++) {
-                double time = tiles_time(c, t, max_batch, p) * unlike_panels(p);
-                if (best_time == 0 || time < best_time * 0.999) {
-                    best_time = time;
-                    best = *p;
-                }
-            }
-    *p = best;
-    return best_time;
-}
-
-/* Everything but column and swap. Returns the time of the whole contraction, in multiply-adds of vectors. */
-static double complete(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
-{
-    p->inner = -1;
-    p->row = find_row(c, p, -1, true);
-    if (p->row < 0)
-        p->row = find_row(c, p, -1, false);
-    if (p->row >= 0 && !c->axis[p->row].batch && c->axis[p->row].n < t->registers / 4) {
-        int outer = find_row(c, p, (int)p->row, false);
-        if (outer >= 0) {
-            p->inner = p->row;
-            p->row = outer;
-        }
-    }
-    p->rows = p->vectors = 1;
-    int64_t most = least(MOST_VECTORS, column_vectors(c, t, p));
-    double time = choose_tile(c, t, max_batch, most, p);
-    if (time == 0) { /* even one step of the inner rows meets more scalars than there are registers */
-        p->row = p->inner;
-        p->inner = -1;
-        time = choose_tile(c, t, max_batch, most, p);
-    }
-    for (int i = 0; i < c->naxes; i++)
-        if (i != p->column && i != p->row && i != p->inner)
-            time *= (double)contraction_steps(&c->axis[i], max_batch);
-    return time * (double)chain_length(c, max_batch);
+    return c->leaf && max_batch > IR_LEAF;
 }
 
 int contraction_turned(const contraction *c, const contraction_plan *p, int64_t rows)
@@ -237,131 +64,18 @@ int contraction_turned(const contraction *c, const contraction_plan *p, int64_t 
     return (axis == p->inner ? c->axis[axis].n : rows) >= LEAST ? (int)axis : -1;
 }
 
-/* Is the result of a product so narrow that columns along its other dimension are worth a turn of each tile? */
-static bool is_narrow(const contraction *c, const ir_target *t, const contraction_plan *p)
-{
-    int turned = contraction_turned(c, p, p->rows);
-    return turned >= 0 && !c->leaf && c->node->op == IR_DOT_GENERAL && !c->axis[turned].batch &&
-           c->axis[turned].n < 2 * t->vector;
-}
-
-/* What the epilogue costs: by vectors, or element by element where columns do not lie side by side in the result.
- * Leaves are taken an example at a time, each reading and writing the partial sums. */
-static double epilogue_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
-{
-    enum { VECTOR = 8, ELEMENT = 16, TURN = 64 };
-    double count = c->leaf ? (double)max_batch : 1;
-    for (int i = 0; i < c->naxes; i++)
-        count *= (double)contraction_steps(&c->axis[i], max_batch);
-    if (p->column >= 0 && c->axis[p->column].out == 1)
-        return VECTOR * count / t->vector;
-    if (!is_narrow(c, t, p))
-        return ELEMENT * count;
-    double rows = (double)(p->rows < t->vector ? p->rows : t->vector);
-    return VECTOR * count / rows + TURN * count / (rows * t->vector);
-}
-
-static double operand_count(const contraction *c, bool swap, int64_t max_batch)
-{
-    return (double)ir_count(&c->node->in[swap ? 0 : 1]->type, max_batch);
-}
-
-/* May tasks cut this axis? Not a spatial one where parts differ in its length. */
-static bool may_cut(const contraction *c, const contraction_plan *p, int i)
+bool contraction_may_cut(const contraction *c, const contraction_plan *p, int i)
 {
     return i != p->column && i != p->inner && (contraction_parts(c->node) == 1 || c->axis[i].batch);
 }
 
-/* Where tasks cut: the axis outermost in memory that is long enough, else the longest; the batch is the first in
- * memory wherever it stands. A vector operand that is larger than a cache is read once if tasks cut it too: then only
- * its own axes are wanted, if it has one besides the columns. */
-static void choose_cut(const contraction *c, int64_t max_batch, bool large, contraction_plan *p)
+int64_t contraction_panels(const contraction *c, int64_t vector, const contraction_plan *p)
 {
-    int64_t most = 1;
-    p->cut = -1;
-    for (int k = 0; k < 2 * c->naxes && most < 8; k++) {
-        const contraction_axis *a = &c->axis[k % c->naxes];
-        int64_t steps = contraction_steps(a, max_batch);
-        if (a->batch == (k < c->naxes) && may_cut(c, p, k % c->naxes) && steps > most &&
-            (!large || contraction_vector_stride(a, p->swap))) {
-            p->cut = k % c->naxes;
-            most = steps;
-        }
-    }
-    if (large && most < 4)
-        choose_cut(c, max_batch, false, p);
+    int64_t panel = p->vectors * vector;
+    return p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
 }
 
-int64_t contraction_wanted_tasks(const contraction *c, int64_t max_batch)
-{
-    enum { SMALL = 50000, TASK = 200000, TASKS = 16 };
-    double flops = 2 * (double)chain_length(c, max_batch);
-    for (int i = 0; i < c->naxes; i++)
-        flops *= (double)contraction_steps(&c->axis[i], max_batch);
-    int64_t wanted = flops < SMALL ? 1 : (int64_t)(flops / TASK) + 1;
-    return wanted > TASKS ? TASKS : wanted;
-}
-
-int64_t contraction_even_pieces(int64_t panels, int64_t wanted)
-{
-    int64_t each = (panels + wanted - 1) / wanted;
-    return (panels + each - 1) / each;
-}
-
-/* Panels of columns are dealt out too where the cut gives few tasks, or where every task would stream a vector operand
- * that is larger than a cache. */
-static void choose_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
-{
-    int64_t wanted = contraction_wanted_tasks(c, max_batch);
-    bool large = 4 * operand_count(c, p->swap, 1) > (double)t->l2 / 2;
-    choose_cut(c, max_batch, large, p);
-    bool leaves = c->leaf && max_batch > IR_LEAF;
-    int64_t panels = contraction_panels(c, t->vector, p);
-    int64_t steps = p->cut >= 0 ? contraction_steps(&c->axis[p->cut], max_batch) : 1;
-    if (leaves)
-        steps = (max_batch + IR_LEAF - 1) / IR_LEAF;
-    int64_t dealt = wanted > 1 && (large || leaves || p->cut == p->row || steps < wanted) ? wanted : 1;
-    p->pieces = contraction_even_pieces(panels, dealt);
-    int64_t cuts = (wanted + p->pieces - 1) / p->pieces;
-    p->chunk = (steps + cuts - 1) / cuts;
-    if (p->cut >= 0 && p->cut == p->row)
-        p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
-    if (leaves) {
-        p->cut = -1;
-        p->chunk = IR_LEAF;
-    }
-}
-
-contraction_plan contraction_choose(const contraction *c, const ir_target *t, int64_t max_batch, bool repack,
-                                    bool *packs)
-{
-    contraction_plan best = {.column = -1};
-    double best_time = 4 * (double)t->vector * complete(c, t, max_batch, &best);
-    *packs = false;
-    for (int i = 0; i < c->naxes; i++)
-        for (int swap = 0; swap < 2; swap++) {
-            const contraction_axis *a = &c->axis[i];
-            bool pairs =
-                contraction_scalar_stride(a, swap) == 1 && contraction_vector_stride(a, swap) == 1 && !c->border;
-            if (a->batch || a->n == 1 || (contraction_scalar_stride(a, swap) != 0 && !pairs) ||
-                contraction_vector_stride(a, swap) == 0)
-                continue;
-            contraction_plan p = {.swap = swap, .column = i};
-            double time = complete(c, t, max_batch, &p) + epilogue_time(c, t, max_batch, &p);
-            bool scattered = contraction_vector_stride(a, swap) != 1;
-            if (scattered && repack)
-                time += 2 * operand_count(c, swap, max_batch);
-            else if (scattered)
-                time *= 8;
-            if (time < best_time) {
-                best_time = time;
-                best = p;
-                *packs = scattered && repack;
-            }
-        }
-    choose_tasks(c, t, max_batch, &best);
-    return best;
-}
+/* ---- packing ---- */
 
 /* Panels need constant strides: only the outermost sum may be the batch. */
 static bool has_even_sums(const contraction *c)
@@ -395,74 +109,87 @@ int64_t contraction_panel(const contraction *c, int64_t vector, int64_t max_batc
             !contraction_vector_stride(&c->axis[i], p->swap))
             return 0;
     }
-    return (p->block ? p->block : chain_length(c, max_batch)) * p->vectors * vector;
+    return (p->block ? p->block : contraction_chain(c, max_batch)) * p->vectors * vector;
 }
 
-/* Is the operand one small panel, which many rows of each task pass over? A task's own copy costs less than to fetch
- * what another worker has packed. */
-static bool packs_own(const contraction *c, const ir_target *t, const contraction_plan *p, int64_t bytes)
+/* ---- blocks of the chain, and what waits between them ---- */
+
+/* Steps of an axis whose sums wait in scratch at the same time: tasks that cut it outside of panels take one at a time.
+ */
+int64_t contraction_waiting_steps(const contraction *c, int64_t max_batch, const contraction_plan *p, int i)
 {
-    enum { ROWS = 64 };
-    return !contraction_packs_late(c, p) && contraction_panels(c, t->vector, p) == 1 && p->cut >= 0 &&
-           p->cut == p->row && p->chunk >= ROWS && bytes <= t->l1 / 2;
+    const contraction_axis *a = &c->axis[i];
+    if (i == p->column || (i == p->cut && i != p->row))
+        return 1;
+    return i == p->cut ? p->chunk : contraction_steps(a, max_batch);
 }
 
-bool contraction_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+int64_t contraction_partial_stride(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
+                                   int axis)
 {
-    enum { FEW = 4 }; /* tasks */
-    bool large = 4 * operand_count(c, p->swap, max_batch) > 2 * (double)t->l1;
-    int64_t wanted = contraction_wanted_tasks(c, max_batch), few = least(wanted, FEW);
-    contraction_plan packed = *p;
-    int64_t panel = contraction_panel(c, t->vector, max_batch, p);
-    if (panel && packs_own(c, t, p, 4 * panel)) {
-        p->pack = 1;
-        return true;
-    }
-    if (!large || !panel)
-        return false;
-    if (!contraction_packs_late(c, p)) { /* tasks are panels */
-        if (contraction_panels(c, t->vector, p) < few)
-            choose_tile(c, t, max_batch, column_vectors(c, t, p) / few, &packed);
-        if (contraction_panels(c, t->vector, &packed) < few)
+    int64_t stride = p->column >= 0 ? p->vectors * vector : 1;
+    for (int i = 0; i < axis; i++)
+        stride *= contraction_waiting_steps(c, max_batch, p, i);
+    return stride;
+}
+
+contraction_room contraction_room_of(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
+{
+    int64_t at_once = p->strip ? (contraction_panels(c, vector, p) + p->pieces - 1) / p->pieces : 1;
+    contraction_room room = {.panel = p->pack ? contraction_panel(c, vector, max_batch, p) : 0};
+    room.rows = at_once * room.panel;
+    room.sums = room.rows + (p->strip ? p->strip * p->block + vector : 0); /* stores reach over the last row */
+    bool wait = p->block && !contraction_has_leaves(c, max_batch);
+    room.all = room.sums + (wait ? at_once * contraction_partial_stride(c, vector, max_batch, p, c->naxes) : 0);
+    return room;
+}
+
+contraction_blocks contraction_blocks_of(const contraction *c, const contraction_plan *p)
+{
+    contraction_blocks b = {c->nsums - 1, p->block};
+    while (b.level > 0 && b.steps >= c->sum[b.level].run->n && b.steps % c->sum[b.level].run->n == 0)
+        b.steps /= c->sum[b.level--].run->n;
+    return b;
+}
+
+/* Blocks need constant strides: only the outermost sum may be the batch. */
+bool contraction_may_block(const contraction *c)
+{
+    for (int i = 0; i < c->nsums; i++)
+        if (c->sum[i].count != 1 || c->sum[i].run->n < 1 || (i > 0 && c->sum[i].run->batch))
             return false;
-        packed.cut = -1;
-        packed.chunk = 1;
-        packed.pieces = contraction_even_pieces(contraction_panels(c, t->vector, &packed), wanted);
-    }
-    if (4 * contraction_panel(c, t->vector, max_batch, &packed) > t->l2 / 4 * 3)
+    return c->nsums > 0 && !c->border && contraction_parts(c->node) == 1;
+}
+
+/* Are rows and columns all there is, and the chain one sum, along which rows of both operands follow each other? */
+bool contraction_may_gather(const contraction *c, const contraction_plan *p)
+{
+    if (p->row < 0 || p->column < 0 || p->inner >= 0 || p->cut != p->row || c->nsums != 1 ||
+        !contraction_may_block(c) || c->leaf)
         return false;
-    *p = packed;
-    p->pack = 1;
-    return true;
+    for (int i = 0; i < c->naxes; i++)
+        if (i != p->row && i != p->column && (c->axis[i].batch || c->axis[i].n > 1))
+            return false;
+    const contraction_run *run = c->sum[0].run;
+    const contraction_axis *row = &c->axis[p->row], *column = &c->axis[p->column];
+    return !row->batch && contraction_scalar_stride(row, p->swap) == 1 && (p->swap ? run->rhs : run->lhs) > 1 &&
+           contraction_vector_stride(column, p->swap) == 1;
 }
 
-/* ---- plans in a text ---- */
-
-bool contraction_plan_read(const ir_node *kernel, contraction_plan *out)
+bool contraction_block_fits(const contraction *c, int64_t max_batch, const contraction_plan *p)
 {
-    const ir_attr *a = ir_attr_find(kernel->attrs, "plan");
-    if (!a || a->word || a->count != CONTRACTION_PLAN)
+    if (p->block == 0)
+        return p->strip == 0;
+    if (p->block < 0 || p->column < 0 || !contraction_may_block(c))
         return false;
-    int64_t v[CONTRACTION_PLAN];
-    for (int i = 0; i < CONTRACTION_PLAN; i++)
-        v[i] = (int64_t)a->number[i];
-    *out = (contraction_plan){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12]};
-    return true;
+    contraction_blocks b = contraction_blocks_of(c, p);
+    const contraction_run *run = c->sum[b.level].run;
+    bool even = (run->batch ? !contraction_has_leaves(c, max_batch) : b.steps <= run->n) && b.steps >= 1;
+    return even &&
+           (p->strip == 0 || (p->strip > 0 && p->strip % p->rows == 0 && p->pack && contraction_may_gather(c, p)));
 }
 
-void contraction_plan_numbers(const contraction_plan *p, int64_t out[CONTRACTION_PLAN])
-{
-    const int64_t v[CONTRACTION_PLAN] = {p->swap, p->column, p->row,    p->inner, p->rows,  p->vectors, p->unroll,
-                                         p->cut,  p->chunk,  p->pieces, p->pack,  p->block, p->strip};
-    memcpy(out, v, sizeof v);
-}
-
-void contraction_plan_write(ir_node *kernel, const contraction_plan *p)
-{
-    int64_t v[CONTRACTION_PLAN];
-    contraction_plan_numbers(p, v);
-    ir_set_ints(kernel, "plan", v, CONTRACTION_PLAN);
-}
+/* ---- can code be made by it? ---- */
 
 static bool is_axis(const contraction *c, int64_t axis)
 {
@@ -488,7 +215,7 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
                  (p->inner < 0 || (p->inner != p->column && p->row >= 0));
     const contraction_axis *a = c->axis;
     if (!apart || (p->column >= 0 && a[p->column].batch) || (p->column < 0 && (p->vectors != 1 || p->pieces != 1)) ||
-        (p->cut >= 0 && !may_cut(c, p, (int)p->cut)) ||
+        (p->cut >= 0 && !contraction_may_cut(c, p, (int)p->cut)) ||
         (p->row >= 0 && !c->border && contraction_vector_stride(&a[p->row], p->swap)) ||
         (p->inner >= 0 && (a[p->inner].batch || contraction_vector_stride(&a[p->inner], p->swap) ||
                            a[p->inner].n * p->rows > CONTRACTION_ROWS)))
@@ -496,64 +223,4 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
     return contraction_block_fits(c, max_batch, p) && (!p->block || scratch) &&
            (!p->pack || contraction_panel(c, vector, max_batch, p) > 0) &&
            contraction_room_of(c, vector, max_batch, p).all <= scratch;
-}
-
-/* ---- other plans to try ---- */
-
-/* Tasks cut whole tiles, and panels as evenly as before. */
-static void fit_tasks(const contraction *c, const ir_target *t, contraction_plan *p)
-{
-    if (p->cut >= 0 && p->cut == p->row)
-        p->chunk = (p->chunk + p->rows - 1) / p->rows * p->rows;
-    if (p->strip)
-        p->strip = (p->strip + p->rows - 1) / p->rows * p->rows;
-    p->pieces = contraction_even_pieces(contraction_panels(c, t->vector, p), p->pieces);
-}
-
-typedef struct {
-    contraction_plan *plan;
-    double time[CONTRACTION_CANDIDATES];
-    int count;
-} candidate_list;
-
-/* Keep the best ones, in order. */
-static void add_candidate(candidate_list *l, const contraction_plan *p, double time)
-{
-    int at = l->count;
-    while (at > 0 && l->time[at - 1] > time)
-        at--;
-    if (at == CONTRACTION_CANDIDATES)
-        return;
-    l->count += l->count < CONTRACTION_CANDIDATES;
-    for (int i = l->count - 1; i > at; i--) {
-        l->plan[i] = l->plan[i - 1];
-        l->time[i] = l->time[i - 1];
-    }
-    l->plan[at] = *p;
-    l->time[at] = time;
-}
-
-int contraction_candidates(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *base,
-                           int64_t scratch, contraction_plan out[CONTRACTION_CANDIDATES])
-{
-    candidate_list l = {.plan = out};
-    int64_t columns = column_vectors(c, t, base);
-    int64_t total = base->row >= 0 ? contraction_steps(&c->axis[base->row], max_batch) : 1;
-    for (int64_t vectors = 1; vectors <= MOST_VECTORS && vectors <= columns; vectors++)
-        for (int64_t rows = 1; rows <= total && fits_registers(c, t, base, rows, vectors); rows++) {
-            contraction_plan p = *base;
-            p.rows = rows;
-            p.vectors = vectors;
-            fit_tasks(c, t, &p);
-            bool same = rows == base->rows && vectors == base->vectors;
-            if (!same && contraction_plan_fits(c, t->vector, max_batch, &p, scratch))
-                add_candidate(&l, &p, tiles_time(c, t, max_batch, &p));
-        }
-    /* The two last ones give way to the base with its loop unrolled less and more. */
-    for (int i = 0; i < 2; i++) {
-        int at = l.count < CONTRACTION_CANDIDATES ? l.count++ : CONTRACTION_CANDIDATES - 1 - i;
-        out[at] = *base;
-        out[at].unroll = i ? 2 * base->unroll : (base->unroll + 1) / 2;
-    }
-    return l.count;
 }

@@ -14,6 +14,14 @@ ir_node *select_copy(ir_node *from, ir_node *to, ir_node *x, ir_node **map);
 /* Drop what nothing in the region uses any more, then operands without use. */
 void select_sweep(ir_node *fused);
 
+/* Scratch memory of rows by count elements as one more operand of the kernel. */
+ir_node *select_scratch(ir_node *fused, ir_dtype t, int64_t rows, int64_t count);
+
+/* passes/select/contraction.c: bring the operands of the kernel's contraction into memory, with zeros around the lhs
+ * where the kernel does not bring its own; then choose its plan, and how the operands lie for it. */
+void select_operands(ir_node *fused, const ir_target *t, int64_t max_batch);
+void select_contraction(ir_node *fused, const ir_target *t, int64_t max_batch);
+
 /* passes/select/gemm.c: give products of a module that asks for it (gemm = openblas) to kernels of kind `gemm`.
  * Operands of contractions are in memory. */
 void select_gemm(ir_graph *g);

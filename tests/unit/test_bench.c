@@ -2,8 +2,8 @@
  * launched one by one for measuring, and any plan that is measured, computes the same bits as the ordinary one. Nothing
  * here looks at a time. */
 #include "backend/backend.h"
-#include "ir/contraction/contraction.h"
 #include "ir/graph/cost.h"
+#include "passes/select/plans.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>
@@ -230,15 +230,15 @@ static bool take_candidates(ir_module *m, void *user, diag *d)
     int64_t max_batch = (int64_t)ir_attr_find(m->attrs, "max_batch")->number[0];
     for (ir_graph *g = m->functions; g; g = g->next)
         for (ir_node *n = g->first; n; n = n->next) {
-            contraction_plan candidates[CONTRACTION_CANDIDATES];
+            contraction_plan candidates[SELECT_CANDIDATES];
             const ir_attr *a = ir_attr_find(n->attrs, "plan");
             contraction c;
             if (!product_of(n) || a->count != CONTRACTION_PLAN || !contraction_describe(product_of(n), 0, mem, &c))
                 continue;
             contraction_plan base;
             CU_ASSERT_TRUE_FATAL(contraction_plan_read(n, &base));
-            int count = contraction_candidates(&c, &m->target, max_batch, &base, scratch_of(n), candidates);
-            CU_ASSERT_TRUE(count >= 2 && count <= CONTRACTION_CANDIDATES);
+            int count = select_candidates(&c, &m->target, max_batch, &base, scratch_of(n), candidates);
+            CU_ASSERT_TRUE(count >= 2 && count <= SELECT_CANDIDATES);
             if (r->round >= count)
                 continue;
             const contraction_plan *p = &candidates[r->round];
@@ -258,7 +258,7 @@ static void candidates_keep_bits(void)
     size_t bytes, same;
     lamina_library *plain = open_library(m, NULL, -1);
     char *wanted = train(plain, NULL, &bytes);
-    for (int round = 0; round < CONTRACTION_CANDIDATES; round++) {
+    for (int round = 0; round < SELECT_CANDIDATES; round++) {
         round_choice r = {.round = round};
         const net_variant v = {.max_batch = 40, .hook = take_candidates, .hook_user = &r};
         ir_module *other = net_module(LAMINA_TESTS_DIR "/nets/cnn.yaml", &v);

@@ -1,4 +1,4 @@
-/* ir/contraction/block.c - take the chains of a contraction by blocks.
+/* passes/select/block.c - whether a contraction takes its chains by blocks, and how long these are.
  *
  * All tiles of a panel pass over the panel, and over their rows of the other operand, one after the other. If that is
  * more than the second cache holds, as of the weight gradients of large images, each tile fetches it anew. By blocks,
@@ -6,102 +6,12 @@
  * their sums once a block. (Blocks for the first cache would pay that price some ten times as often, and what they save
  * is hidden behind the multiply-adds anyway.)
  *
- * A product whose operands are both read along columns of memory goes by blocks too, of all panels of a task at once:
- *
- *     for block of the chains
- *       pack the task's panels
- *       for strip of rows
- *         gather its scalars, tile by tile
- *         for panel, for tile of the strip
- *
- * No chain's order changes. */
-#include "ir/contraction/contraction.h"
+ * A product whose operands are both read along columns of memory goes by blocks too, of all panels of a task at once,
+ * and copies both operands in the order of use, rows in strips (backend/contraction/loops.c). No chain's order changes.
+ */
+#include "passes/select/plans.h"
 
 enum { LINE = 64 };
-
-static bool has_leaves(const contraction *c, int64_t max_batch)
-{
-    return c->leaf && max_batch > IR_LEAF;
-}
-
-/* Steps of an axis whose sums wait in scratch at the same time: tasks that cut it outside of panels take one at a time.
- */
-static int64_t waiting_steps(const contraction *c, int64_t max_batch, const contraction_plan *p, int i)
-{
-    const contraction_axis *a = &c->axis[i];
-    if (i == p->column || (i == p->cut && i != p->row))
-        return 1;
-    return i == p->cut ? p->chunk : contraction_steps(a, max_batch);
-}
-
-int64_t contraction_partial_stride(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
-                                   int axis)
-{
-    int64_t stride = p->column >= 0 ? p->vectors * vector : 1;
-    for (int i = 0; i < axis; i++)
-        stride *= waiting_steps(c, max_batch, p, i);
-    return stride;
-}
-
-int64_t contraction_panels(const contraction *c, int64_t vector, const contraction_plan *p)
-{
-    int64_t panel = p->vectors * vector;
-    return p->column >= 0 ? (c->axis[p->column].n + panel - 1) / panel : 1;
-}
-
-contraction_room contraction_room_of(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p)
-{
-    int64_t at_once = p->strip ? (contraction_panels(c, vector, p) + p->pieces - 1) / p->pieces : 1;
-    contraction_room room = {.panel = p->pack ? contraction_panel(c, vector, max_batch, p) : 0};
-    room.rows = at_once * room.panel;
-    room.sums = room.rows + (p->strip ? p->strip * p->block + vector : 0); /* stores reach over the last row */
-    bool wait = p->block && !has_leaves(c, max_batch);
-    room.all = room.sums + (wait ? at_once * contraction_partial_stride(c, vector, max_batch, p, c->naxes) : 0);
-    return room;
-}
-
-contraction_blocks contraction_blocks_of(const contraction *c, const contraction_plan *p)
-{
-    contraction_blocks b = {c->nsums - 1, p->block};
-    while (b.level > 0 && b.steps >= c->sum[b.level].run->n && b.steps % c->sum[b.level].run->n == 0)
-        b.steps /= c->sum[b.level--].run->n;
-    return b;
-}
-
-/* Blocks need constant strides: only the outermost sum may be the batch. */
-static bool may_block(const contraction *c)
-{
-    for (int i = 0; i < c->nsums; i++)
-        if (c->sum[i].count != 1 || c->sum[i].run->n < 1 || (i > 0 && c->sum[i].run->batch))
-            return false;
-    return c->nsums > 0 && !c->border && contraction_parts(c->node) == 1;
-}
-
-/* Are rows and columns all there is, and the chain one sum, along which rows of both operands follow each other? */
-static bool may_gather(const contraction *c, const contraction_plan *p)
-{
-    if (p->row < 0 || p->column < 0 || p->inner >= 0 || p->cut != p->row || c->nsums != 1 || !may_block(c) || c->leaf)
-        return false;
-    for (int i = 0; i < c->naxes; i++)
-        if (i != p->row && i != p->column && (c->axis[i].batch || c->axis[i].n > 1))
-            return false;
-    const contraction_run *run = c->sum[0].run;
-    const contraction_axis *row = &c->axis[p->row], *column = &c->axis[p->column];
-    return !row->batch && contraction_scalar_stride(row, p->swap) == 1 && (p->swap ? run->rhs : run->lhs) > 1 &&
-           contraction_vector_stride(column, p->swap) == 1;
-}
-
-bool contraction_block_fits(const contraction *c, int64_t max_batch, const contraction_plan *p)
-{
-    if (p->block == 0)
-        return p->strip == 0;
-    if (p->block < 0 || p->column < 0 || !may_block(c))
-        return false;
-    contraction_blocks b = contraction_blocks_of(c, p);
-    const contraction_run *run = c->sum[b.level].run;
-    bool even = (run->batch ? !has_leaves(c, max_batch) : b.steps <= run->n) && b.steps >= 1;
-    return even && (p->strip == 0 || (p->strip > 0 && p->strip % p->rows == 0 && p->pack && may_gather(c, p)));
-}
 
 /* Steps of the chain; of an example, where leaves take one at a time. */
 static int64_t chain_steps(const contraction *c, int64_t max_batch)
@@ -109,7 +19,7 @@ static int64_t chain_steps(const contraction *c, int64_t max_batch)
     int64_t steps = 1;
     for (int i = 0; i < c->nsums; i++) {
         const contraction_run *run = c->sum[i].run;
-        steps *= run->n * (run->batch && !has_leaves(c, max_batch) ? max_batch : 1);
+        steps *= run->n * (run->batch && !contraction_has_leaves(c, max_batch) ? max_batch : 1);
     }
     return steps;
 }
@@ -123,7 +33,7 @@ static int64_t lines_of(int64_t elements)
 static bool comes_back(const contraction *c, int64_t max_batch, const contraction_plan *p)
 {
     for (int i = 0; i < c->naxes; i++)
-        if (i != p->row && i != p->inner && waiting_steps(c, max_batch, p, i) > 1 &&
+        if (i != p->row && i != p->inner && contraction_waiting_steps(c, max_batch, p, i) > 1 &&
             contraction_scalar_stride(&c->axis[i], p->swap))
             return true;
     return false;
@@ -134,8 +44,8 @@ static bool comes_back(const contraction *c, int64_t max_batch, const contractio
 static int64_t step_bytes(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
 {
     bool all = p->row >= 0 && contraction_scalar_stride(&c->axis[p->row], p->swap) == 1;
-    return LINE *
-           (lines_of(p->vectors * t->vector) + (all ? lines_of(waiting_steps(c, max_batch, p, (int)p->row)) : 1));
+    return LINE * (lines_of(p->vectors * t->vector) +
+                   (all ? lines_of(contraction_waiting_steps(c, max_batch, p, (int)p->row)) : 1));
 }
 
 /* Tiles that pass over a panel. */
@@ -143,14 +53,15 @@ static int64_t passes_over(const contraction *c, int64_t max_batch, const contra
 {
     int64_t tiles = 1;
     for (int i = 0; i < c->naxes; i++)
-        tiles *= i == p->inner ? 1 : waiting_steps(c, max_batch, p, i);
+        tiles *= i == p->inner ? 1 : contraction_waiting_steps(c, max_batch, p, i);
     return tiles / p->rows;
 }
 
-void contraction_block(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+void select_block(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { FEW = 8 };
-    if (p->column < 0 || !may_block(c) || passes_over(c, max_batch, p) < FEW || !comes_back(c, max_batch, p))
+    if (p->column < 0 || !contraction_may_block(c) || passes_over(c, max_batch, p) < FEW ||
+        !comes_back(c, max_batch, p))
         return;
     int64_t most = t->l2 / 8 / step_bytes(c, t, max_batch, p), inner = 1;
     if (chain_steps(c, max_batch) <= 4 * most)
@@ -159,7 +70,7 @@ void contraction_block(const contraction *c, const ir_target *t, int64_t max_bat
     while (level > 0 && !c->sum[level].run->batch && inner * c->sum[level].run->n <= most)
         inner *= c->sum[level--].run->n;
     const contraction_run *run = c->sum[level].run;
-    if (run->batch && has_leaves(c, max_batch))
+    if (run->batch && contraction_has_leaves(c, max_batch))
         return;
     int64_t n = run->n * (run->batch ? max_batch : 1), each = most / inner > 0 ? most / inner : 1;
     int64_t count = (n + each - 1) / each;
@@ -167,6 +78,8 @@ void contraction_block(const contraction *c, const ir_target *t, int64_t max_bat
     if (4 * contraction_room_of(c, t->vector, max_batch, p).all > t->l2 / 2)
         p->block = 0;
 }
+
+/* ---- both operands copied ---- */
 
 /* Do the lines that a tile reads in a step come from the second cache in less time than it multiplies and adds? A line
  * takes that of six multiply-adds, three cycles. */
@@ -195,7 +108,7 @@ static void gather_tasks(const contraction *c, int64_t vector, contraction_plan 
     int64_t cuts = parts_of(rows), pieces = parts_of(columns);
     while (cuts * pieces < FEW)
         *(rows * pieces > columns * cuts ? &cuts : &pieces) *= 2;
-    p->pieces = contraction_even_pieces(contraction_panels(c, vector, p), pieces);
+    p->pieces = select_even_pieces(contraction_panels(c, vector, p), pieces);
     p->chunk = ((rows + cuts - 1) / cuts + p->rows - 1) / p->rows * p->rows;
 }
 
@@ -203,12 +116,12 @@ static void gather_tasks(const contraction *c, int64_t vector, contraction_plan 
  * tile is small, so that they hold it up, the second cache does not hold them, and the operands meet each other often
  * enough, a copy in the order of use costs less. A block of the chain is as long as lets a task's panels stay in the
  * second cache. */
-bool contraction_gather(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
+bool select_gather(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     enum { OFTEN = 128, LARGE = 65536, LONG = 192, STRIP = 16, MOST = 256 }; /* each element's uses, results, steps */
     contraction_plan q = *p;
     q.cut = q.row;
-    if (is_fed(t, p) || !may_gather(c, &q) || chain_steps(c, max_batch) < LONG)
+    if (is_fed(t, p) || !contraction_may_gather(c, &q) || chain_steps(c, max_batch) < LONG)
         return false;
     int64_t rows = c->axis[q.row].n, n = chain_steps(c, max_batch), panels = contraction_panels(c, t->vector, &q);
     int64_t columns = c->axis[q.column].n;
