@@ -347,7 +347,12 @@ static fe_choice *new_choice(fe_reader *r, const fe_kind *kind, const fe_key *co
     fe_choice *c = arena_make(r->mem, fe_choice);
     c->kind = kind;
     c->at = at;
-    c->options = arena_new_array(r->mem, fe_option, 2 * FE_MAX_KEYS);
+    int count = 0;
+    for (int i = 0; i < FE_MAX_KEYS && kind->keys[i].name; i++)
+        count++;
+    for (int i = 0; common && common[i].name; i++)
+        count++;
+    c->options = arena_new_array(r->mem, fe_option, (size_t)count);
     for (int i = 0; i < FE_MAX_KEYS && kind->keys[i].name; i++)
         c->options[c->count++].key = &kind->keys[i];
     for (int i = 0; common && common[i].name; i++)

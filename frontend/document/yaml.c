@@ -2,18 +2,12 @@
  *
  * libyaml's marks count from 0, ours from 1: the one is added here, in mark_loc, and nowhere else. */
 #include "frontend/document/yaml.h"
+#include "ir/base/map.h"
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
 enum { MAX_DEPTH = 64, SHOWN = 40, MOST_ITEMS = 8 };
-
-typedef struct anchor anchor;
-struct anchor {
-    const char *name;
-    fe_yaml *node;
-    anchor *next;
-};
 
 typedef struct {
     yaml_parser_t parser;
@@ -21,7 +15,7 @@ typedef struct {
     size_t length;
     arena *mem;
     diag *d;
-    anchor *anchors;
+    ir_map *anchors; /* by name */
     int depth;
 } loader;
 
@@ -72,18 +66,15 @@ static void add_anchor(loader *l, const yaml_char_t *name, fe_yaml *node)
 {
     if (!name)
         return;
-    anchor *a = arena_make(l->mem, anchor);
-    *a = (anchor){arena_strdup(l->mem, (const char *)name), node, l->anchors};
-    l->anchors = a;
+    ir_map_set(l->anchors, arena_strdup(l->mem, (const char *)name), node);
 }
 
 static fe_yaml *find_anchor(loader *l, const char *name, src_loc at)
 {
-    for (anchor *a = l->anchors; a; a = a->next)
-        if (!strcmp(a->name, name))
-            return a->node;
-    diag_error(l->d, at, "alias '*%s' has no anchor '&%s' before it", name, name);
-    return NULL;
+    fe_yaml *node = ir_map_get(l->anchors, name);
+    if (!node)
+        diag_error(l->d, at, "alias '*%s' has no anchor '&%s' before it", name, name);
+    return node;
 }
 
 static fe_yaml *read_node(loader *l, yaml_event_t *e);
@@ -113,29 +104,31 @@ static bool read_list(loader *l, fe_yaml *list)
     }
 }
 
-static bool check_key(loader *l, const fe_yaml *map, const fe_yaml *key)
+/* 'taken': the map's keys so far, by their words. */
+static bool check_key(loader *l, ir_map *taken, fe_yaml *key)
 {
     if (key->kind != FE_SCALAR) {
         diag_error(l->d, key->at, "expected a word as key, found %s", fe_yaml_describe(key, l->mem));
         return false;
     }
-    for (int i = 0; i < map->count; i++)
-        if (!strcmp(map->key[i]->word, key->word)) {
-            diag_error(l->d, key->at, "key %s is given twice", fe_yaml_describe(key, l->mem));
-            diag_note(l->d, map->key[i]->at, "the first is here");
-            return false;
-        }
+    const fe_yaml *first = ir_map_get(taken, key->word);
+    if (first) {
+        diag_error(l->d, key->at, "key %s is given twice", fe_yaml_describe(key, l->mem));
+        diag_note(l->d, first->at, "the first is here");
+        return false;
+    }
+    ir_map_set(taken, key->word, key);
     return true;
 }
 
-static bool read_map(loader *l, fe_yaml *map)
+static bool read_items(loader *l, fe_yaml *map, ir_map *taken)
 {
     for (;;) {
         bool end;
         fe_yaml *key = read_next(l, YAML_MAPPING_END_EVENT, &end);
         if (!key)
             return end;
-        if (!check_key(l, map, key))
+        if (!check_key(l, taken, key))
             return false;
         fe_yaml *item = read_next(l, YAML_NO_EVENT, &end);
         if (!item)
@@ -145,6 +138,14 @@ static bool read_map(loader *l, fe_yaml *map)
         map->key[map->count] = key;
         map->item[map->count++] = item;
     }
+}
+
+static bool read_map(loader *l, fe_yaml *map)
+{
+    arena *tmp = arena_new();
+    bool ok = read_items(l, map, ir_map_new(tmp, IR_MAP_TEXTS));
+    arena_free(tmp);
+    return ok;
 }
 
 static bool read_scalar(loader *l, const yaml_event_t *e, fe_yaml *y)
@@ -237,6 +238,7 @@ static bool read_end(loader *l)
 fe_yaml *fe_yaml_parse(const char *content, size_t length, const char *file, arena *mem, diag *d)
 {
     loader l = {.content = content, .length = length, .file = file, .mem = mem, .d = d};
+    l.anchors = ir_map_new(mem, IR_MAP_TEXTS);
     if (!yaml_parser_initialize(&l.parser)) {
         diag_error(d, (src_loc){file, 0, 0}, "YAML: %s", "out of memory");
         return NULL;

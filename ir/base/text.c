@@ -1,5 +1,6 @@
 /* ir/base/text.c - a string that grows. */
 #include "ir/base/text.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +38,13 @@ void text_vprintf(text *t, const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);
-    int n = vsnprintf(NULL, 0, format, arguments);
-    reserve(t, (size_t)n + 1);
-    vsnprintf(t->bytes + t->length, (size_t)n + 1, format, again);
+    reserve(t, 1);
+    size_t room = t->capacity - t->length;
+    int n = vsnprintf(t->bytes + t->length, room, format, arguments);
+    if ((size_t)n >= room) {
+        reserve(t, (size_t)n + 1);
+        vsnprintf(t->bytes + t->length, (size_t)n + 1, format, again);
+    }
     va_end(again);
     t->length += (size_t)n;
 }
@@ -69,10 +74,12 @@ bool text_read_file(text *t, const char *path)
     if (!f)
         return false;
     char buffer[16384];
-    size_t n;
-    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0)
+    size_t n, start = t->length;
+    while (t->length - start <= TEXT_MOST_READ && (n = fread(buffer, 1, sizeof buffer, f)) > 0)
         text_add_bytes(t, buffer, n);
-    bool ok = !ferror(f);
+    bool fits = t->length - start <= TEXT_MOST_READ, ok = fits && !ferror(f);
     fclose(f);
+    if (!fits)
+        errno = EFBIG;
     return ok;
 }

@@ -19,7 +19,10 @@ void text_vprintf(text *t, const char *format, va_list arguments);
 const char *text_get(const text *t); /* never NULL */
 void text_free(text *t);
 
-/* The whole of a file, or false with errno set. */
+/* A file that is longer is no text that anyone wrote; some, such as /dev/zero, have no end. */
+enum { TEXT_MOST_READ = 256 << 20 };
+
+/* The whole of a file, or false with errno set: to EFBIG if there is more of it than that. */
 bool text_read_file(text *t, const char *path);
 
 #endif

@@ -1,0 +1,3 @@
+# EXIT 3
+# ERROR cannot be read: File too large
+"$LAMINA" check /dev/zero
