@@ -1,6 +1,6 @@
 /* frontend/command/train.c - lamina train: compile a network, train it on its data, keep what it learned.
  *
- *     DIR/NAME.so, NAME.h         the compiled network, reused while graph, options and compiler are the same
+ *     DIR/NAME.so, NAME.h         the compiled network, never an old one
  *     DIR/log.jsonl               a line an epoch
  *     DIR/checkpoint/last.safetensors   where to go on from
  *     DIR/weights.safetensors     the parameters
@@ -9,11 +9,8 @@
 #include "backend/backend.h"
 #include "frontend/command/cmd.h"
 #include "frontend/command/data.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 typedef struct {
     cmd_build build;
@@ -24,7 +21,7 @@ typedef struct {
 
 typedef struct {
     train_options *o;
-    const char *dir, *library, *key_path, *log, *checkpoint, *weights;
+    const char *dir, *library, *log, *checkpoint, *weights;
     arena *mem;
     fe_network *net;
     lamina_library *loaded;
@@ -41,51 +38,13 @@ static bool fail(session *s, const lamina_error *e)
     return false;
 }
 
-/* What must be equal for a compiled library to serve again. */
-static const char *build_key(const session *s, const ir_module *m)
-{
-    const cmd_build *b = &s->o->build;
-    const ir_attr *hash = ir_attr_find(m->attrs, "hash"), *batch = ir_attr_find(m->attrs, "max_batch");
-    const ir_attr *convolution = ir_attr_find(m->attrs, "convolution");
-    return arena_printf(s->mem,
-                        "lamina %s\nhash %s\ncpu %s %s\nmax_batch %.0f\npartition %s %" PRId64
-                        "\ndisabled %s\ngemm %s\n"
-                        "convolution %s\nautotune %d\n",
-                        LAMINA_VERSION, hash ? hash->word : "", m->target.cpu, m->target.features,
-                        batch ? batch->number[0] : 0, b->partition ? b->partition : "", b->stages,
-                        b->disabled ? b->disabled : "", ir_attr_find(m->attrs, "gemm") ? "openblas" : "generated",
-                        convolution ? convolution->word : "auto", b->autotune);
-}
-
-static bool is_built(const session *s, const char *key)
-{
-    text have = {0};
-    bool same = !access(s->library, R_OK) && text_read_file(&have, s->key_path) && !strcmp(text_get(&have), key);
-    text_free(&have);
-    return same;
-}
-
-static bool write_key(session *s, const char *key)
-{
-    FILE *f = fopen(s->key_path, "w");
-    bool ok = f && fputs(key, f) >= 0;
-    if (f && fclose(f))
-        ok = false;
-    if (!ok)
-        diag_error(s->d, (src_loc){0}, "%s: cannot be written: %s", s->key_path, strerror(errno));
-    return ok;
-}
-
+/* Compiled anew each time: that takes less than a second, and what lies in DIR already may be damaged, of an older
+ * compiler, or come with somebody else's project; opening it would run its code. */
 static bool build(session *s, ir_module *m)
 {
-    const char *key = build_key(s, m);
-    if (is_built(s, key))
-        return true;
-    unlink(s->key_path);
     be_options library = {BE_SO, s->library, true, NULL};
     be_options header = {BE_HEADER, arena_printf(s->mem, "%s/%s.h", s->dir, m->name), false, NULL};
-    return cmd_run_passes(m, &s->o->build, s->d) && be_compile(m, &library, s->d) && be_compile(m, &header, s->d) &&
-           write_key(s, key);
+    return cmd_run_passes(m, &s->o->build, s->d) && be_compile(m, &library, s->d) && be_compile(m, &header, s->d);
 }
 
 static void name_files(session *s)
@@ -93,7 +52,6 @@ static void name_files(session *s)
     const char *name = fe_name(s->net);
     s->dir = s->o->out ? s->o->out : arena_printf(s->mem, "runs/%s", name);
     s->library = arena_printf(s->mem, "%s/%s.so", s->dir, name);
-    s->key_path = arena_printf(s->mem, "%s/%s.key", s->dir, name);
     s->log = arena_printf(s->mem, "%s/log.jsonl", s->dir);
     s->checkpoint = arena_printf(s->mem, "%s/checkpoint/last.safetensors", s->dir);
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);

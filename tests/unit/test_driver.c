@@ -214,6 +214,32 @@ static void interrupted_and_resumed(void)
     CU_ASSERT_EQUAL(run(NULL, "echo no >w; %s eval %s --weights=w 2>err", LAMINA_BINARY, yaml), 3);
 }
 
+/* A library that lies in DIR already (one that acts when opened, another network's, a cut one) is replaced unopened. */
+static void old_libraries_are_not_opened(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml";
+    static const char *const planted[] = {
+        "printf '#include <stdlib.h>\n__attribute__((constructor)) static void act(void) { exit(77); }\n' >act.c && "
+        "cc -shared -fPIC -o plant.so act.c",
+        LAMINA_BINARY " compile " LAMINA_TESTS_DIR "/nets/mlp.yaml -o plant.so",
+        "head -c 10000 clean/linear_two_stage.so >plant.so",
+    };
+    CU_ASSERT_EQUAL(run(NULL, "%s train %s --out=clean --epochs=2 >out 2>err", LAMINA_BINARY, yaml), 0);
+    for (size_t i = 0; i < sizeof planted / sizeof *planted; i++) {
+        CU_ASSERT_EQUAL(run(NULL, "%s", planted[i]), 0);
+        CU_ASSERT_EQUAL(run(NULL,
+                            "mkdir planted%zu && mv plant.so planted%zu/linear_two_stage.so && "
+                            "%s train %s --out=planted%zu --epochs=2 >out 2>err",
+                            i, i, LAMINA_BINARY, yaml, i),
+                        0);
+        CU_ASSERT_EQUAL(run(NULL,
+                            "cd planted%zu && cmp weights.safetensors ../clean/weights.safetensors && "
+                            "cmp linear_two_stage.so ../clean/linear_two_stage.so",
+                            i),
+                        0);
+    }
+}
+
 /* What bench prints can be read by programs, one row a kernel of the dump; no time is looked at. */
 static void measured(void)
 {
@@ -328,6 +354,7 @@ void suite_driver(void)
     CU_add_test(s, "the header is clean C99 and C++17", header_is_clean);
     CU_add_test(s, "exit codes", exit_codes);
     CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
+    CU_add_test(s, "train opens no library but its own", old_libraries_are_not_opened);
     CU_add_test(s, "bench: a row a kernel, JSON", measured);
     CU_add_test(s, "products by default and by OpenBLAS", products_by_default);
     CU_add_test(s, "autotune: the same bits, a cache", autotuned);
