@@ -77,7 +77,9 @@ int cmd_inspect(int argc, char **argv)
 {
     const cmd_option options[] = {{0}};
     const cmd_syntax syntax = {"inspect", "lamina inspect NET.so",
-                               "Prints a compiled library's tensors, functions and memory.", options};
+                               "Prints a compiled library's tensors, functions and memory. Opening it runs its\n"
+                               "constructors, as of any shared object: look only into libraries that you trust.",
+                               options};
     const char *path;
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
     if (code >= 0)

@@ -6,12 +6,11 @@
  * asked for only if the file can hold them, so a broken header cannot ask for all there is. */
 #include "runtime/data/idx.h"
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 #include "runtime/base/memory.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -92,10 +91,14 @@ static lamina_status inflate_some(stream *s, unsigned char *dst, size_t want, si
     return LAMINA_OK;
 }
 
-/* A gzip file may be several members, one after the other. */
+/* A gzip file may be several members, one after the other, and zeros, as tapes and blocks are filled up with. */
 static lamina_status next_member(stream *s, lamina_error *e)
 {
-    lamina_status status = fill(s, e);
+    lamina_status status;
+    while (!(status = fill(s, e)) && s->z.avail_in > 0 && *s->z.next_in == 0) {
+        s->z.next_in++;
+        s->z.avail_in--;
+    }
     if (!status && s->z.avail_in > 0) {
         s->ended = false;
         inflateReset(&s->z);
@@ -132,14 +135,9 @@ static lamina_status get(stream *s, void *dst, size_t want, size_t *got, lamina_
 
 static lamina_status open_stream(stream *s, lamina_error *e)
 {
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    struct stat info;
-    if (s->fd < 0 || fstat(s->fd, &info) != 0)
-        return lamina_fail(e, LAMINA_IO, "%s: cannot open: %s", s->path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return lamina_fail(e, LAMINA_IO, "%s: expected a regular file", s->path);
-    s->file_bytes = (uint64_t)info.st_size;
-    lamina_status status = fill(s, e);
+    lamina_status status = lamina_open_regular(s->path, &s->fd, &s->file_bytes, e);
+    if (!status)
+        status = fill(s, e);
     if (status || s->z.avail_in < 2 || s->buffer[0] != 0x1f || s->buffer[1] != 0x8b)
         return status;
     s->z.zalloc = z_allocate;

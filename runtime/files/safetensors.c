@@ -7,6 +7,7 @@
  * in the descriptor's order: every tensor is aligned to its element. */
 #include "runtime/files/safetensors.h"
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/model.h"
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_HEADER = 100 * 1000 * 1000 }; /* as other readers of the format have it */
@@ -241,18 +241,14 @@ typedef struct {
 static lamina_status open_reader(reader *r, lamina_error *e)
 {
     unsigned char prefix[8];
-    struct stat info;
-    r->fd = open(r->path, O_RDONLY | O_CLOEXEC);
-    if (r->fd < 0 || fstat(r->fd, &info) != 0)
-        return lamina_fail(e, LAMINA_IO, "%s: cannot open: %s", r->path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return lamina_fail(e, LAMINA_IO, "%s: expected a regular file", r->path);
-    uint64_t bytes = (uint64_t)info.st_size, length = 0;
+    uint64_t bytes, length = 0;
+    lamina_status s = lamina_open_regular(r->path, &r->fd, &bytes, e);
+    if (s)
+        return s;
     if (bytes < sizeof prefix)
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: not a safetensors file: expected 8 bytes or more, found %" PRIu64,
                            r->path, bytes);
-    lamina_status s = read_all(r->fd, r->path, prefix, sizeof prefix, 0, e);
-    if (s)
+    if ((s = read_all(r->fd, r->path, prefix, sizeof prefix, 0, e)))
         return s;
     for (int i = 0; i < 8; i++)
         length |= (uint64_t)prefix[i] << (8 * i);
@@ -331,12 +327,16 @@ static lamina_status read_entry(reader *r, const char *name, const json_t *value
     if (s)
         return s;
     json_int_t from = json_integer_value(begin), to = json_integer_value(end);
-    if (from < 0 || to < from || (uint64_t)(to - from) != t->bytes || (uint64_t)to > r->data_bytes)
+    if (from < 0 || to < from || (uint64_t)(to - from) != t->bytes)
         return lamina_fail(e, LAMINA_BAD_FILE,
-                           "%s: tensor '%s': expected %" PRIu64 " bytes within the file's %" PRIu64
-                           " bytes of data, found offsets %" JSON_INTEGER_FORMAT " .. %" JSON_INTEGER_FORMAT
-                           "; the file may be truncated",
-                           r->path, name, t->bytes, r->data_bytes, from, to);
+                           "%s: tensor '%s': expected data_offsets that are %" PRIu64
+                           " bytes apart, found %" JSON_INTEGER_FORMAT " .. %" JSON_INTEGER_FORMAT,
+                           r->path, name, t->bytes, from, to);
+    if ((uint64_t)to > r->data_bytes)
+        return lamina_fail(e, LAMINA_BAD_FILE,
+                           "%s: truncated: tensor '%s' ends at byte %" JSON_INTEGER_FORMAT
+                           " of the data, found %" PRIu64 " bytes",
+                           r->path, name, to, r->data_bytes);
     r->entries[r->count++] = (entry){(uint64_t)from, (uint64_t)to, tensor};
     return LAMINA_OK;
 }

@@ -2,14 +2,17 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/cpu.h"
+#include "runtime/model/elf.h"
 #include "runtime/model/model.h"
 #include <dlfcn.h>
 #include <inttypes.h>
+#include <link.h>
 #include <string.h>
 
 struct lamina_library {
     void *handle;
     const lamina_net *net;
+    char file[]; /* the path with a slash in it: dlopen searches the system's folders for a name without */
 };
 
 /* ---- descriptor ---- */
@@ -119,21 +122,6 @@ float lamina_rate_at(const lamina_rate *rate, int64_t step)
 
 /* ---- files ---- */
 
-/* dlopen searches the system's folders for a name without a slash; a user means the file here. */
-static void *open_file(const char *path)
-{
-    if (strchr(path, '/'))
-        return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    size_t n = strlen(path) + 3;
-    char *local = lamina_allocate(n, 1);
-    if (!local)
-        return NULL;
-    snprintf(local, n, "./%s", path);
-    void *handle = dlopen(local, RTLD_NOW | RTLD_LOCAL);
-    lamina_release(local);
-    return handle;
-}
-
 /* A library says its version by answering to it. */
 static lamina_status fail_version(const char *path, lamina_query *query, lamina_error *e)
 {
@@ -149,17 +137,29 @@ static lamina_status fail_version(const char *path, lamina_query *query, lamina_
                        path, LAMINA_ABI_MAJOR, path);
 }
 
+/* Whether a symbol of a library is code: to call data would end the process. */
+static bool is_function(const void *symbol)
+{
+    Dl_info info;
+    const ElfW(Sym) *entry = NULL;
+    return dladdr1(symbol, &info, (void **)&entry, RTLD_DL_SYMENT) && entry &&
+           ELF64_ST_TYPE(entry->st_info) == STT_FUNC;
+}
+
 static lamina_status load(lamina_library *l, const char *path, lamina_error *e)
 {
-    l->handle = open_file(path);
+    lamina_status s = lamina_elf_check(path, e);
+    if (s)
+        return s;
+    l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL);
     if (!l->handle) {
         const char *why = dlerror();
-        return lamina_fail(e, LAMINA_IO, "%s: cannot load: %s", path, why ? why : "out of memory");
+        return lamina_fail(e, LAMINA_IO, "%s: cannot load: %s", path, why ? why : "no reason given");
     }
     lamina_query *query;
     void *symbol = dlsym(l->handle, "lamina_net_query");
-    if (!symbol)
-        return lamina_fail(e, LAMINA_BAD_FILE, "%s: not a compiled network: it has no symbol lamina_net_query", path);
+    if (!symbol || !is_function(symbol))
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: not a compiled network: it has no function lamina_net_query", path);
     memcpy(&query, &symbol, sizeof query); /* ISO C has no cast from an object pointer to a function's */
     l->net = query(LAMINA_ABI_MAJOR);
     return l->net ? lamina_net_check(l->net, e) : fail_version(path, query, e);
@@ -168,9 +168,11 @@ static lamina_status load(lamina_library *l, const char *path, lamina_error *e)
 lamina_status lamina_library_open(const char *path, lamina_library **out, lamina_error *e)
 {
     *out = NULL;
-    lamina_library *l = lamina_allocate(1, sizeof *l);
+    size_t bytes = sizeof(lamina_library) + strlen(path) + 3;
+    lamina_library *l = lamina_allocate(1, bytes);
     if (!l)
-        return lamina_fail_memory(e, path, sizeof *l);
+        return lamina_fail_memory(e, path, bytes);
+    sprintf(l->file, "%s%s", strchr(path, '/') ? "" : "./", path);
     lamina_status s = load(l, path, e);
     if (s)
         lamina_library_free(l);

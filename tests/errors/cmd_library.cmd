@@ -1,4 +1,4 @@
 # EXIT 3
-# ERROR net.so: cannot load: ./net.so: file too short
+# ERROR net.so: not a compiled network: expected a shared object for this machine
 touch net.so
 "$LAMINA" inspect net.so

@@ -5,6 +5,8 @@
 #include "runtime/model/philox.h"
 #include "tests/unit/runtime_case.h"
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 /* ---- IDX ---- */
@@ -98,11 +100,36 @@ static void test_idx_reads_gzip(void)
     write_gzip(path_of("z.idx.gz"), big, 1000);
     FAILS(lamina_idx_read(path_of("z.idx.gz"), &x, &error), LAMINA_BAD_FILE, "need 300000 bytes of data, found 992");
     write_gzip(path_of("z.idx.gz"), small_idx, sizeof small_idx);
+    n = read_file(path_of("z.idx.gz"), (char *)packed, 2 * COUNT);
+    memset(packed + n, 0, 2 * COUNT - n);
+    write_file(path_of("z.idx.gz"), packed, 2 * COUNT); /* filled up with zeros, more than a buffer of them */
     OK(lamina_idx_read(path_of("z.idx.gz"), &x, &error));
     CU_ASSERT_EQUAL(x.count, 6);
     lamina_release(x.data);
+    packed[n + 1000] = 1;
+    write_file(path_of("z.idx.gz"), packed, n + 2000);
+    FAILS(lamina_idx_read(path_of("z.idx.gz"), &x, &error), LAMINA_BAD_FILE, "damaged gzip data");
     free(big);
     free(packed);
+}
+
+/* None of them waits for a writer, and none is read. */
+static void test_only_regular_files_are_read(void)
+{
+    lamina_idx x;
+    lamina_library *l;
+    lamina_checkpoint c = {0};
+    lamina_model *m = new_model(1, false);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path_of("b.idx.fifo"), 0600), 0);
+    const char *const paths[] = {path_of("b.idx.fifo"), "/dev/zero", folder};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        FAILS(lamina_idx_read(paths[i], &x, &error), LAMINA_IO, "expected a regular file");
+        FAILS(lamina_load_weights(m, paths[i], &error), LAMINA_IO, "expected a regular file");
+        FAILS(lamina_load_checkpoint(m, paths[i], &c, &c, &error), LAMINA_IO, "expected a regular file");
+        FAILS(lamina_library_open(paths[i], &l, &error), LAMINA_IO, "expected a regular file");
+    }
+    unlink(paths[0]);
+    lamina_model_free(m);
 }
 
 /* ---- data ---- */
@@ -210,6 +237,7 @@ void add_runtime_data(CU_pSuite s)
     CU_add_test(s, "idx reads each type", test_idx_reads_each_type);
     CU_add_test(s, "idx refuses bad files", test_idx_refuses_bad_files);
     CU_add_test(s, "idx reads gzip", test_idx_reads_gzip);
+    CU_add_test(s, "only regular files are read", test_only_regular_files_are_read);
     CU_add_test(s, "data converts and checks", test_data_converts_and_checks);
     CU_add_test(s, "shuffle is a permutation of seed and epoch", test_shuffle_is_a_permutation_of_seed_and_epoch);
     CU_add_test(s, "loader gathers records", test_loader_gathers_records);

@@ -197,6 +197,38 @@ static void test_other_versions(void)
     }
 }
 
+/* A name that is data, and a library that lacks another one. */
+static void test_odd_libraries(void)
+{
+    lamina_library *l;
+    make_library("net.so", "int lamina_net_query = 1;\n");
+    FAILS(lamina_library_open(path_of("net.so"), &l, &error), LAMINA_BAD_FILE, "no function lamina_net_query");
+    make_library("net.so", "int nowhere(void); int lamina_net_query(int v) { return nowhere(); }\n");
+    FAILS(lamina_library_open(path_of("net.so"), &l, &error), LAMINA_IO, "net.so: cannot load: ");
+    SAYS("nowhere");
+    unlink(path_of("net.so"));
+}
+
+/* A partial copy, however long, is refused before it is mapped; so is a broken header of segments. */
+static void test_cut_libraries(void)
+{
+    enum { MOST = 1 << 20, CUTS = 1000 };
+    char *bytes = malloc(MOST), path[128];
+    lamina_library *l;
+    strcpy(path, path_of("net.so"));
+    make_library("net.so", "int *lamina_net_query(int w) { return (int *)0; }\n");
+    size_t n = read_file(path, bytes, MOST);
+    for (size_t i = 0; i < CUTS; i++) {
+        CU_ASSERT_EQUAL_FATAL(truncate(path, (off_t)(n * (CUTS - 1 - i) / CUTS)), 0);
+        CU_ASSERT_EQUAL(lamina_library_open(path, &l, &error), LAMINA_BAD_FILE);
+    }
+    bytes[64 + 8 + 5] ^= 1; /* where the first segment begins in the file */
+    write_file(path, bytes, n);
+    FAILS(lamina_library_open(path, &l, &error), LAMINA_BAD_FILE, "truncated: the library's parts do not all lie");
+    unlink(path);
+    free(bytes);
+}
+
 static void test_every_text_was_seen(void)
 {
     static const format_reporter reporters[] = {{"lamina_fail(", 2, NULL, NULL}, {0}};
@@ -221,5 +253,7 @@ void add_runtime_errors(CU_pSuite s)
     CU_add_test(s, "failing reads", test_failing_reads);
     CU_add_test(s, "a checkpoint with words for numbers", test_checkpoint_of_words);
     CU_add_test(s, "libraries of other versions", test_other_versions);
+    CU_add_test(s, "odd libraries", test_odd_libraries);
+    CU_add_test(s, "cut libraries", test_cut_libraries);
     CU_add_test(s, "every error text was seen", test_every_text_was_seen);
 }

@@ -1,0 +1,10 @@
+/* runtime/base/file.h - files that are read. */
+#ifndef RUNTIME_FILE_H
+#define RUNTIME_FILE_H
+
+#include "runtime/lamina.h"
+
+/* Open a regular file for reading and tell its size; IO for anything else. *fd is -1 on an error. */
+lamina_status lamina_open_regular(const char *path, int *fd, uint64_t *bytes, lamina_error *e);
+
+#endif
