@@ -2,12 +2,13 @@
  *
  * LLVM knows hundreds of features a CPU; we generate for four levels only (the psABI's x86-64, -v2, -v3, -v4), and use
  * the name for tuning. So what a library needs from its machine is said in a handful of words that a loader can check.
- * Cache sizes come from this table and never from the machine at hand: the same options give the same library
- * everywhere. */
+ *
+ * A CPU that is named is what this table says of it, so that the same options give the same library everywhere.
+ * `native` is what the machine at hand says of itself: its instruction sets make its level, its name counts only where
+ * it is of that level, and its own caches replace the table's. (The last one is many cores', who knows how many in a
+ * virtual machine: it stays the table's.) */
 #include "backend/target.h"
 #include "backend/backend.h"
-#include <llvm-c/Core.h>
-#include <llvm-c/TargetMachine.h>
 #include <string.h>
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
@@ -111,30 +112,15 @@ static bool has_features(const char *list, const char *const *names)
     return !*names;
 }
 
-static int host_level(void)
+static int level_of_features(const char *list)
 {
     static const char *const v2[] = {"sse4.2", "popcnt", NULL}, *const v3[] = {"avx2", "fma", "bmi2", "f16c", NULL},
                              *const v4[] = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", NULL};
-    char *list = LLVMGetHostCPUFeatures();
+    const char *const *const sets[] = {v2, v3, v4};
     int level = 1;
-    if (has_features(list, v2))
-        level = 2;
-    if (level == 2 && has_features(list, v3))
-        level = 3;
-    if (level == 3 && has_features(list, v4))
-        level = 4;
-    LLVMDisposeMessage(list);
+    while (level <= 3 && has_features(list, sets[level - 1]))
+        level++;
     return level;
-}
-
-/* The host's name if its features are those of the name (a virtual machine may hide some), else its level's. */
-static const cpu_row *host_cpu(void)
-{
-    int level = host_level();
-    char *name = LLVMGetHostCPUName();
-    const cpu_row *row = find_cpu(name);
-    LLVMDisposeMessage(name);
-    return row && row->level == level ? row : find_cpu(levels[level].cpu);
 }
 
 static void report_unknown(const char *cpu, diag *d)
@@ -146,11 +132,6 @@ static void report_unknown(const char *cpu, diag *d)
     diag_error(d, (src_loc){0}, "unknown CPU '%s', expected 'native' or LLVM's name of an x86-64 CPU", cpu);
     if (nearest)
         diag_note(d, (src_loc){0}, "did you mean '%s'", nearest);
-}
-
-static int64_t size_or(int size, int64_t unit, int64_t typical)
-{
-    return size ? size * unit : typical;
 }
 
 static int level_of(const ir_target *t)
@@ -171,14 +152,14 @@ const char *be_target_needs(const ir_target *t)
     return levels[level_of(t)].needs;
 }
 
-bool be_target(const char *cpu, arena *mem, ir_target *out, diag *d)
+static int64_t size_or(int size, int64_t unit, int64_t typical)
 {
-    const cpu_row *row = strcmp(cpu, "native") == 0 ? host_cpu() : find_cpu(cpu);
-    if (!row) {
-        report_unknown(cpu, d);
-        return false;
-    }
-    *out = (ir_target){.triple = arena_strdup(mem, "x86_64-unknown-linux-gnu"),
+    return size ? size * unit : typical;
+}
+
+static ir_target target_of(const cpu_row *row, arena *mem)
+{
+    return (ir_target){.triple = arena_strdup(mem, "x86_64-unknown-linux-gnu"),
                        .cpu = arena_strdup(mem, row->name),
                        .features = arena_strdup(mem, ""),
                        .vector = levels[row->level].vector,
@@ -187,5 +168,30 @@ bool be_target(const char *cpu, arena *mem, ir_target *out, diag *d)
                        .l1 = size_or(row->l1, KIB, 32 * KIB),
                        .l2 = size_or(row->l2, KIB, MIB),
                        .l3 = size_or(row->l3, MIB, 32 * MIB)};
+}
+
+ir_target be_target_of_host(const be_host *h, arena *mem)
+{
+    int level = level_of_features(h->features);
+    const cpu_row *row = find_cpu(h->name);
+    ir_target t = target_of(row && row->level == level ? row : find_cpu(levels[level].cpu), mem);
+    t.l1 = h->l1 ? h->l1 : t.l1;
+    t.l2 = h->l2 ? h->l2 : t.l2;
+    return t;
+}
+
+bool be_target(const char *cpu, arena *mem, ir_target *out, diag *d)
+{
+    if (strcmp(cpu, "native") == 0) {
+        const be_host h = be_host_ask(mem);
+        *out = be_target_of_host(&h, mem);
+        return true;
+    }
+    const cpu_row *row = find_cpu(cpu);
+    if (!row) {
+        report_unknown(cpu, d);
+        return false;
+    }
+    *out = target_of(row, mem);
     return true;
 }
