@@ -163,11 +163,11 @@ void lamina_reset_metrics(lamina_model *m);
 
 /* ---- files ---- */
 
-/* Parameters as a safetensors file: plain row-major tensors by name. Equal parameters give equal files. The file is
- * replaced whole or, on an error, not at all. */
+/* Parameters as a safetensors file: plain row-major tensors by name, the file's checksum among the metadata. Equal
+ * parameters give equal files. The file is replaced whole or, on an error, not at all. */
 lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_error *e);
 /* The file must have every parameter and nothing unknown; states it has are taken too. All is checked before the model
- * changes. */
+ * changes; the checksum only where lamina_save_weights wrote the file, since other programs write none. */
 lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e);
 
 /* Where a run stands. */
@@ -180,8 +180,8 @@ typedef struct lamina_checkpoint {
 
 /* Parameters, all states and the place in the run, as one safetensors file; written as lamina_save_weights does. */
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e);
-/* Load one. BAD_FILE if it is of another graph (but any partition), or if batch, seed or data differ from those
- * in *expected; the message names which. */
+/* Load one. BAD_FILE if a bit of it changed, if it is of another graph (but any partition), or if batch, seed or data
+ * differ from those in *expected; the message names which. */
 lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const lamina_checkpoint *expected,
                                      lamina_checkpoint *out, lamina_error *e);
 

@@ -16,6 +16,12 @@ static const char *const keys[WORDS] = {"epoch", "step", "total_steps", "batch",
 
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e)
 {
+    const int64_t counts[] = {c->epoch, c->step, c->batch};
+    static const char *const names[] = {"epoch", "step", "batch"};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i] < 0)
+            return lamina_fail(e, LAMINA_BAD_ARG, "%s: checkpoint: %s: expected 0 or more, found %" PRId64,
+                               m->net->name, names[i], counts[i]);
     const uint64_t number[HASH] = {(uint64_t)c->epoch, (uint64_t)c->step, (uint64_t)m->steps,
                                    (uint64_t)c->batch, c->seed,           c->data};
     lamina_metadata word[WORDS];

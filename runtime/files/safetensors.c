@@ -1,7 +1,11 @@
 /* runtime/files/safetensors.c - weights files.
  *
  *     8 bytes: length of the header, little-endian | header: JSON, padded with spaces to 8 bytes | tensors
- *     {"dense1.weight": {"dtype": "F32", "shape": [784, 128], "data_offsets": [0, 401408]}, ...}
+ *     {"__metadata__": {"crc32": "7c9f3a05", ...},
+ *      "dense1.weight": {"dtype": "F32", "shape": [784, 128], "data_offsets": [0, 401408]}, ...}
+ *
+ * The checksum is the CRC-32 of the whole file, taken as if its own digits were zeros. It always stands at the same
+ * place and counts only there: files that other programs made have none.
  *
  * The format allows no holes between tensors, so those of 8-byte elements come first, then those of 4, then of 1, each
  * in the descriptor's order: every tensor is aligned to its element. */
@@ -9,38 +13,22 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/memory.h"
+#include "runtime/files/format.h"
 #include "runtime/model/model.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { MAX_HEADER = 100 * 1000 * 1000 }; /* as other readers of the format have it */
 
-static const char *const dtype_names[] = {
+const char *const lamina_safetensors_dtypes[] = {
     [LAMINA_F32] = "F32",  [LAMINA_F64] = "F64", [LAMINA_I32] = "I32", [LAMINA_I64] = "I64",
     [LAMINA_UI32] = "U32", [LAMINA_UI8] = "U8",  [LAMINA_I1] = "BOOL",
 };
-
-/* ---- bytes in and out ---- */
-
-static lamina_status write_all(int fd, const char *path, const void *data, size_t bytes, lamina_error *e)
-{
-    const char *p = data;
-    while (bytes > 0) {
-        ssize_t n = write(fd, p, bytes);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return lamina_fail(e, LAMINA_IO, "%s: cannot write: %s", path, strerror(errno));
-        p += n;
-        bytes -= (size_t)n;
-    }
-    return LAMINA_OK;
-}
 
 static lamina_status read_all(int fd, const char *path, void *data, size_t bytes, uint64_t at, lamina_error *e)
 {
@@ -59,170 +47,6 @@ static lamina_status read_all(int fd, const char *path, void *data, size_t bytes
     return LAMINA_OK;
 }
 
-/* ---- writing ---- */
-
-static int32_t tensors_to_write(const lamina_net *net, bool states)
-{
-    return states ? net->tensor_count : net->param_count;
-}
-
-static json_t *shape_of(const lamina_tensor *t)
-{
-    json_t *shape = json_array();
-    for (int32_t i = 0; i < t->rank; i++)
-        json_array_append_new(shape, json_integer(t->dim[i]));
-    return shape;
-}
-
-/* The header's object, or NULL without memory: jansson passes a failed part on as a failed whole. */
-static json_t *make_header(const lamina_net *net, bool states, const lamina_metadata *metadata, int count)
-{
-    json_t *header = json_object();
-    int failed = !header;
-    if (count > 0) {
-        json_t *words = json_object();
-        for (int i = 0; i < count; i++)
-            failed |= json_object_set_new(words, metadata[i].key, json_string(metadata[i].value));
-        failed |= json_object_set_new(header, "__metadata__", words);
-    }
-    uint64_t offset = 0;
-    for (size_t size = 8; size > 0; size /= 2) {
-        for (int32_t i = 0; i < tensors_to_write(net, states); i++) {
-            const lamina_tensor *t = &net->tensors[i];
-            if (lamina_dtype_bytes(t->dtype) != size)
-                continue;
-            json_t *shape = shape_of(t);
-            failed |= (int32_t)json_array_size(shape) != t->rank;
-            json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_names[t->dtype], "shape", shape,
-                                      "data_offsets", (json_int_t)offset, (json_int_t)offset + (json_int_t)t->bytes);
-            failed |= json_object_set_new(header, t->name, entry);
-            offset += t->bytes;
-        }
-    }
-    if (!failed)
-        return header;
-    json_decref(header);
-    return NULL;
-}
-
-/* Takes the text of a JSON value. jansson does not hand on every failure of its sink, so the sink keeps it. */
-typedef struct {
-    int fd; /* -1: count only */
-    const char *path;
-    uint64_t length;
-    lamina_status status;
-    lamina_error *e;
-} sink;
-
-static int take(const char *text, size_t length, void *user)
-{
-    sink *k = user;
-    k->length += length;
-    if (k->fd >= 0 && !k->status)
-        k->status = write_all(k->fd, k->path, text, length, k->e);
-    return k->status ? -1 : 0;
-}
-
-static lamina_status write_json(const json_t *header, sink *k)
-{
-    if (json_dump_callback(header, take, k, JSON_COMPACT) && !k->status)
-        k->status = lamina_fail(k->e, LAMINA_NO_MEMORY, "%s: out of memory for the header", k->path);
-    return k->status;
-}
-
-static lamina_status write_header(lamina_model *m, int fd, const char *path, bool states,
-                                  const lamina_metadata *metadata, int count, lamina_error *e)
-{
-    json_t *header = make_header(m->net, states, metadata, count);
-    if (!header)
-        return lamina_fail(e, LAMINA_NO_MEMORY, "%s: out of memory for the header", path);
-    sink counted = {.fd = -1, .path = path, .e = e}, written = {.fd = fd, .path = path, .e = e};
-    lamina_status s = write_json(header, &counted);
-    uint64_t padded = (counted.length + 7) / 8 * 8;
-    unsigned char prefix[8];
-    for (int i = 0; i < 8; i++)
-        prefix[i] = (unsigned char)(padded >> (8 * i));
-    if (!s && !(s = write_all(fd, path, prefix, sizeof prefix, e)) && !(s = write_json(header, &written)))
-        s = write_all(fd, path, "       ", padded - counted.length, e);
-    json_decref(header);
-    return s;
-}
-
-static lamina_status write_tensors(lamina_model *m, int fd, const char *path, bool states, lamina_error *e)
-{
-    size_t largest = lamina_largest_tensor(m->net);
-    void *plain = lamina_allocate(1, largest);
-    if (!plain)
-        return lamina_fail_memory(e, path, largest);
-    lamina_status s = LAMINA_OK;
-    for (size_t size = 8; size > 0; size /= 2) {
-        for (int32_t i = 0; !s && i < tensors_to_write(m->net, states); i++) {
-            const lamina_tensor *t = &m->net->tensors[i];
-            if (lamina_dtype_bytes(t->dtype) != size)
-                continue;
-            if (!(s = lamina_export(m, i, plain, e)))
-                s = write_all(fd, path, plain, t->bytes, e);
-        }
-    }
-    lamina_release(plain);
-    return s;
-}
-
-static void sync_folder(char *path)
-{
-    char *slash = strrchr(path, '/');
-    if (slash)
-        slash[slash == path] = 0;
-    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    fsync(fd); /* some file systems cannot; the file itself is safe by then */
-    close(fd);
-}
-
-/* A new file beside `path`, so that the move stays within one file system; its name goes to `temporary`. Not mkstemp,
- * whose files nobody else may read. */
-static int create_beside(const char *path, char *temporary, size_t size)
-{
-    int fd = -1;
-    for (int i = 0; fd < 0 && i < 100; i++) {
-        snprintf(temporary, size, "%s.%ld-%d.tmp", path, (long)getpid(), i);
-        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST)
-            return -1;
-    }
-    return fd;
-}
-
-lamina_status lamina_safetensors_write(lamina_model *m, const char *path, bool states, const lamina_metadata *metadata,
-                                       int count, lamina_error *e)
-{
-    size_t n = strlen(path) + 40;
-    char *temporary = lamina_allocate(n, 1);
-    if (!temporary)
-        return lamina_fail_memory(e, path, n);
-    int fd = create_beside(path, temporary, n);
-    if (fd < 0) {
-        lamina_release(temporary);
-        return lamina_fail(e, LAMINA_IO, "%s: cannot create: %s", path, strerror(errno));
-    }
-    lamina_status s = write_header(m, fd, path, states, metadata, count, e);
-    if (!s)
-        s = write_tensors(m, fd, path, states, e);
-    bool lost = !s && fsync(fd) != 0;
-    lost |= close(fd) != 0 && !s;
-    if (!s && (lost || rename(temporary, path) != 0))
-        s = lamina_fail(e, LAMINA_IO, "%s: cannot write: %s", path, strerror(errno));
-    if (s)
-        unlink(temporary);
-    else
-        sync_folder(temporary);
-    lamina_release(temporary);
-    return s;
-}
-
-/* ---- reading ---- */
-
 typedef struct {
     uint64_t begin, end; /* in the data */
     int32_t tensor;
@@ -233,6 +57,8 @@ typedef struct {
     const char *path;
     int fd;
     uint64_t data_at, data_bytes;
+    uLong crc;                        /* of what was read so far */
+    char checksum[LAMINA_DIGITS + 1]; /* as the file says; empty: it has none */
     json_t *header;
     entry *entries;
     int32_t count;
@@ -257,9 +83,37 @@ static lamina_status open_reader(reader *r, lamina_error *e)
                            "%s: not a safetensors file, or truncated: expected a header of %" PRIu64
                            " bytes, found a file of %" PRIu64,
                            r->path, length, bytes);
+    r->crc = crc32_z(crc32_z(0, NULL, 0), prefix, sizeof prefix);
     r->data_at = sizeof prefix + length;
     r->data_bytes = bytes - r->data_at;
     return LAMINA_OK;
+}
+
+/* Put zeros in place of the checksum, and go on with the file's as it was made. */
+static void take_checksum(reader *r, char *header, size_t length)
+{
+    if (length >= LAMINA_DIGITS_AT + LAMINA_DIGITS && memcmp(header, LAMINA_BEFORE_CHECKSUM, LAMINA_DIGITS_AT) == 0) {
+        memcpy(r->checksum, header + LAMINA_DIGITS_AT, LAMINA_DIGITS);
+        memcpy(header + LAMINA_DIGITS_AT, LAMINA_NO_CHECKSUM, LAMINA_DIGITS);
+    }
+    r->crc = crc32_z(r->crc, (const Bytef *)header, length);
+}
+
+static lamina_status check_data(reader *r, lamina_error *e)
+{
+    unsigned char some[1 << 14];
+    lamina_status s = LAMINA_OK;
+    for (uint64_t at = 0, n; !s && r->checksum[0] && at < r->data_bytes; at += n) {
+        n = r->data_bytes - at < sizeof some ? r->data_bytes - at : sizeof some;
+        s = read_all(r->fd, r->path, some, n, r->data_at + at, e);
+        r->crc = s ? r->crc : crc32_z(r->crc, some, n);
+    }
+    char found[LAMINA_DIGITS + 1];
+    snprintf(found, sizeof found, "%08lx", r->crc & 0xffffffff);
+    if (s || !r->checksum[0] || strcmp(found, r->checksum) == 0)
+        return s;
+    return lamina_fail(e, LAMINA_BAD_FILE, "%s: damaged or truncated: expected the checksum %s, found %s", r->path,
+                       r->checksum, found);
 }
 
 static lamina_status parse_header(reader *r, lamina_error *e)
@@ -270,7 +124,9 @@ static lamina_status parse_header(reader *r, lamina_error *e)
         return lamina_fail_memory(e, r->path, length);
     lamina_status s = read_all(r->fd, r->path, text, length, 8, e);
     json_error_t error = {0};
-    if (!s && !(r->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error)))
+    if (!s)
+        take_checksum(r, text, length);
+    if (!s && !(s = check_data(r, e)) && !(r->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error)))
         s = !error.text[0] || json_error_code(&error) == json_error_out_of_memory /* some paths leave no text */
                 ? lamina_fail(e, LAMINA_NO_MEMORY, "%s: out of memory for the header", r->path)
                 : lamina_fail(e, LAMINA_BAD_FILE, "%s: header, byte %d: %s", r->path, error.position, error.text);
@@ -294,7 +150,7 @@ static void file_shape(const char *dtype, const json_t *shape, char *out, size_t
 static lamina_status check_shape(const reader *r, const lamina_tensor *t, const char *dtype, const json_t *shape,
                                  lamina_error *e)
 {
-    bool same = strcmp(dtype, dtype_names[t->dtype]) == 0 && json_array_size(shape) == (size_t)t->rank;
+    bool same = strcmp(dtype, lamina_safetensors_dtypes[t->dtype]) == 0 && json_array_size(shape) == (size_t)t->rank;
     for (int32_t i = 0; same && i < t->rank; i++) {
         const json_t *dim = json_array_get(shape, (size_t)i);
         same = json_is_integer(dim) && json_integer_value(dim) == t->dim[i];
@@ -303,7 +159,7 @@ static lamina_status check_shape(const reader *r, const lamina_tensor *t, const 
         return LAMINA_OK;
     char want[160], want_shape[128], found[160];
     lamina_shape_text(t->dtype, t->rank, t->dim, -1, want_shape, sizeof want_shape);
-    snprintf(want, sizeof want, "%s%s", dtype_names[t->dtype], strchr(want_shape, '['));
+    snprintf(want, sizeof want, "%s%s", lamina_safetensors_dtypes[t->dtype], strchr(want_shape, '['));
     file_shape(dtype, shape, found, sizeof found);
     return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': expected %s, found %s", r->path, t->name, want, found);
 }
@@ -370,7 +226,7 @@ static lamina_status check_cover(reader *r, lamina_error *e)
 static lamina_status check_complete(const reader *r, bool states, lamina_error *e)
 {
     const lamina_net *net = r->m->net;
-    for (int32_t i = 0; i < tensors_to_write(net, states); i++)
+    for (int32_t i = 0; i < lamina_tensors_in_file(net, states); i++)
         if (!json_object_get(r->header, net->tensors[i].name))
             return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s' of network '%s' is missing", r->path,
                                net->tensors[i].name, net->name);
@@ -397,11 +253,16 @@ static lamina_status read_entries(reader *r, bool states, lamina_error *e)
 static lamina_status read_metadata(const reader *r, lamina_metadata *metadata, int count, lamina_error *e)
 {
     const json_t *words = json_object_get(r->header, "__metadata__");
+    if (count > 0 && !r->checksum[0])
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: not a checkpoint: it does not begin with a checksum", r->path);
     for (int i = 0; i < count; i++) {
         const char *value = json_string_value(json_object_get(words, metadata[i].key));
-        if (!value || strlen(value) >= sizeof metadata[i].value)
+        if (!value)
             return lamina_fail(e, LAMINA_BAD_FILE, "%s: not a checkpoint: its metadata lack '%s'", r->path,
                                metadata[i].key);
+        if (strlen(value) >= sizeof metadata[i].value)
+            return lamina_fail(e, LAMINA_BAD_FILE, "%s: metadata: '%s': expected less than %zu characters, found %zu",
+                               r->path, metadata[i].key, sizeof metadata[i].value, strlen(value));
         strcpy(metadata[i].value, value);
     }
     return LAMINA_OK;
@@ -437,11 +298,6 @@ lamina_status lamina_safetensors_read(lamina_model *m, const char *path, bool st
     if (r.fd >= 0)
         close(r.fd);
     return s;
-}
-
-lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_error *e)
-{
-    return lamina_safetensors_write(m, path, false, NULL, 0, e);
 }
 
 lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e)

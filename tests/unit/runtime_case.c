@@ -62,6 +62,18 @@ void write_gzip(const char *path, const void *data, unsigned bytes)
     CU_ASSERT_EQUAL(gzclose(f), Z_OK);
 }
 
+size_t seal(char *file, size_t bytes)
+{
+    static const char before[] = "{\"__metadata__\":{\"crc32\":\"";
+    size_t at = 8 + sizeof before - 1;
+    CU_ASSERT_EQUAL_FATAL(memcmp(file + 8, before, sizeof before - 1), 0);
+    memcpy(file + at, "00000000", 8);
+    char digits[16];
+    snprintf(digits, sizeof digits, "%08lx", crc32(0, (const Bytef *)file, (unsigned)bytes));
+    memcpy(file + at, digits, 8);
+    return at;
+}
+
 /* 300 KB that do not compress, so that they cross buffers */
 const unsigned char small_idx[18] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255};
 

@@ -33,6 +33,8 @@ const char *path_of(const char *name);
 void write_file(const char *path, const void *data, size_t bytes);
 void write_gzip(const char *path, const void *data, unsigned bytes);
 size_t read_file(const char *path, char *data, size_t most);
+/* Give a weights file or checkpoint that was changed the checksum of what it is now; the digits' place, or 0. */
+size_t seal(char *file, size_t bytes);
 /* An IDX file of 2 records of 3 bytes. */
 extern const unsigned char small_idx[18];
 

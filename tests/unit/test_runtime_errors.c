@@ -167,18 +167,36 @@ static void test_failing_reads(void)
     lamina_model_free(m);
 }
 
+/* Metadata of a checkpoint whose checksum is right, but that no lamina_save_checkpoint writes. */
 static void test_checkpoint_of_words(void)
 {
-    lamina_checkpoint c = {.epoch = 7};
+    lamina_checkpoint c = {.epoch = 7}, odd = {.step = -1};
     lamina_model *m = new_model(1, false);
-    char file[4096] = {0};
-    OK(lamina_save_checkpoint(m, &c, path_of("c.st"), &error));
-    size_t n = read_file(path_of("c.st"), file, sizeof file);
+    char file[4096] = {0}, path[128];
+    strcpy(path, path_of("c.st"));
+    FAILS(lamina_save_checkpoint(m, &odd, path, &error), LAMINA_BAD_ARG, "step: expected 0 or more, found -1");
+    OK(lamina_save_checkpoint(m, &c, path, &error));
+    size_t n = read_file(path, file, sizeof file);
     char *epoch = strstr(file + 8, "\"7\"");
     CU_ASSERT_PTR_NOT_NULL_FATAL(epoch);
     epoch[1] = 'x';
-    write_file(path_of("c.st"), file, n);
-    FAILS(lamina_load_checkpoint(m, path_of("c.st"), &c, &c, &error), LAMINA_BAD_FILE, "expected a number, found 'x'");
+    seal(file, n);
+    write_file(path, file, n);
+    FAILS(lamina_load_checkpoint(m, path, &c, &c, &error), LAMINA_BAD_FILE, "expected a number, found 'x'");
+    /* 500 digits: the data move up, and the header's length says so */
+    memmove(epoch + 1 + 504, epoch + 1, n - (size_t)(epoch + 1 - file));
+    memset(epoch + 1, '7', 504);
+    unsigned length = (unsigned char)file[0] + 256u * (unsigned char)file[1] + 504;
+    file[0] = (char)length;
+    file[1] = (char)(length >> 8);
+    seal(file, n + 504);
+    write_file(path, file, n + 504);
+    FAILS(lamina_load_checkpoint(m, path, &c, &c, &error), LAMINA_BAD_FILE,
+          "metadata: 'epoch': expected less than 96 characters, found 505");
+    write_file(path, "\2\0\0\0\0\0\0\0{}", 10);
+    FAILS(lamina_load_checkpoint(m, path, &c, &c, &error), LAMINA_BAD_FILE, "it does not begin with a checksum");
+    OK(lamina_save_weights(m, path, &error));
+    FAILS(lamina_load_checkpoint(m, path, &c, &c, &error), LAMINA_BAD_FILE, "its metadata lack 'epoch'");
     lamina_model_free(m);
 }
 

@@ -210,15 +210,49 @@ static void test_weights_round_trip(void)
     size_t n = read_file(path_of("w.st"), x, sizeof x);
     CU_ASSERT_EQUAL(read_file(path_of("v.st"), y, sizeof y), n);
     CU_ASSERT_EQUAL(memcmp(x, y, n), 0);
-    static const char header[] = "{\"dense1.weight\":{\"dtype\":\"F32\",\"shape\":[3,1],\"data_offsets\":[0,12]},"
+    static const char start[] = "{\"__metadata__\":{\"crc32\":\"";
+    static const char header[] = "\"},\"dense1.weight\":{\"dtype\":\"F32\",\"shape\":[3,1],\"data_offsets\":[0,12]},"
                                  "\"dense1.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}";
-    CU_ASSERT_EQUAL(memcmp(x + 8, header, sizeof header - 1), 0);
+    CU_ASSERT_EQUAL(memcmp(x + 8, start, sizeof start - 1), 0);
+    CU_ASSERT_EQUAL(memcmp(x + 8 + sizeof start - 1 + 8, header, sizeof header - 1), 0);
+    seal(x, n);
+    CU_ASSERT_EQUAL(memcmp(x, y, n), 0);
     CU_ASSERT_EQUAL(x[0] % 8, 0);
     CU_ASSERT_EQUAL(n, 8 + (size_t)(unsigned char)x[0] + 16);
     FAILS(lamina_save_weights(a, path_of("no/folder"), &error), LAMINA_IO, "no/folder: cannot create");
     FAILS(lamina_save_weights(a, folder, &error), LAMINA_IO, "cannot write");
     lamina_model_free(a);
     lamina_model_free(b);
+}
+
+/* No bit of a checkpoint can change unseen; of a weights file only those that say that there is a checksum, and then
+ * the parameters are right. */
+static void test_flipped_bits_are_found(void)
+{
+    lamina_model *m = new_model(1, false);
+    lamina_checkpoint c = {.epoch = 3, .step = 2, .batch = 8, .seed = 9, .data = 5}, found;
+    float before[FAKE_INPUTS + 1], after[FAKE_INPUTS + 1];
+    char file[4096], path[128];
+    strcpy(path, path_of("c.st"));
+    get_params(m, before);
+    for (int weights = 0; weights < 2; weights++) {
+        OK(weights ? lamina_save_weights(m, path, &error) : lamina_save_checkpoint(m, &c, path, &error));
+        size_t n = read_file(path, file, sizeof file), missed = 0;
+        for (size_t bit = 0; bit < 8 * n; bit++) {
+            file[bit / 8] ^= (char)(1 << bit % 8);
+            write_file(path, file, n);
+            missed += (weights ? lamina_load_weights(m, path, &error)
+                               : lamina_load_checkpoint(m, path, &c, &found, &error)) == LAMINA_OK;
+            get_params(m, after);
+            CU_ASSERT_EQUAL(memcmp(before, after, sizeof before), 0);
+            file[bit / 8] ^= (char)(1 << bit % 8);
+        }
+        CU_ASSERT_TRUE(weights ? missed <= 8 * 5 : missed == 0); /* the five letters of "crc32" */
+        file[n - 1] ^= 1;
+        write_file(path, file, n);
+        FAILS(lamina_load_weights(m, path, &error), LAMINA_BAD_FILE, "damaged or truncated: expected the checksum ");
+    }
+    lamina_model_free(m);
 }
 
 static lamina_status load_text(lamina_model *m, const char *header, size_t data)
@@ -284,5 +318,6 @@ void add_runtime_model(CU_pSuite s)
     CU_add_test(s, "net check", test_net_check);
     CU_add_test(s, "library refuses bad files", test_library_refuses_bad_files);
     CU_add_test(s, "weights round trip", test_weights_round_trip);
+    CU_add_test(s, "flipped bits are found", test_flipped_bits_are_found);
     CU_add_test(s, "weights refuse bad files", test_weights_refuse_bad_files);
 }
