@@ -8,7 +8,8 @@
  *
  * The caller never waits for a worker to arrive, only for those inside to leave: a sleeping worker costs a loop nothing
  * but its help. A worker reads the job only between inside++ and a look at `open`, the caller rewrites it only between
- * open = 0 and a look at `inside`; all four are sequentially consistent, so one of the two sees the other. */
+ * open = 0 and a look at `inside`; all four are sequentially consistent, so one of the two sees the other. A child of
+ * fork() has the pool without its threads, which it sees where it would wake or await one; it then goes on alone. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include <fenv.h>
@@ -18,6 +19,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -43,6 +45,7 @@ struct lamina_pool {
     atomic_int quit;
     int64_t spin_ns;
     int64_t threads; /* started ones; the caller is one more worker */
+    pid_t process;   /* that has them */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool pinned;
@@ -158,10 +161,18 @@ static void *worker(void *argument)
     }
 }
 
+/* False in a child of fork(), from then on without asking the system. */
+static bool has_threads(lamina_pool *p)
+{
+    if (p->threads && p->process != getpid())
+        p->threads = 0;
+    return p->threads > 0;
+}
+
 static void publish(lamina_pool *p)
 {
     atomic_fetch_add(&p->loops, 1);
-    if (atomic_load(&p->sleepers) == 0)
+    if (atomic_load(&p->sleepers) == 0 || !has_threads(p))
         return;
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->wake);
@@ -174,8 +185,10 @@ static void wait_for_workers(lamina_pool *p)
     for (int spins = 0; atomic_load(&p->inside) != 0; spins++) {
         if (spins < 4096)
             relax();
-        else
+        else if (has_threads(p))
             sched_yield();
+        else
+            return;
     }
 }
 
@@ -247,14 +260,16 @@ void lamina_pool_free(lamina_pool *p)
 {
     if (!p)
         return;
-    atomic_store(&p->quit, 1);
-    publish(p);
-    for (int64_t i = 0; i < p->threads; i++)
-        pthread_join(p->thread[i], NULL);
+    if (p->process == getpid()) {
+        atomic_store(&p->quit, 1);
+        publish(p);
+        for (int64_t i = 0; i < p->threads; i++)
+            pthread_join(p->thread[i], NULL);
+        pthread_cond_destroy(&p->wake); /* a child would wait here for the sleepers of its parent */
+        pthread_mutex_destroy(&p->lock);
+    }
     if (p->pinned)
         pthread_setaffinity_np(pthread_self(), sizeof p->callers_cpus, &p->callers_cpus);
-    pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->lock);
     lamina_release(p);
 }
 
@@ -270,6 +285,7 @@ lamina_status lamina_pool_new(int64_t workers, bool dedicated, lamina_pool **out
     int64_t processors = lamina_processors();
     /* More threads than processors: a spinning one would keep a working one out. */
     p->spin_ns = workers > processors ? 0 : dedicated ? DEDICATED_SPIN_NS : SPIN_NS;
+    p->process = getpid();
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     for (; p->threads < workers - 1; p->threads++) {

@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- model ---- */
 
@@ -125,6 +127,40 @@ static void test_model_combines_gradients_of_older_nets(void)
     CU_ASSERT_EQUAL(lamina_metric_value(a, 0), lamina_metric_value(b, 0));
     lamina_model_free(a);
     lamina_model_free(b);
+}
+
+/* A child of fork() has no threads but its own: its steps are made by that one, with the same bits. */
+static void test_model_after_fork(void)
+{
+    for (int i = 0; i < 20; i++) {
+        lamina_model *m = new_model(3, false);
+        float before[FAKE_INPUTS + 1], parents[FAKE_INPUTS + 1], childs[FAKE_INPUTS + 1];
+        int ends[2], status = -1;
+        CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+        OK(lamina_train_step(m, pattern, 7, &error));
+        get_params(m, before);
+        usleep(i % 2 ? 0 : 2000); /* the workers spin, or sleep */
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            bool ok = lamina_train_step(m, pattern, 20, NULL) == LAMINA_OK &&
+                      lamina_train_step(m, pattern, 7, NULL) == LAMINA_OK;
+            get_params(m, childs);
+            lamina_model_free(m);
+            _exit(ok && write(ends[1], childs, sizeof childs) == (ssize_t)sizeof childs ? 0 : 1);
+        }
+        OK(lamina_train_step(m, pattern, 20, &error));
+        OK(lamina_train_step(m, pattern, 7, &error));
+        get_params(m, parents);
+        lamina_model_free(m);
+        close(ends[1]);
+        CU_ASSERT_EQUAL(read(ends[0], childs, sizeof childs), (ssize_t)sizeof childs);
+        close(ends[0]);
+        CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+        CU_ASSERT_EQUAL(status, 0);
+        CU_ASSERT_EQUAL(memcmp(parents, childs, sizeof parents), 0);
+        CU_ASSERT_NOT_EQUAL(memcmp(before, childs, sizeof before), 0);
+    }
 }
 
 static void test_model_metrics_and_rate(void)
@@ -314,6 +350,7 @@ void add_runtime_model(CU_pSuite s)
     CU_add_test(s, "model infers in pieces", test_model_infers_in_pieces);
     CU_add_test(s, "model steps have the same bits", test_model_steps_have_the_same_bits);
     CU_add_test(s, "gradients of older nets", test_model_combines_gradients_of_older_nets);
+    CU_add_test(s, "model after fork", test_model_after_fork);
     CU_add_test(s, "model metrics and rate", test_model_metrics_and_rate);
     CU_add_test(s, "net check", test_net_check);
     CU_add_test(s, "library refuses bad files", test_library_refuses_bad_files);
