@@ -172,8 +172,8 @@ bool contraction_may_gather(const contraction *c, const contraction_plan *p)
             return false;
     const contraction_run *run = c->sum[0].run;
     const contraction_axis *row = &c->axis[p->row], *column = &c->axis[p->column];
-    return !row->batch && contraction_scalar_stride(row, p->swap) == 1 && (p->swap ? run->rhs : run->lhs) > 1 &&
-           contraction_vector_stride(column, p->swap) == 1;
+    return !row->batch && !contraction_scalar_stride(column, p->swap) && contraction_scalar_stride(row, p->swap) == 1 &&
+           (p->swap ? run->rhs : run->lhs) > 1 && contraction_vector_stride(column, p->swap) == 1;
 }
 
 bool contraction_block_fits(const contraction *c, int64_t max_batch, const contraction_plan *p)
@@ -201,6 +201,37 @@ static bool is_between(int64_t x, int64_t least, int64_t most)
     return x >= least && x <= most;
 }
 
+/* Columns are as many on every call; without any there is one panel, of scalars. */
+static bool column_fits(const contraction *c, const contraction_plan *p)
+{
+    return p->column < 0 ? p->vectors == 1 && p->pieces == 1 : !c->axis[p->column].batch;
+}
+
+/* The vectors are the same for all rows, and the inner ones are all in one tile. */
+static bool rows_fit(const contraction *c, const contraction_plan *p)
+{
+    if (p->row < 0)
+        return p->inner < 0;
+    if (p->row == p->column || (!c->border && contraction_vector_stride(&c->axis[p->row], p->swap)))
+        return false;
+    if (p->inner < 0)
+        return true;
+    const contraction_axis *inner = &c->axis[p->inner];
+    return p->inner != p->column && p->inner != p->row && !inner->batch && !contraction_vector_stride(inner, p->swap) &&
+           inner->n * p->rows <= CONTRACTION_ROWS;
+}
+
+/* Tasks that cut rows take whole tiles, or else tiles of the batch, of which there are smaller ones too. */
+static bool tasks_fit(const contraction *c, const contraction_plan *p)
+{
+    if (p->cut < 0)
+        return true;
+    const contraction_axis *a = &c->axis[p->cut];
+    int64_t rows = p->rows < a->n ? p->rows : a->n;
+    bool whole = p->cut != p->row || a->batch || p->chunk >= a->n || p->chunk % rows == 0;
+    return whole && contraction_may_cut(c, p, (int)p->cut);
+}
+
 bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_batch, const contraction_plan *p,
                            int64_t scratch)
 {
@@ -211,16 +242,7 @@ bool contraction_plan_fits(const contraction *c, int64_t vector, int64_t max_bat
         return false;
     if (p->pack == CONTRACTION_STREAM)
         return contraction_stream_fits(c, vector, p, scratch);
-    bool apart = (p->row < 0 || (p->row != p->column && p->row != p->inner)) &&
-                 (p->inner < 0 || (p->inner != p->column && p->row >= 0));
-    const contraction_axis *a = c->axis;
-    if (!apart || (p->column >= 0 && a[p->column].batch) || (p->column < 0 && (p->vectors != 1 || p->pieces != 1)) ||
-        (p->cut >= 0 && !contraction_may_cut(c, p, (int)p->cut)) ||
-        (p->row >= 0 && !c->border && contraction_vector_stride(&a[p->row], p->swap)) ||
-        (p->inner >= 0 && (a[p->inner].batch || contraction_vector_stride(&a[p->inner], p->swap) ||
-                           a[p->inner].n * p->rows > CONTRACTION_ROWS)))
-        return false;
-    return contraction_block_fits(c, max_batch, p) && (!p->block || scratch) &&
-           (!p->pack || contraction_panel(c, vector, max_batch, p) > 0) &&
+    return column_fits(c, p) && rows_fit(c, p) && tasks_fit(c, p) && contraction_block_fits(c, max_batch, p) &&
+           (!p->block || scratch) && (!p->pack || contraction_panel(c, vector, max_batch, p) > 0) &&
            contraction_room_of(c, vector, max_batch, p).all <= scratch;
 }

@@ -40,7 +40,7 @@ static ir_module *parse(const char *source, const char *name)
 static bool compile(ir_module *m, const lowered_variant *v, const char *output)
 {
     diag *d = diag_new();
-    const pass_options run = {.disabled = v->disabled};
+    const pass_options run = {.disabled = v->disabled, .hook = v->hook, .hook_after = "select", .hook_name = "test"};
     const be_options options = {.kind = BE_SO, .output = output};
     bool ok = be_target(v->cpu, m->mem, &m->target, d);
     m->target.l2 = v->l2 ? v->l2 : m->target.l2;
@@ -297,8 +297,8 @@ void lowered_check(const char *source, const char *name, const lowered_variant *
 {
     char library[64], what[256];
     snprintf(library, sizeof library, "/tmp/lamina-lowering-%ld.so", (long)getpid());
-    snprintf(what, sizeof what, "%s, %s%s%s", name, v->cpu, v->disabled ? ", optional passes off" : "",
-             v->l2 ? ", short slices" : "");
+    snprintf(what, sizeof what, "%s, %s%s%s%s", name, v->cpu, v->disabled ? ", optional passes off" : "",
+             v->l2 ? ", short slices" : "", v->hook ? ", other plans" : "");
     ir_module *plain = parse(source, name), *planned = parse(source, name);
     subject s = {.plain = plain, .planned = planned, .path = library, .what = what, .mem = arena_new()};
     CU_ASSERT_TRUE(compile(planned, v, library));

@@ -2,12 +2,14 @@
 #ifndef TESTS_LOWERED_H
 #define TESTS_LOWERED_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "ir/base/diag.h"
+#include "ir/ir.h"
 
 typedef struct {
     const char *cpu, *disabled; /* optional passes; NULL: none */
     int64_t l2;                 /* bytes of the target's second cache; 0: as the CPU has it */
+    /* What is done to the module after pass select, or NULL. */
+    bool (*hook)(ir_module *m, void *user, diag *d);
 } lowered_variant;
 
 /* Compile the module in 'source' (an IR text, 'name' for messages) and run each of its functions at these batch sizes

@@ -14,12 +14,12 @@ enum { ONE_EXAMPLE = 1, TWO_EXAMPLES = 160 << 10, BLOCKS = 12 << 10 };
 
 static const char everything_off[] = "simplify,cleanup,fuse,split,schedule";
 
-static const lowered_variant avx2[] = {{"x86-64-v3", NULL, 0},
-                                       {"x86-64-v3", everything_off, 0},
-                                       {"x86-64-v3", NULL, ONE_EXAMPLE},
-                                       {"x86-64-v3", NULL, BLOCKS}};
+static const lowered_variant avx2[] = {{"x86-64-v3", NULL, 0, NULL},
+                                       {"x86-64-v3", everything_off, 0, NULL},
+                                       {"x86-64-v3", NULL, ONE_EXAMPLE, NULL},
+                                       {"x86-64-v3", NULL, BLOCKS, NULL}};
 static const lowered_variant avx512[] = {
-    {"x86-64-v4", NULL, 0}, {"x86-64-v4", everything_off, 0}, {"x86-64-v4", NULL, TWO_EXAMPLES}};
+    {"x86-64-v4", NULL, 0, NULL}, {"x86-64-v4", everything_off, 0, NULL}, {"x86-64-v4", NULL, TWO_EXAMPLES, NULL}};
 
 static void check_variants(const char *source, const char *name, const lowered_variant *v, size_t count)
 {
