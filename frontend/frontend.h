@@ -36,7 +36,6 @@ fe_network *fe_read_text(const char *content, size_t length, const char *path, a
 const char *fe_name(const fe_network *n);
 const fe_data_set *fe_data(const fe_network *n, const char *which); /* "train", "validation", "test" */
 const fe_train *fe_train_options(const fe_network *n);
-bool fe_has_stages(const fe_network *n);
 /* How many classes an input's labels name: 10 if it is the labels of a softmax_cross_entropy over 10 logits; 0 if it is
  * not labels. */
 int64_t fe_classes(const fe_network *n, const char *input);

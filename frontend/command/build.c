@@ -18,11 +18,38 @@ static void set_int(ir_module *m, const char *name, int64_t v)
     ir_attr_set_ints(m->mem, &m->attrs, name, &v, 1);
 }
 
-static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, diag *d)
+/* Can an option still change what this pass does? */
+static bool check_in_time(const ir_module *m, const char *option, const char *value, const char *pass, diag *d)
+{
+    const ir_attr *after = ir_attr_find(m->attrs, "after");
+    if (!after || !after->word || pass_index(after->word) < pass_index(pass))
+        return true;
+    diag_error(d, (src_loc){0}, "the text is past pass %s already: --%s=%s cannot change it", after->word, option,
+               value);
+    return false;
+}
+
+static bool check_partition_in_time(const ir_module *m, const cmd_build *b, diag *d)
+{
+    if (b->partition && !check_in_time(m, "partition", b->partition, "partition", d))
+        return false;
+    if (b->balance && !check_in_time(m, "balance", b->balance, "partition", d))
+        return false;
+    return !b->stages || check_in_time(m, "stages", arena_printf(m->mem, "%" PRId64, b->stages), "partition", d);
+}
+
+/* What is asked for; else stages where the YAML names some. A text stays as it is where nothing is asked for. */
+static bool set_partition(ir_module *m, const cmd_build *b, bool yaml, diag *d)
 {
     static const char *const known[] = {"fused", "staged", "auto"};
     src_loc nowhere = {0};
-    const char *how = b->partition ? b->partition : named_stages ? "staged" : "fused";
+    const ir_attr *said = ir_attr_find(m->attrs, "partition");
+    bool has_stages = ir_row_find(m, "stage", NULL) || ir_attr_find(m->attrs, "stages");
+    const char *how = b->partition ? b->partition : said && said->word ? said->word : has_stages ? "staged" : "fused";
+    if (!yaml && !b->partition && !b->stages && !b->balance)
+        return true;
+    if (!check_partition_in_time(m, b, d))
+        return false;
     if (!strcmp(how, "auto")) {
         diag_error(d, nowhere, "--partition=auto is not supported yet: expected fused or staged");
         return false;
@@ -37,7 +64,7 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool named_stages, d
         diag_error(d, nowhere, "--balance=%s is not supported yet: expected parameters", b->balance);
         return false;
     }
-    if (!strcmp(how, "staged") && !b->stages && !named_stages) {
+    if (!strcmp(how, "staged") && !b->stages && !has_stages) {
         diag_error(d, nowhere, "--partition=staged: expected --stages=N or stages in the YAML, found neither");
         return false;
     }
@@ -60,16 +87,6 @@ static bool check_choice(const char *option, const char *how, const char *const 
     const char *near = diag_nearest(how, known, 3);
     diag_error(d, (src_loc){0}, "--%s: expected %s, %s or %s, found '%s'%s%s%s", option, known[0], known[1], known[2],
                how, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    return false;
-}
-
-/* Can an option still change what this pass does? */
-static bool check_in_time(const ir_module *m, const char *option, const char *how, const char *pass, diag *d)
-{
-    const ir_attr *after = ir_attr_find(m->attrs, "after");
-    if (!after || !after->word || pass_index(after->word) < pass_index(pass))
-        return true;
-    diag_error(d, (src_loc){0}, "the text is past pass %s already: --%s=%s cannot change it", after->word, option, how);
     return false;
 }
 
@@ -111,6 +128,19 @@ static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
     return true;
 }
 
+/* What is asked for; else what a text says; else 'usual'. */
+static bool set_max_batch(ir_module *m, const cmd_build *b, int64_t usual, diag *d)
+{
+    const char *asked = arena_printf(m->mem, "%" PRId64, b->max_batch);
+    if (b->max_batch && !check_in_time(m, "max-batch", asked, "split", d))
+        return false;
+    if (b->max_batch)
+        set_int(m, "max_batch", b->max_batch);
+    else if (!ir_attr_find(m->attrs, "max_batch"))
+        set_int(m, "max_batch", usual);
+    return true;
+}
+
 static ir_module *load_ir(const char *path, const cmd_build *b, diag *d)
 {
     text source = {0};
@@ -136,29 +166,21 @@ static ir_module *load_ir(const char *path, const cmd_build *b, diag *d)
     return m;
 }
 
-static ir_module *load_yaml(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
+static ir_module *load_yaml(const char *path, arena *mem, fe_network **net, diag *d)
 {
     *net = fe_read(path, mem, d);
-    ir_module *m = *net ? fe_build(*net, d) : NULL;
-    if (m && !set_partition(m, b, fe_has_stages(*net), d)) {
-        ir_module_free(m);
-        return NULL;
-    }
-    if (m)
-        set_int(m, "max_batch", b->max_batch ? b->max_batch : fe_train_options(*net)->batch);
-    return m;
+    return *net ? fe_build(*net, d) : NULL;
 }
 
 ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
 {
     *net = NULL;
     bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
-    ir_module *m = yaml ? load_yaml(path, b, mem, net, d) : load_ir(path, b, d);
+    ir_module *m = yaml ? load_yaml(path, mem, net, d) : load_ir(path, b, d);
     if (!m)
         return NULL;
-    if (!ir_attr_find(m->attrs, "max_batch"))
-        set_int(m, "max_batch", b->max_batch ? b->max_batch : 128);
-    if ((!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d) ||
+    if (!set_partition(m, b, yaml, d) || !set_max_batch(m, b, yaml ? fe_train_options(*net)->batch : 128, d) ||
+        (!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d) ||
         !set_convolution(m, b, d)) {
         ir_module_free(m);
         return NULL;

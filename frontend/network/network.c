@@ -383,8 +383,3 @@ const char *fe_name(const fe_network *n)
 {
     return n->name;
 }
-
-bool fe_has_stages(const fe_network *n)
-{
-    return n->nstages > 0;
-}

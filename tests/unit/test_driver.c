@@ -111,11 +111,23 @@ static void check_from_dump(const char *yaml)
     }
 }
 
+/* Options that the text still has room for count as they do with the YAML. */
+static void check_options_of_text(const char *yaml)
+{
+    static const char options[] = "--max-batch=33 --partition=staged --stages=2";
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s compile %s %s -o x/net.so && %s dump %s --after=simplify >a.lmir && "
+                        "%s compile a.lmir %s -o y/net.so && cmp x/net.so y/net.so",
+                        LAMINA_BINARY, yaml, options, LAMINA_BINARY, yaml, LAMINA_BINARY, options),
+                    0);
+}
+
 static void libraries_from_dumps(void)
 {
     check_from_dump(LAMINA_SOURCE_DIR "/examples/fashion_mlp.yaml");
     check_from_dump(LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml");
     check_from_dump(LAMINA_TESTS_DIR "/nets/cnn.yaml");
+    check_options_of_text(LAMINA_TESTS_DIR "/nets/mlp.yaml");
 }
 
 static void few_kernels(void)

@@ -196,7 +196,6 @@ static void test_data_and_training(void)
     CU_ASSERT_EQUAL(fe_train_options(n)->seed, 7);
     CU_ASSERT_EQUAL(fe_classes(n, "y"), 10);
     CU_ASSERT_EQUAL(fe_classes(n, "x"), 0);
-    CU_ASSERT_FALSE(fe_has_stages(n));
     diag_free(d);
     arena_free(mem);
 }
