@@ -158,7 +158,8 @@ static int by_place(const void *a, const void *b)
 
 static bool check_ranges(checker *c)
 {
-    qsort(c->ranges, c->count, sizeof *c->ranges, by_place);
+    if (c->count > 0)
+        qsort(c->ranges, c->count, sizeof *c->ranges, by_place);
     for (size_t i = 1; i < c->count; i++) {
         const range *x = c->ranges[i - 1], *y = c->ranges[i];
         if (x->place.segment == y->place.segment && x->place.offset + x->bytes > y->place.offset)
