@@ -1,8 +1,9 @@
-/* backend/contraction/border.c - the outputs of a spread convolution that see beyond the edge
- * (ir/contraction/contraction.h).
+/* backend/contraction/border.c - outputs of a spread convolution that see beyond the edge of its lhs. (What parts such
+ * a convolution has: ir/contraction/convolution.c.)
  *
- * Which of their taps are terms is found while the code runs: a tap beyond the edge meets a zero, one in a hole between
- * the spread elements is no term. Taps are taken in the order of the rule, so the bits are those of the interior. */
+ * Each such output has taps of its own, and which of them are terms is found while the code runs: a tap beyond the edge
+ * meets a zero, as in any padded convolution; one that falls between the spread elements is no term. Taps are taken in
+ * the order of the rule, so that a border output has the bits that the same sum would have in the interior. */
 #include "backend/contraction/tile.h"
 #include <string.h>
 

@@ -1,11 +1,12 @@
-/* backend/contraction/chain.c - the inner loops: what a register tile does in the steps of its chains.
+/* backend/contraction/chain.c - the inner loops: what a register tile does in each step of its chains.
  *
  *     for sums, outermost first
- *       for steps of the innermost sum, some of them written out one after the other
+ *       for steps of the innermost sum, a few of them written out one after the other
  *         load the vectors of one operand
  *         for row of the tile:   load its scalar;   accumulator = fma(scalar, vector, accumulator)
  *
- * Both operands are followed by an offset each, which grows by constant strides. A sum of few steps has no loop. */
+ * In each operand an offset is carried along, which grows by constant strides. A sum of few steps is written out whole,
+ * without a loop. */
 #include "backend/contraction/tile.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
-/* backend/contraction/check.c - which kernels of kind contraction can be lowered: those around one contraction of
- * f32 that does not overwrite its own operands, with zeros where a convolution reads beyond an image. */
+/* backend/contraction/check.c - whether a kernel of kind `contraction` can be lowered at all, since a text may have
+ * been edited. It must hold exactly one contraction, of f32, must not overwrite an operand of it, and where a
+ * convolution reads beyond an image there must be zeros in memory. */
 #include "backend/contraction/tile.h"
 
 const ir_node *tile_find_contraction(const lowering *l, diag *d)

@@ -1,12 +1,12 @@
 /* backend/contraction/epilogue.c - what follows the chains: the rest of the kernel's region, at the points of a tile.
  *
- * Each accumulator is bound to the contraction's node at its point of the result; the rest of the region (a bias, an
- * activation, an update) is computed from there and stored. There are three ways through a tile:
+ * The region may add a bias, apply an activation or update a weight. Each accumulator stands for the contraction's
+ * value at its point of the result; from there the rest is computed and stored. There are three ways through a tile:
  *
- *     as they are    an accumulator after the other
+ *     as they are    one accumulator after the other, the code written out for each
  *     rolled         a long epilogue is a loop over the rows, which wait on the stack
  *     turned         where rows lie side by side in the result and columns do not, blocks of the tile are transposed,
- *                    so that lanes are rows and stores are of whole vectors */
+ *                    so that lanes are rows and whole vectors are stored */
 #include "backend/contraction/tile.h"
 
 /* ---- points ---- */

@@ -1,12 +1,12 @@
-/* backend/contraction/pack.c - copy a panel of a contraction's vector operand into scratch, the way the tiles will read
+/* backend/contraction/pack.c - copy a panel of the vector operand to scratch memory, in the order in which tiles read
  * it.
  *
  *     panel[step of the chain][column]  =  operand[step, column]
  *
- * In scratch every vector follows the one before it, whatever the operand's strides are, and stays in the second level
- * of the cache while all rows pass over it. Where the operand's neighbours are steps of the chain rather than columns,
- * blocks of as many vectors as lanes are transposed in registers. Where rows come in strips, the scalar operand is
- * copied too. Copies change no bits. */
+ * Whatever strides the operand has, in scratch every vector follows the one before it, and the panel stays in the
+ * second cache while all rows pass over it. Where neighbours in the operand are steps of the chain rather than columns,
+ * blocks of as many vectors as lanes are transposed in registers. Where the plan has strips, rows of the scalar operand
+ * are copied too, tile by tile. Copies change no bits. */
 #include "backend/contraction/tile.h"
 
 /* ---- the packed operand's strides ---- */

@@ -1,11 +1,15 @@
-/* backend/contraction/partial.c - sums of a contraction that are not whole yet, and wait in scratch.
+/* backend/contraction/partial.c - sums that are not complete yet and wait in scratch memory. There are two kinds:
  *
- * Leaves: an example at a time, each adding to the sums of its leaf, which lie as the result does.
- * Blocks (plan.block): stretches of the chain, each adding to the sums of the panel at hand, which lie tile by tile:
+ * Leaves. A weight gradient takes one example after the other, and each adds to the sums of its leaf. These lie in
+ * scratch as the result does.
+ *
+ * Blocks (plan.block). All tiles of a panel take a stretch of the chain before any takes the next one. Their sums lie
+ * in scratch tile by tile:
  *
  *     sums[other axes][row][column of the panel]
  *
- * Both at once are blocks of an example. Adding goes on where the chain stopped, so no bit depends on any of this. */
+ * Both at once are blocks of an example, whose sums wait with the leaf's. A tile goes on where its chain stopped, so no
+ * bit depends on any of this. */
 #include "backend/contraction/tile.h"
 
 /* ---- where they lie ---- */

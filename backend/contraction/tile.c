@@ -1,8 +1,8 @@
 /* backend/contraction/tile.c - one register tile, from its start to its end.
  *
- *     accumulators = 0, or the sums that wait (backend/contraction/partial.c)
- *     chains: even ones (backend/contraction/chain.c) or those of a border (backend/contraction/border.c)
- *     epilogue (backend/contraction/epilogue.c), or the sums wait again */
+ *     start: accumulators are 0, or go on from the sums that wait (partial.c)
+ *     run the chains: with even strides (chain.c), or with the taps of a border (border.c)
+ *     end: the epilogue (epilogue.c), or the sums wait again */
 #include "backend/contraction/tile.h"
 
 /* Where in both operands the tile's chains begin. */

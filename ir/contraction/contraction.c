@@ -1,5 +1,7 @@
-/* ir/contraction/contraction.c - dot_general and convolution as affine contractions (contraction.h): a dot_general's
- * dimensions, sums that follow each other made one, and which operands can be read where they lie. */
+/* ir/contraction/contraction.c - make the description of contraction.h from a dot_general or convolution.
+ *
+ * Each dimension becomes axes or sums (axes.c; those of a convolution, convolution.c). Then sums that follow each other
+ * in both operands become one, since one long loop is cheaper than two. */
 #include "ir/contraction/axes.h"
 #include "ir/graph/build.h"
 #include <string.h>

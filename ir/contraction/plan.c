@@ -1,8 +1,7 @@
 /* ir/contraction/plan.c - what follows from the numbers of a contraction's plan: panels, blocks, scratch memory; and
- * whether code can be made by them.
+ * whether code can be made by these numbers, which may come from an edited text.
  *
- * Pass select chooses the numbers (passes/select/), code generation reads them, and both must agree about what is
- * here. Nothing changes a bit of a result. */
+ * Pass select chooses the numbers and code generation reads them; what both must conclude alike is here. */
 #include "ir/contraction/plan.h"
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* ir/contraction/product.c - see a contraction as matrix products. */
+/* ir/contraction/product.c - contractions that a matrix library can compute: which are products of two matrices as they
+ * lie in memory, and the numbers that such a library is called with. */
 #include "ir/contraction/product.h"
 
 static int64_t extent(int64_t n, bool batch, int64_t max_batch)

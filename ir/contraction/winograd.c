@@ -1,4 +1,4 @@
-/* ir/contraction/winograd.c - the steps of the transforms. */
+/* ir/contraction/winograd.c - the additions of each transform of winograd.h, in their order, which defines the bits. */
 #include "ir/contraction/winograd.h"
 
 static const winograd_transform transforms[WINOGRAD_NKINDS] = {

@@ -1,13 +1,13 @@
-/* passes/select/contraction.c - the operands of contractions, and their plans.
+/* passes/select/contraction.c - lay out the operands of contractions, and write their plans.
  *     %1 = dot_general %dy, %w {lhs_contract = [1], rhs_contract = [1]}
  *         =>   %2 = fused "dense1.input_gradient.pack" (%w) {kind = elementwise, plan = [16384]} { transpose }
  *              %1 = fused "dense1.input_gradient" (%dy, %2) {kind = contraction, plan = [...]} { dot_general }
  *
- * Operands are brought into the form that register tiles read: in memory (not computed on the way), with zeros around
- * them as far as a padded convolution reads (a `halo`: the kernel that writes the value also writes the zeros), and the
- * vector operand with the dimension that goes into lanes last. Where the producer cannot do it, the kernel packs a
- * panel of columns at a time into scratch of its worker's, if the operand is large; else a kernel that copies is put
- * between. A convolution of few features brings its image to scratch by itself, zeros and all. */
+ * A register tile reads both operands from memory; it reads zeros around an image that a convolution pads; and it loads
+ * vectors from one operand, which should have the dimension of the columns last. Zeros are a `halo`: the kernel that
+ * writes the value writes them too. What the producer of an operand cannot do is done by a copy: of a large operand the
+ * kernel itself copies a panel of columns at a time to its worker's scratch, else a kernel that copies is put between.
+ * A convolution of few features brings its image to scratch by itself, zeros and all. */
 #include "ir/graph/build.h"
 #include "passes/select/plans.h"
 #include "passes/select/select.h"

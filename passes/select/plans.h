@@ -1,5 +1,5 @@
-/* passes/select/plans.h - choosing the plan of a contraction (ir/contraction/plan.h). All choices are estimates for the
- * target, and no bit depends on any. */
+/* passes/select/plans.h - the choice of a contraction's plan (ir/contraction/plan.h), by estimates of what code for the
+ * target will take. No bit depends on a choice. */
 #ifndef PASSES_SELECT_PLANS_H
 #define PASSES_SELECT_PLANS_H
 
