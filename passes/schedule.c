@@ -20,6 +20,7 @@ typedef struct {
     ir_node *node;
     int64_t bytes, unread, scratch; /* of its results, outputs apart; of those that nobody reads; while it runs */
     int32_t *before, nbefore;       /* kernels that have to come before */
+    int32_t *after, nafter;         /* and those that have to come after: the same pairs */
     int32_t *reads, nreads;         /* results of kernels that it reads, by node id */
 } kernel;
 
@@ -45,12 +46,23 @@ static void add_once(int32_t *list, int32_t *count, int32_t x)
     list[(*count)++] = x;
 }
 
-static bool reads_symbol(const ir_node *n, const ir_symbol *y)
+static bool needs(const kernel *x, int32_t k)
 {
-    for (int i = 0; i < n->nin; i++)
-        if (ir_memory_symbol(n->in[i]) == y)
+    for (int32_t i = 0; i < x->nbefore; i++)
+        if (x->before[i] == k)
             return true;
     return false;
+}
+
+static void set_order(scheduler *s, int32_t first, int32_t then)
+{
+    kernel *a = &s->kernels[first], *b = &s->kernels[then];
+    if (needs(b, first))
+        return;
+    b->before = arena_grown(s->mem, b->before, (size_t)b->nbefore, sizeof *b->before);
+    b->before[b->nbefore++] = first;
+    a->after = arena_grown(s->mem, a->after, (size_t)a->nafter, sizeof *a->after);
+    a->after[a->nafter++] = then;
 }
 
 static bool is_output(const ir_graph *g, const ir_node *root)
@@ -72,30 +84,53 @@ static void read_operands(scheduler *s, int32_t k)
             x->scratch += mem_bytes(&in->type, in->attrs, max_batch);
         if (producer < 0)
             continue;
-        add_once(x->before, &x->nbefore, producer);
+        set_order(s, producer, k);
         int32_t old = x->nreads, value = ir_memory(in)->id;
         add_once(x->reads, &x->nreads, value);
         s->users[value] += x->nreads - old;
     }
 }
 
-/* Every reader of what x assigns comes before x. */
-static void order_readers(scheduler *s, int32_t k, const ir_symbol *y)
+/* Kernels, in order. */
+typedef struct {
+    int32_t *of, count;
+} readers;
+
+/* By symbol: who reads its memory. */
+static ir_map *find_readers(const scheduler *s)
 {
-    kernel *x = &s->kernels[k];
-    for (int32_t r = 0; r < s->count; r++)
-        if (r != k && reads_symbol(s->kernels[r].node, y))
-            add_once(x->before, &x->nbefore, r);
+    ir_map *all = ir_map_new(s->mem, IR_MAP_POINTERS);
+    for (int32_t k = 0; k < s->count; k++)
+        for (int i = 0; i < s->kernels[k].node->nin; i++) {
+            const ir_symbol *y = ir_memory_symbol(s->kernels[k].node->in[i]);
+            readers *r = y ? ir_map_get(all, y) : NULL;
+            if (y && !r)
+                ir_map_set(all, y, r = arena_make(s->mem, readers));
+            if (!y || (r->count && r->of[r->count - 1] == k))
+                continue;
+            r->of = arena_grown(s->mem, r->of, (size_t)r->count, sizeof *r->of);
+            r->of[r->count++] = k;
+        }
+    return all;
 }
 
-static void order_assigns(scheduler *s, int32_t k)
+/* Every reader of what kernel k assigns comes before it. */
+static void order_readers(scheduler *s, const ir_map *all, int32_t k, const ir_symbol *y)
+{
+    const readers *r = ir_map_get(all, y);
+    for (int32_t i = 0; r && i < r->count; i++)
+        if (r->of[i] != k)
+            set_order(s, r->of[i], k);
+}
+
+static void order_assigns(scheduler *s, const ir_map *all, int32_t k)
 {
     const ir_node *n = s->kernels[k].node;
     if (n->op == IR_ASSIGN)
-        order_readers(s, k, n->symbol);
+        order_readers(s, all, k, n->symbol);
     for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
         if (inner->op == IR_ASSIGN)
-            order_readers(s, k, inner->symbol);
+            order_readers(s, all, k, inner->symbol);
 }
 
 static void count_memory(scheduler *s)
@@ -130,13 +165,12 @@ static void find_kernels(scheduler *s)
         }
     s->users = arena_new_array(s->mem, int32_t, (size_t)nodes + 1);
     s->bytes = arena_new_array(s->mem, int64_t, (size_t)nodes + 1);
-    for (int32_t k = 0; k < s->count; k++) {
-        s->kernels[k].before = arena_new_array(s->mem, int32_t, (size_t)s->count);
+    for (int32_t k = 0; k < s->count; k++)
         s->kernels[k].reads = arena_new_array(s->mem, int32_t, (size_t)s->kernels[k].node->nin + 1);
-    }
+    const ir_map *all = find_readers(s);
     for (int32_t k = 0; k < s->count; k++) {
         read_operands(s, k);
-        order_assigns(s, k);
+        order_assigns(s, all, k);
     }
     count_memory(s);
 }
@@ -201,14 +235,6 @@ static int64_t peak_of_two(const run *before, int32_t a, int32_t b)
     return r.peak;
 }
 
-static bool needs(const kernel *x, int32_t k)
-{
-    for (int32_t i = 0; i < x->nbefore; i++)
-        if (x->before[i] == k)
-            return true;
-    return false;
-}
-
 /* Let neighbours change places until no two gain by it; so many times at most that each could have gone all the way. */
 static void exchange_neighbours(const scheduler *s, int32_t *order)
 {
@@ -228,24 +254,16 @@ static void exchange_neighbours(const scheduler *s, int32_t *order)
     }
 }
 
-static bool is_ready(const scheduler *s, const bool *done, int32_t k)
-{
-    for (int32_t i = 0; i < s->kernels[k].nbefore; i++)
-        if (!done[s->kernels[k].before[i]])
-            return false;
-    return !done[k];
-}
-
-static int32_t pick(const scheduler *s, const bool *done, const int32_t *left)
+/* Of the kernels that are ready, the one to run next: its place in that list. */
+static int32_t pick(const scheduler *s, const int32_t *ready, int32_t count, const int32_t *left)
 {
     int32_t best = -1;
     int64_t least = 0;
-    for (int32_t k = 0; k < s->count; k++) {
-        if (!is_ready(s, done, k))
-            continue;
+    for (int32_t i = 0; i < count; i++) {
+        int32_t k = ready[i];
         int64_t added = s->kernels[k].bytes - freed_by(s, left, k);
-        if (best < 0 || added < least) {
-            best = k;
+        if (best < 0 || added < least || (added == least && k < ready[best])) {
+            best = i;
             least = added;
         }
     }
@@ -256,15 +274,22 @@ static int32_t pick(const scheduler *s, const bool *done, const int32_t *left)
 
 static int32_t *greedy_order(const scheduler *s)
 {
-    int32_t *order = arena_new_array(s->mem, int32_t, (size_t)s->count + 1);
-    bool *done = arena_new_array(s->mem, bool, (size_t)s->count + 1);
+    int32_t *found = arena_new_array(s->mem, int32_t, (size_t)s->count + 1);
+    int32_t *ready = arena_new_array(s->mem, int32_t, (size_t)s->count + 1), count = 0;
+    int32_t *waits = arena_new_array(s->mem, int32_t, (size_t)s->count + 1); /* by kernel: for how many */
     run r = run_begin(s);
+    for (int32_t k = 0; k < s->count; k++)
+        if (!(waits[k] = s->kernels[k].nbefore))
+            ready[count++] = k;
     for (int32_t i = 0; i < s->count; i++) {
-        int32_t k = order[i] = pick(s, done, r.left);
-        done[k] = true;
+        int32_t at = pick(s, ready, count, r.left), k = found[i] = ready[at];
+        ready[at] = ready[--count];
         run_kernel(&r, k);
+        for (int32_t n = 0; n < s->kernels[k].nafter; n++)
+            if (!--waits[s->kernels[k].after[n]])
+                ready[count++] = s->kernels[k].after[n];
     }
-    return order;
+    return found;
 }
 
 /* ---- the new list ---- */
