@@ -57,7 +57,7 @@ const char *fe_entry_name(fe_reader *r, const fe_choice *const *entries, int ind
     int ordinal = 1;
     for (int i = 0; i < index; i++) {
         const char *other = entries[i]->kind->name;
-        ordinal += base_length(other) == base && !strncmp(other, kind, base);
+        ordinal += other == kind || (base_length(other) == base && !strncmp(other, kind, base));
     }
     return arena_printf(r->mem, "%.*s%d", (int)base, kind, ordinal);
 }
@@ -69,17 +69,18 @@ ir_type fe_ref_type(const fe_network *n, fe_ref ref)
 
 static bool find_ref(const fe_network *n, int layers, const char *name, fe_ref *out)
 {
-    for (int i = 0; i < n->ninputs; i++)
-        if (!strcmp(n->inputs[i].name, name)) {
-            *out = (fe_ref){true, i};
-            return true;
-        }
-    for (int i = 0; i < layers; i++)
-        if (!strcmp(n->layers[i].name, name)) {
-            *out = (fe_ref){false, i};
-            return true;
-        }
-    return false;
+    const fe_ref *found = ir_map_get(n->named, name);
+    if (!found || (!found->is_input && found->index >= layers))
+        return false;
+    *out = *found;
+    return true;
+}
+
+static void set_name(fe_network *n, const char *name, fe_ref value)
+{
+    fe_ref *ref = arena_make(n->mem, fe_ref);
+    *ref = value;
+    ir_map_set(n->named, name, ref);
 }
 
 bool fe_resolve(fe_reader *r, const fe_network *n, int layers, const char *name, src_loc at, fe_ref *out)
@@ -143,6 +144,7 @@ static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe
     const fe_option *shape = fe_get(c, "shape");
     fe_input *input = &n->inputs[n->ninputs++];
     *input = (fe_input){.name = key->word, .at = key->at};
+    set_name(n, input->name, (fe_ref){true, n->ninputs - 1});
     input->scaled = fe_get(c, "scale")->present;
     input->scale = fe_get_number(c, "scale");
     input->type = (ir_type){.dtype = fe_get(c, "dtype")->dtype, .rank = shape->count + 1, .dim = {{1, true}}};
@@ -228,6 +230,7 @@ static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
         l->name = fe_entry_name(r, entries, i);
         if (!is_layer_name_free(r, n, l, i))
             return false;
+        set_name(n, l->name, (fe_ref){false, i});
     }
     for (int i = 0; i < n->nlayers; i++) {
         fe_layer *l = &n->layers[i];
@@ -354,6 +357,7 @@ fe_network *fe_read_text(const char *content, size_t length, const char *path, a
     fe_reader r = {mem, d};
     fe_network *n = arena_make(mem, fe_network);
     n->mem = mem;
+    n->named = ir_map_new(mem, IR_MAP_TEXTS);
     n->path = arena_strdup(mem, path);
     diag_source(d, n->path, content);
     fe_yaml *root = fe_yaml_parse(content, length, n->path, mem, d);

@@ -112,6 +112,7 @@ struct fe_network {
     int ninputs, nlayers, nlosses, nmetrics, nstages;
     fe_input *inputs;
     fe_layer *layers;
+    ir_map *named; /* inputs and layers by name: a fe_ref each */
     fe_loss *losses;
     fe_metric *metrics;
     fe_stage *stages;
