@@ -18,6 +18,24 @@ static void set_int(ir_module *m, const char *name, int64_t v)
     ir_attr_set_ints(m->mem, &m->attrs, name, &v, 1);
 }
 
+/* Is 'how' one of these words, whose list ends with NULL? */
+static bool check_choice(const char *option, const char *how, const char *const *known, diag *d)
+{
+    text words = {0};
+    int count = 0;
+    for (; known[count]; count++) {
+        if (!strcmp(how, known[count]))
+            return true;
+        text_add(&words, !count ? "" : known[count + 1] ? ", " : " or ");
+        text_add(&words, known[count]);
+    }
+    const char *near = diag_nearest(how, known, (size_t)count);
+    diag_error(d, (src_loc){0}, "--%s: expected %s, found '%s'%s%s%s", option, text_get(&words), how,
+               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    text_free(&words);
+    return false;
+}
+
 /* Can an option still change what this pass does? */
 static bool check_in_time(const ir_module *m, const char *option, const char *value, const char *pass, diag *d)
 {
@@ -41,7 +59,8 @@ static bool check_partition_in_time(const ir_module *m, const cmd_build *b, diag
 /* What is asked for; else stages where the YAML names some. A text stays as it is where nothing is asked for. */
 static bool set_partition(ir_module *m, const cmd_build *b, bool yaml, diag *d)
 {
-    static const char *const known[] = {"fused", "staged", "auto"};
+    static const char *const known[] = {"fused", "staged", "auto", NULL};
+    static const char *const shares[] = {"time", "flops", "memory", "parameters", NULL};
     src_loc nowhere = {0};
     const ir_attr *said = ir_attr_find(m->attrs, "partition");
     bool has_stages = ir_row_find(m, "stage", NULL) || ir_attr_find(m->attrs, "stages");
@@ -50,24 +69,17 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool yaml, diag *d)
         return true;
     if (!check_partition_in_time(m, b, d))
         return false;
-    if (!strcmp(how, "auto")) {
-        diag_error(d, nowhere, "--partition=auto is not supported yet: expected fused or staged");
+    if (!check_choice("partition", how, known, d) || (b->balance && !check_choice("balance", b->balance, shares, d)))
         return false;
-    }
-    if (strcmp(how, "fused") && strcmp(how, "staged")) {
-        const char *near = diag_nearest(how, known, 3);
-        diag_error(d, nowhere, "--partition: expected fused or staged, found '%s'%s%s%s", how,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        return false;
-    }
-    if (b->balance && strcmp(b->balance, "parameters")) {
-        diag_error(d, nowhere, "--balance=%s is not supported yet: expected parameters", b->balance);
+    if (!strcmp(how, "auto") && !b->stages) {
+        diag_error(d, nowhere, "--partition=auto: expected --stages=N with it");
         return false;
     }
     if (!strcmp(how, "staged") && !b->stages && !has_stages) {
         diag_error(d, nowhere, "--partition=staged: expected --stages=N or stages in the YAML, found neither");
         return false;
     }
+    how = strcmp(how, "auto") ? how : "staged";
     if (b->stages && strcmp(how, "staged")) {
         diag_error(d, nowhere, "--stages=%" PRId64 ": expected --partition=staged with it, found %s", b->stages, how);
         return false;
@@ -75,25 +87,15 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool yaml, diag *d)
     ir_attr_set_word(m->mem, &m->attrs, "partition", how);
     if (b->stages)
         set_int(m, "stages", b->stages);
+    if (b->balance)
+        ir_attr_set_word(m->mem, &m->attrs, "balance", b->balance);
     return true;
-}
-
-/* Is 'how' one of three words? */
-static bool check_choice(const char *option, const char *how, const char *const known[3], diag *d)
-{
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(how, known[i]))
-            return true;
-    const char *near = diag_nearest(how, known, 3);
-    diag_error(d, (src_loc){0}, "--%s: expected %s, %s or %s, found '%s'%s%s%s", option, known[0], known[1], known[2],
-               how, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    return false;
 }
 
 /* How 3x3 convolutions are done; where nothing is asked for, as a text says. */
 static bool set_convolution(ir_module *m, const cmd_build *b, diag *d)
 {
-    static const char *const known[] = {"auto", "direct", "winograd"};
+    static const char *const known[] = {"auto", "direct", "winograd", NULL};
     const char *how = b->convolution;
     if (!how)
         return true;
@@ -109,7 +111,7 @@ static bool set_convolution(ir_module *m, const cmd_build *b, diag *d)
 /* Products by OpenBLAS instead of kernels, where asked for: `auto` stays with kernels, whose bits are promised. */
 static bool set_gemm(ir_module *m, const cmd_build *b, diag *d)
 {
-    static const char *const known[] = {"auto", "generated", "openblas"};
+    static const char *const known[] = {"auto", "generated", "openblas", NULL};
     const char *how = b->gemm ? b->gemm : "auto";
     const ir_attr *after = ir_attr_find(m->attrs, "after");
     bool selected = after && after->word && pass_index(after->word) >= pass_index("layout");

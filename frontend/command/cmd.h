@@ -64,10 +64,23 @@ typedef struct {
         {"max-batch", "N",    "largest batch a call may have (default: the YAML's, else 128)",                         \
          NULL,        NULL,   &(b).max_batch,                                                                          \
          1,           1 << 20},                                                                                        \
-        {"partition", "HOW", "fused: one step, end to end; staged: a function a stage", NULL, &(b).partition, NULL,    \
-         0,           0},                                                                                              \
+        {"partition",                                                                                                  \
+         "HOW",                                                                                                        \
+         "fused: one step, end to end; staged: a function a stage; auto: stages cut by cost",                          \
+         NULL,                                                                                                         \
+         &(b).partition,                                                                                               \
+         NULL,                                                                                                         \
+         0,                                                                                                            \
+         0},                                                                                                           \
         {"stages", "N", "with --partition=staged: how many", NULL, NULL, &(b).stages, 1, 64},                          \
-        {"balance", "WHAT", "what stages share equally: parameters", NULL, &(b).balance, NULL, 0, 0},                  \
+        {"balance",                                                                                                    \
+         "WHAT",                                                                                                       \
+         "what N stages share equally: time (default), flops, memory, parameters",                                     \
+         NULL,                                                                                                         \
+         &(b).balance,                                                                                                 \
+         NULL,                                                                                                         \
+         0,                                                                                                            \
+         0},                                                                                                           \
         {"gemm", "HOW",     "matrix products: generated, openblas (other bits than promised), auto (default)",         \
          NULL,   &(b).gemm, NULL,                                                                                      \
          0,      0},                                                                                                   \

@@ -62,7 +62,7 @@ static double window_elements(const ir_node *n, int64_t batch)
     return elements;
 }
 
-static double node_operations(const ir_node *n, int64_t batch)
+double ir_node_operations(const ir_node *n, int64_t batch)
 {
     switch (n->op) {
     case IR_DOT_GENERAL:
@@ -123,7 +123,7 @@ ir_cost ir_kernel_cost(const ir_node *fused, int64_t batch)
 {
     ir_cost cost = {.bytes = operand_bytes(fused, batch) + result_bytes(fused, batch)};
     for (const ir_node *n = fused->region->first; n; n = n->next)
-        cost.operations += node_operations(n, batch);
+        cost.operations += ir_node_operations(n, batch);
     return cost;
 }
 

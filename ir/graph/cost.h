@@ -12,6 +12,8 @@ typedef struct {
     double bytes;
 } ir_cost;
 
+/* Operations of one node that is no kernel, counted as above. */
+double ir_node_operations(const ir_node *n, int64_t batch);
 /* Of a fused node, for a batch of this size. */
 ir_cost ir_kernel_cost(const ir_node *fused, int64_t batch);
 /* Of all fused nodes of a function together. */

@@ -1,3 +1,3 @@
 # EXIT 3
-# ERROR --balance=time is not supported yet: expected parameters
-"$LAMINA" check "$TESTS"/nets/mlp.yaml --partition=staged --stages=2 --balance=time
+# ERROR --balance: expected time, flops, memory or parameters, found 'tme'; did you mean 'time'?
+"$LAMINA" check "$TESTS"/nets/mlp.yaml --partition=staged --stages=2 --balance=tme

@@ -1,3 +1,3 @@
 # EXIT 3
-# ERROR --partition: expected fused or staged, found 'stage'; did you mean 'staged'?
+# ERROR --partition: expected fused, staged or auto, found 'stage'; did you mean 'staged'?
 "$LAMINA" check "$TESTS"/nets/mlp.yaml --partition=stage

@@ -1,3 +1,3 @@
 # EXIT 3
-# ERROR --partition=auto is not supported yet: expected fused or staged
+# ERROR --partition=auto: expected --stages=N with it
 "$LAMINA" check "$TESTS"/nets/mlp.yaml --partition=auto
