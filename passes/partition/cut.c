@@ -1,8 +1,8 @@
 /* passes/partition/cut.c - cut a list of layers into stages of nearly equal cost, where little crosses.
  *
  * Two searches by dynamic programming over the positions between layers, both exact:
- *   1. the least cost that the dearest stage can have: M[k][i] for the first i layers in k stages is the least, over all
- *      j < i, of max(M[k - 1][j], cost of layers j to i - 1);
+ *   1. the least cost that the dearest stage can have: M[k][i], for the first i layers in k stages, is the least over
+ *      all j < i of max(M[k - 1][j], cost of layers j to i - 1);
  *   2. of all cuts whose dearest stage is within a tenth of that, the one over whose boundaries the fewest bytes go.
  * Both take time in stages x layers^2. Equal cuts: the one with the later boundary, so that the result does not depend
  * on rounding of equal sums in different order. */

@@ -2,9 +2,9 @@
  *
  * The model is deliberately plain. A contraction (dot_general, convolution) runs at a share of the machine's
  * multiply-adds that falls where its result has fewer columns than a vector register. Its backward pass has one product
- * of the same size for every operand whose gradient is wanted. Elementwise operators are fused into their neighbours, so
- * only what a layer reads from other layers and leaves to them goes through memory; their arithmetic counts by what an
- * operator costs a vector. The update reads and writes parameters and their moments once. */
+ * of the same size for every operand whose gradient is wanted. Elementwise operators are fused into their neighbours,
+ * so only what a layer reads from other layers and leaves to them goes through memory; their arithmetic counts by what
+ * an operator costs a vector. The update reads and writes parameters and their moments once. */
 #include "passes/partition/layers.h"
 #include "ir/graph/cost.h"
 #include "passes/labels.h"
