@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "backend/emit/emit.h"
+#include "backend/library/abi.h"
 #include "backend/library/interface.h"
 
 typedef struct kernel_code kernel_code; /* a phase's function, found by the text of its nest */
@@ -53,11 +54,12 @@ shared_turns emit_shared_turns_begin(emitter *e, LLVMValueRef call, LLVMValueRef
 void emit_shared_turns_end(emitter *e, const shared_turns *t);
 /* Where a buffer lies; its segment is SEG_NONE for a field of the call. */
 ir_place buffer_place(const nest_buffer *b);
-/* The field 'offset' bytes into the call, as a pointer and as its value. */
-LLVMValueRef emit_field_address(emitter *e, LLVMValueRef call, size_t offset);
-LLVMValueRef emit_field(emitter *e, LLVMValueRef call, LLVMTypeRef type, size_t offset);
-/* Bytes into lamina_call of the pointer to a segment. */
-size_t segment_field(ir_segment s);
+/* A field of the call, or of another struct of the ABI: where it lies on the target, as a pointer, and as its value. */
+size_t emit_place(const emitter *e, abi_place field);
+LLVMValueRef emit_field_address(emitter *e, LLVMValueRef from, abi_place field);
+LLVMValueRef emit_field(emitter *e, LLVMValueRef from, LLVMTypeRef type, abi_place field);
+/* The pointer to a segment. */
+abi_place segment_field(ir_segment s);
 
 /* ---- call.c: one function of the module ---- */
 

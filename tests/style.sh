@@ -16,7 +16,7 @@ forbid() { # folder, folders it must not include, exception
 }
 forbid ir 'passes|frontend|backend|runtime' '^$'
 forbid passes 'frontend|backend|runtime' '^$'
-forbid backend 'passes|frontend|runtime' 'runtime/lamina_abi\.h'
+forbid backend 'passes|frontend|runtime' 'runtime/lamina_abi\.(h|def)'
 forbid runtime 'ir|passes|frontend|backend' '^$'
 forbid frontend 'passes|backend|runtime' '^frontend/command/'
 

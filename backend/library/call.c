@@ -7,7 +7,6 @@
 #include "backend/module.h"
 #include "ir/graph/build.h"
 #include "runtime/lamina_abi.h"
-#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,8 +44,8 @@ double milliseconds(void)
 static void emit_parallel(emitter *e, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
 {
     LLVMTypeRef types[] = {e->pointer, e->pointer, e->pointer, e->i64};
-    LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
-    LLVMValueRef host = emit_field(e, call, e->pointer, offsetof(lamina_call, host));
+    LLVMValueRef loop = emit_field(e, call, e->pointer, ABI(lamina_call, parallel_for));
+    LLVMValueRef host = emit_field(e, call, e->pointer, ABI(lamina_call, host));
     LLVMValueRef arguments[] = {host, task, call, tasks};
     LLVMBuildCall2(e->builder, LLVMFunctionType(e->void_type, types, 4, 0), loop, arguments, 4, "");
     LLVMBuildRetVoid(e->builder);
@@ -73,7 +72,7 @@ static void emit_serial(library *l, LLVMValueRef call, LLVMValueRef task, LLVMVa
 static LLVMValueRef emit_is_shared(emitter *e, LLVMValueRef call, LLVMValueRef tasks, LLVMValueRef loop)
 {
     LLVMBuilderRef b = e->builder;
-    LLVMValueRef workers = emit_field(e, call, e->i64, offsetof(lamina_call, workers));
+    LLVMValueRef workers = emit_field(e, call, e->i64, ABI(lamina_call, workers));
     LLVMValueRef several = LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 1), "");
     LLVMValueRef shared = LLVMBuildICmp(b, LLVMIntSGT, workers, emit_i64(e, 1), "");
     LLVMValueRef both = LLVMBuildAnd(b, several, shared, "");
@@ -90,7 +89,7 @@ static void make_run_tasks(library *l)
     emit_function_begin(e, l->run_tasks, (src_loc){0});
     LLVMValueRef call = LLVMGetParam(l->run_tasks, 0), task = LLVMGetParam(l->run_tasks, 1);
     LLVMValueRef tasks = LLVMGetParam(l->run_tasks, 2);
-    LLVMValueRef loop = emit_field(e, call, e->pointer, offsetof(lamina_call, parallel_for));
+    LLVMValueRef loop = emit_field(e, call, e->pointer, ABI(lamina_call, parallel_for));
     LLVMValueRef parallel = l->profile ? LLVMBuildIsNotNull(b, loop, "") : emit_is_shared(e, call, tasks, loop);
     LLVMBasicBlockRef share = emit_block(e), serial = emit_block(e);
     LLVMBuildCondBr(b, parallel, share, serial);
@@ -197,7 +196,7 @@ static void call_slices(const chain_emitter *c, LLVMValueRef task)
     if (most == 1)
         return;
     const nest_tasks slices = {.n = 1, .batch = true, .chunk = c->slice, .inner = 1};
-    LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, ABI(lamina_call, batch));
     LLVMValueRef next = LLVMBuildMul(b, LLVMBuildAdd(b, task, emit_i64(e, 1), ""), emit_i64(e, most), "");
     LLVMValueRef ends[] = {next, emit_task_count(e, &slices, batch)};
     emit_turns_end(e, &t, emit_i64(e, 1), emit_intrinsic(e, "llvm.smin", &e->i64, 1, ends, 2));
@@ -210,7 +209,7 @@ static void emit_chain(const chain_emitter *c, const launch *chain)
         call_slices(c, c->launch);
         return;
     }
-    LLVMValueRef batch = emit_field(e, c->call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, ABI(lamina_call, batch));
     LLVMValueRef tasks = emit_task_count(e, &chain->tasks, batch);
     shared_turns t = emit_shared_turns_begin(e, c->call, tasks);
     call_slices(c, t.task);
@@ -272,15 +271,16 @@ static void return_if(call_emitter *c, LLVMValueRef condition, int status)
     LLVMPositionBuilderAtEnd(e->builder, go_on);
 }
 
-static LLVMValueRef call_field(call_emitter *c, LLVMTypeRef type, size_t offset)
+static LLVMValueRef call_field(call_emitter *c, LLVMTypeRef type, abi_place field)
 {
-    return emit_field(&c->l->e, c->call, type, offset);
+    return emit_field(&c->l->e, c->call, type, field);
 }
 
 /* Bytes of the call that the function reads: a host of version 1.0 serves those that ask for no more than it has. */
 static size_t call_size(const call_emitter *c)
 {
-    return be_takes_field(c->function, "sgemm") ? sizeof(lamina_call) : offsetof(lamina_call, sgemm);
+    bool all = be_takes_field(c->function, "sgemm");
+    return emit_place(&c->l->e, all ? ABI_SIZE(lamina_call) : ABI(lamina_call, sgemm));
 }
 
 static void check_size_and_batch(call_emitter *c)
@@ -288,14 +288,14 @@ static void check_size_and_batch(call_emitter *c)
     emitter *e = &c->l->e;
     LLVMBuilderRef b = e->builder;
     return_if(c, LLVMBuildIsNull(b, c->call, ""), LAMINA_CALL_BAD_POINTER);
-    LLVMValueRef size = call_field(c, e->i64, offsetof(lamina_call, struct_size));
+    LLVMValueRef size = call_field(c, e->i64, ABI(lamina_call, struct_size));
     return_if(c, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, (int64_t)call_size(c)), ""), LAMINA_CALL_BAD_SIZE);
     if (be_takes_field(c->function, "sgemm")) {
-        LLVMValueRef product = call_field(c, e->pointer, offsetof(lamina_call, sgemm));
+        LLVMValueRef product = call_field(c, e->pointer, ABI(lamina_call, sgemm));
         return_if(c, LLVMBuildIsNull(b, product, ""), LAMINA_CALL_NO_SGEMM);
     }
     /* One comparison for both ends: 0 becomes the largest unsigned number. */
-    LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef batch = call_field(c, e->i64, ABI(lamina_call, batch));
     LLVMValueRef less_one = LLVMBuildSub(b, batch, emit_i64(e, 1), "");
     LLVMValueRef most = emit_i64(e, c->l->interface->max_batch);
     return_if(c, LLVMBuildICmp(b, LLVMIntUGE, less_one, most, ""), LAMINA_CALL_BAD_BATCH);
@@ -347,7 +347,7 @@ static void emit_cancel(call_emitter *c)
 {
     emitter *e = &c->l->e;
     LLVMBuilderRef b = e->builder;
-    LLVMValueRef flag = call_field(c, e->pointer, offsetof(lamina_call, cancel));
+    LLVMValueRef flag = call_field(c, e->pointer, ABI(lamina_call, cancel));
     LLVMBasicBlockRef look = emit_block(e), go_on;
     LLVMBasicBlockRef skip = LLVMGetInsertBlock(b);
     LLVMValueRef absent = LLVMBuildIsNull(b, flag, "");
@@ -377,11 +377,17 @@ static void emit_room_for_copy(call_emitter *c)
     LLVMSetAlignment(c->copy, 64);
 }
 
+static void emit_copy_word(emitter *e, LLVMValueRef to, LLVMValueRef from, int64_t at)
+{
+    LLVMValueRef word = LLVMBuildLoad2(e->builder, e->i64, emit_offset(e, e->i8, from, emit_i64(e, at)), "");
+    LLVMBuildStore(e->builder, word, emit_offset(e, e->i8, to, emit_i64(e, at)));
+}
+
 static void emit_copy(call_emitter *c)
 {
     emitter *e = &c->l->e;
     for (size_t at = 0; c->copy && at < call_size(c); at += sizeof(int64_t))
-        LLVMBuildStore(e->builder, call_field(c, e->i64, at), emit_field_address(e, c->copy, at));
+        emit_copy_word(e, c->copy, c->call, (int64_t)at);
 }
 
 static void list_launches(const call_emitter *c)
@@ -397,14 +403,14 @@ static void emit_launch(call_emitter *c, const launch *one)
 {
     emitter *e = &c->l->e;
     emit_at(e, one->loc);
-    LLVMValueRef batch = call_field(c, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef batch = call_field(c, e->i64, ABI(lamina_call, batch));
     LLVMValueRef tasks = emit_task_count(e, &one->tasks, batch);
     if (one->by_worker)
         tasks = emit_launches(e, c->call, tasks);
     LLVMValueRef arguments[] = {c->call, one->task, tasks};
     if (one->by_worker) {
         arguments[0] = c->copy;
-        LLVMBuildStore(e->builder, emit_i64(e, 0), emit_field_address(e, c->copy, TURNS_TAKEN));
+        LLVMBuildStore(e->builder, emit_i64(e, 0), emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_TAKEN)));
     }
     if (!c->l->profile && LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
         arguments[1] = emit_i64(e, 0);

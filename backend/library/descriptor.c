@@ -1,12 +1,11 @@
 /* backend/library/descriptor.c - the constant lamina_net and its query function.
  *
- * A C struct is laid out field by field; each field says its C offset, and the finished LLVM struct is held against
- * them, so the two sides cannot drift apart unseen. Nothing here is writable: constants with pointers in them land in
- * .data.rel.ro, which the loader protects. */
+ * A C struct is laid out field by field; the finished LLVM struct is held against the ABI's table (abi.h), and that
+ * against the C structs, so the two sides cannot drift apart unseen. Nothing here is writable: constants with pointers
+ * in them land in .data.rel.ro, which the loader protects. */
 #include "backend/module.h"
 #include "backend/target.h"
 #include "runtime/lamina_abi.h"
-#include <stddef.h>
 #include <string.h>
 
 #ifndef LAMINA_VERSION
@@ -25,31 +24,31 @@ enum { MOST_FIELDS = 40 };
 
 typedef struct {
     LLVMValueRef value[MOST_FIELDS];
-    size_t offset[MOST_FIELDS];
+    abi_place field[MOST_FIELDS];
     unsigned count;
 } record;
 
-static void add_field(record *r, size_t offset, LLVMValueRef value)
+static void add_field(record *r, abi_place field, LLVMValueRef value)
 {
     if (r->count == MOST_FIELDS)
         ir_bug("a struct of more than %d fields", MOST_FIELDS);
     r->value[r->count] = value;
-    r->offset[r->count++] = offset;
+    r->field[r->count++] = field;
 }
 
-#define FIELD(r, type, name, value) add_field(r, offsetof(type, name), value)
+#define FIELD(r, type, name, value) add_field(r, ABI(type, name), value)
 
-static LLVMValueRef finish(emitter *e, record *r, size_t size)
+static LLVMValueRef finish(emitter *e, record *r, abi_place end)
 {
     LLVMValueRef all = LLVMConstStructInContext(e->context, r->value, r->count, 0);
     LLVMTypeRef type = LLVMTypeOf(all);
     for (unsigned i = 0; i < r->count; i++) {
         unsigned long long at = LLVMOffsetOfElement(e->data, type, i);
-        if (at != r->offset[i])
-            ir_bug("field %u of a struct of %zu bytes lies at %llu, in C at %zu", i, size, at, r->offset[i]);
+        if (at != emit_place(e, r->field[i]))
+            ir_bug("field %u of a struct lies at %llu, in C at %zu", i, at, emit_place(e, r->field[i]));
     }
-    if (LLVMABISizeOfType(e->data, type) != size)
-        ir_bug("a struct of %llu bytes has %zu in C", LLVMABISizeOfType(e->data, type), size);
+    if (LLVMABISizeOfType(e->data, type) != emit_place(e, end))
+        ir_bug("a struct of %llu bytes has %zu in C", LLVMABISizeOfType(e->data, type), emit_place(e, end));
     return all;
 }
 
@@ -130,7 +129,7 @@ static LLVMValueRef tensor(emitter *e, const tensor_row *row)
     FIELD(&r, lamina_tensor, stream, emit_i32(e, be_module_number(row->attrs, "stream", 0)));
     FIELD(&r, lamina_tensor, init_a, real(e, be_module_real(row->attrs, "a", 0)));
     FIELD(&r, lamina_tensor, init_b, real(e, be_module_real(row->attrs, "b", 0)));
-    return finish(e, &r, sizeof(lamina_tensor));
+    return finish(e, &r, ABI_SIZE(lamina_tensor));
 }
 
 static LLVMValueRef symbol_table(library *l)
@@ -195,7 +194,7 @@ static LLVMValueRef metric(library *l, const ir_row *row)
     FIELD(&r, lamina_metric, sum, emit_i32(e, sum_index(l->interface, row, "sum")));
     FIELD(&r, lamina_metric, count, emit_i32(e, sum_index(l->interface, row, "count")));
     FIELD(&r, lamina_metric, higher_is_better, emit_i32(e, be_module_number(row->attrs, "higher_is_better", 0)));
-    return finish(e, &r, sizeof(lamina_metric));
+    return finish(e, &r, ABI_SIZE(lamina_metric));
 }
 
 static LLVMValueRef function_or_null(library *l, const char *name)
@@ -208,16 +207,16 @@ static LLVMValueRef stage(library *l, const ir_row *row)
 {
     static const struct {
         const char *name;
-        size_t offset;
-    } parts[] = {{"forward", offsetof(lamina_stage, forward)},
-                 {"backward", offsetof(lamina_stage, backward)},
-                 {"update", offsetof(lamina_stage, update)},
-                 {"backward_update", offsetof(lamina_stage, backward_update)}};
+        abi_place field;
+    } parts[] = {{"forward", ABI(lamina_stage, forward)},
+                 {"backward", ABI(lamina_stage, backward)},
+                 {"update", ABI(lamina_stage, update)},
+                 {"backward_update", ABI(lamina_stage, backward_update)}};
     record r = {.count = 0};
     FIELD(&r, lamina_stage, name, string(&l->e, row->name));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        add_field(&r, parts[i].offset, function_or_null(l, arena_printf(l->mem, "%s.%s", row->name, parts[i].name)));
-    return finish(&l->e, &r, sizeof(lamina_stage));
+        add_field(&r, parts[i].field, function_or_null(l, arena_printf(l->mem, "%s.%s", row->name, parts[i].name)));
+    return finish(&l->e, &r, ABI_SIZE(lamina_stage));
 }
 
 typedef LLVMValueRef row_rule(library *l, const ir_row *row);
@@ -247,7 +246,7 @@ static LLVMValueRef rate(library *l)
     FIELD(&r, lamina_rate, b, real(e, be_module_real(a, "b", 0)));
     FIELD(&r, lamina_rate, c, real(e, be_module_real(a, "c", 0)));
     FIELD(&r, lamina_rate, d, real(e, be_module_real(a, "d", 0)));
-    return finish(e, &r, sizeof(lamina_rate));
+    return finish(e, &r, ABI_SIZE(lamina_rate));
 }
 
 /* ---- the descriptor ---- */
@@ -255,7 +254,7 @@ static LLVMValueRef rate(library *l)
 static void add_names(library *l, record *r)
 {
     emitter *e = &l->e;
-    FIELD(r, lamina_net, struct_size, emit_i64(e, sizeof(lamina_net)));
+    FIELD(r, lamina_net, struct_size, emit_i64(e, (int64_t)emit_place(e, ABI_SIZE(lamina_net))));
     FIELD(r, lamina_net, abi_major, emit_i32(e, LAMINA_ABI_MAJOR));
     FIELD(r, lamina_net, abi_minor, emit_i32(e, LAMINA_ABI_MINOR));
     FIELD(r, lamina_net, name, string(e, l->module->name));
@@ -339,5 +338,5 @@ void emit_descriptor(library *l)
     add_sizes(l, &r);
     add_tables(l, &r);
     add_functions(l, &r, import, export);
-    emit_query(l, emit_constant_global(&l->e, "lamina.net", finish(&l->e, &r, sizeof(lamina_net))));
+    emit_query(l, emit_constant_global(&l->e, "lamina.net", finish(&l->e, &r, ABI_SIZE(lamina_net))));
 }

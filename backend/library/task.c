@@ -12,7 +12,6 @@
 #include "ir/graph/build.h"
 #include "ir/graph/layout.h"
 #include "runtime/lamina_abi.h"
-#include <stddef.h>
 #include <string.h>
 
 struct kernel_code {
@@ -21,50 +20,43 @@ struct kernel_code {
     kernel_code *next;
 };
 
-/* Generated libraries of this major version rely on these. */
-_Static_assert(offsetof(lamina_call, params) == 16 && offsetof(lamina_call, inputs) == 40, "lamina_call has moved");
-_Static_assert(offsetof(lamina_call, workspace) == 64 && offsetof(lamina_call, host) == 88, "lamina_call has moved");
-_Static_assert(offsetof(lamina_call, loss_scale) == 108 && offsetof(lamina_call, cancel) == 112,
-               "lamina_call has moved");
-_Static_assert(offsetof(lamina_call, sgemm) == 120, "lamina_call has moved");
-
 /* ---- places ---- */
 
-size_t segment_field(ir_segment s)
+abi_place segment_field(ir_segment s)
 {
     switch (s) {
     case SEG_PARAM:
-        return offsetof(lamina_call, params);
+        return ABI(lamina_call, params);
     case SEG_STATE:
-        return offsetof(lamina_call, state);
+        return ABI(lamina_call, state);
     case SEG_GRADIENT:
-        return offsetof(lamina_call, gradients);
+        return ABI(lamina_call, gradients);
     case SEG_INPUT:
-        return offsetof(lamina_call, inputs);
+        return ABI(lamina_call, inputs);
     case SEG_OUTPUT:
-        return offsetof(lamina_call, outputs);
+        return ABI(lamina_call, outputs);
     case SEG_SAVED:
-        return offsetof(lamina_call, saved);
+        return ABI(lamina_call, saved);
     case SEG_WORKSPACE:
     case SEG_WORKER:
-        return offsetof(lamina_call, workspace);
+        return ABI(lamina_call, workspace);
     default:
         ir_bug("segment %d has no pointer in the call", (int)s);
     }
 }
 
-static size_t call_value_field(const ir_node *n)
+static abi_place call_value_field(const ir_node *n)
 {
     static const struct {
         const char *name;
-        size_t offset;
-    } fields[] = {{"learning_rate", offsetof(lamina_call, learning_rate)},
-                  {"loss_scale", offsetof(lamina_call, loss_scale)},
-                  {"micro_batch", offsetof(lamina_call, micro_batch)},
-                  {"sgemm", offsetof(lamina_call, sgemm)}};
+        abi_place field;
+    } fields[] = {{"learning_rate", ABI(lamina_call, learning_rate)},
+                  {"loss_scale", ABI(lamina_call, loss_scale)},
+                  {"micro_batch", ABI(lamina_call, micro_batch)},
+                  {"sgemm", ABI(lamina_call, sgemm)}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (ir_word_is(n, "field", fields[i].name))
-            return fields[i].offset;
+            return fields[i].field;
     ir_bug("a call has no field %s", ir_word(n, "field"));
 }
 
@@ -93,14 +85,19 @@ ir_place buffer_place(const nest_buffer *b)
     return n->place;
 }
 
-LLVMValueRef emit_field_address(emitter *e, LLVMValueRef call, size_t offset)
+size_t emit_place(const emitter *e, abi_place field)
 {
-    return emit_offset(e, e->i8, call, emit_i64(e, (int64_t)offset));
+    return abi_offset(field, LLVMPointerSize(e->data));
 }
 
-LLVMValueRef emit_field(emitter *e, LLVMValueRef call, LLVMTypeRef type, size_t offset)
+LLVMValueRef emit_field_address(emitter *e, LLVMValueRef from, abi_place field)
 {
-    return LLVMBuildLoad2(e->builder, type, emit_field_address(e, call, offset), "");
+    return emit_offset(e, e->i8, from, emit_i64(e, (int64_t)emit_place(e, field)));
+}
+
+LLVMValueRef emit_field(emitter *e, LLVMValueRef from, LLVMTypeRef type, abi_place field)
+{
+    return LLVMBuildLoad2(e->builder, type, emit_field_address(e, from, field), "");
 }
 
 static LLVMValueRef worker_slice(library *l, LLVMValueRef workspace, LLVMValueRef launch)
@@ -234,7 +231,7 @@ static void call_body(library *l, const nest_kernel *k, int phase, LLVMValueRef 
     int *number = arena_new_array(l->mem, int, (size_t)k->nbuffers + 1), used = nest_phase_buffers(k, phase, number);
     size_t count = (size_t)used + 2;
     LLVMValueRef *arguments = arena_new_array(l->mem, LLVMValueRef, count);
-    arguments[0] = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
+    arguments[0] = emit_field(e, call, e->i64, ABI(lamina_call, batch));
     arguments[1] = task;
     for (int i = 0; i < used; i++)
         arguments[i + 2] = buffer_address(l, k, phase, number[i], call, launch, task);
@@ -254,7 +251,7 @@ bool uses_worker_memory(const nest_kernel *k, int phase)
 
 LLVMValueRef emit_launches(emitter *e, LLVMValueRef call, LLVMValueRef tasks)
 {
-    LLVMValueRef most[] = {emit_field(e, call, e->i64, offsetof(lamina_call, workers)), emit_i64(e, 1)};
+    LLVMValueRef most[] = {emit_field(e, call, e->i64, ABI(lamina_call, workers)), emit_i64(e, 1)};
     LLVMValueRef least[] = {emit_intrinsic(e, "llvm.smax", &e->i64, 1, most, 2), tasks};
     return emit_intrinsic(e, "llvm.smin", &e->i64, 1, least, 2);
 }
@@ -290,7 +287,7 @@ shared_turns emit_shared_turns_begin(emitter *e, LLVMValueRef call, LLVMValueRef
     t.after = emit_block(e);
     LLVMBuildBr(b, t.next);
     LLVMPositionBuilderAtEnd(b, t.next);
-    LLVMValueRef taken = emit_field_address(e, call, TURNS_TAKEN);
+    LLVMValueRef taken = emit_offset(e, e->i8, call, emit_i64(e, TURNS_TAKEN));
     t.task = LLVMBuildAtomicRMW(b, LLVMAtomicRMWBinOpAdd, taken, emit_i64(e, 1), LLVMAtomicOrderingMonotonic, 0);
     LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, t.task, tasks, ""), body, t.after);
     LLVMPositionBuilderAtEnd(b, body);
@@ -307,7 +304,7 @@ static void call_body_in_turns(library *l, const nest_kernel *k, int phase, LLVM
                                LLVMValueRef launch)
 {
     emitter *e = &l->e;
-    LLVMValueRef batch = emit_field(e, call, e->i64, offsetof(lamina_call, batch));
+    LLVMValueRef batch = emit_field(e, call, e->i64, ABI(lamina_call, batch));
     LLVMValueRef tasks = emit_task_count(e, &k->phase[phase].tasks, batch);
     shared_turns t = emit_shared_turns_begin(e, call, tasks);
     call_body(l, k, phase, body, call, launch, t.task);

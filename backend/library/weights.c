@@ -6,7 +6,6 @@
 #include "backend/module.h"
 #include "ir/graph/layout.h"
 #include "runtime/lamina_abi.h"
-#include <stddef.h>
 
 /* A row of the table: i64 each. In the segment (in_state 0: params) a tensor lies from its offset on as panels * rows *
  * runs runs of so many bytes, one after the other; in the caller's memory, which is row-major, from panel to panel, row
@@ -116,14 +115,14 @@ static void emit_runs(emitter *e, const copier *c, LLVMValueRef row, LLVMValueRe
 static void emit_copy(emitter *e, const copier *c, LLVMValueRef i)
 {
     LLVMBuilderRef b = e->builder;
-    LLVMValueRef tensors = emit_field(e, c->weights, e->pointer, offsetof(lamina_weights, tensors));
+    LLVMValueRef tensors = emit_field(e, c->weights, e->pointer, ABI(lamina_weights, tensors));
     LLVMValueRef plain = LLVMBuildLoad2(b, e->pointer, emit_offset(e, e->pointer, tensors, i), "");
     LLVMBasicBlockRef copy = emit_block(e), after = emit_block(e);
     LLVMBuildCondBr(b, LLVMBuildIsNull(b, plain, ""), after, copy);
     LLVMPositionBuilderAtEnd(b, copy);
     LLVMValueRef row = emit_offset(e, LLVMArrayType(e->i64, ROW_SIZE), c->rows, i);
-    LLVMValueRef params = emit_field(e, c->weights, e->pointer, offsetof(lamina_weights, params));
-    LLVMValueRef state = emit_field(e, c->weights, e->pointer, offsetof(lamina_weights, state));
+    LLVMValueRef params = emit_field(e, c->weights, e->pointer, ABI(lamina_weights, params));
+    LLVMValueRef state = emit_field(e, c->weights, e->pointer, ABI(lamina_weights, state));
     LLVMValueRef in_state = LLVMBuildICmp(b, LLVMIntNE, row_field(e, row, IN_STATE), emit_i64(e, 0), "");
     LLVMValueRef segment = LLVMBuildSelect(b, in_state, state, params, "");
     emit_runs(e, c, row, emit_offset(e, e->i8, segment, row_field(e, row, OFFSET)), plain);
@@ -156,17 +155,18 @@ static LLVMValueRef emit_mover(library *l, const char *name, LLVMValueRef rows, 
     LLVMValueRef function = emit_exported(l, name, l->call_type);
     emit_function_begin(e, function, (src_loc){0});
     copier c = {LLVMGetParam(function, 0), rows, import};
-    LLVMValueRef size = emit_field(e, c.weights, e->i64, offsetof(lamina_weights, struct_size));
-    refuse(e, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, sizeof(lamina_weights)), ""), LAMINA_CALL_BAD_SIZE);
+    LLVMValueRef size = emit_field(e, c.weights, e->i64, ABI(lamina_weights, struct_size));
+    refuse(e, LLVMBuildICmp(b, LLVMIntULT, size, emit_i64(e, (int64_t)emit_place(e, ABI_SIZE(lamina_weights))), ""),
+           LAMINA_CALL_BAD_SIZE);
     const struct {
         bool used;
-        size_t offset;
-    } pointers[] = {{f->param_count > 0, offsetof(lamina_weights, params)},
-                    {f->tensor_count > f->param_count, offsetof(lamina_weights, state)},
-                    {f->tensor_count > 0, offsetof(lamina_weights, tensors)}};
+        abi_place field;
+    } pointers[] = {{f->param_count > 0, ABI(lamina_weights, params)},
+                    {f->tensor_count > f->param_count, ABI(lamina_weights, state)},
+                    {f->tensor_count > 0, ABI(lamina_weights, tensors)}};
     for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
         if (pointers[i].used)
-            refuse(e, LLVMBuildIsNull(b, emit_field(e, c.weights, e->pointer, pointers[i].offset), ""),
+            refuse(e, LLVMBuildIsNull(b, emit_field(e, c.weights, e->pointer, pointers[i].field), ""),
                    LAMINA_CALL_BAD_POINTER);
     if (f->tensor_count)
         emit_copy_loop(e, &c, f->tensor_count);

@@ -4,6 +4,7 @@
  * in parallel and serial, cancelling, weights in and out, the descriptor, the header in C99 and C++17, every kind of
  * file. */
 #include "backend/backend.h"
+#include "backend/library/abi.h"
 #include "runtime/lamina_abi.h"
 #include <CUnit/CUnit.h>
 #include <dlfcn.h>
@@ -353,6 +354,27 @@ static void descriptor(void)
     dlclose(h.handle);
 }
 
+/* Here the table says what C says; for pointers of 4 bytes, what C says on wasm32 and ARM. */
+static void abi_places(void)
+{
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, struct_size), 8), offsetof(lamina_call, struct_size));
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, loss_scale), 8), offsetof(lamina_call, loss_scale));
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, sgemm), 8), offsetof(lamina_call, sgemm));
+    CU_ASSERT_EQUAL(abi_offset(ABI_SIZE(lamina_call), 8), sizeof(lamina_call));
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_tensor, bytes), 8), offsetof(lamina_tensor, bytes));
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_net, infer), 8), offsetof(lamina_net, infer));
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_net, needs), 8), offsetof(lamina_net, needs));
+    CU_ASSERT_EQUAL(abi_offset(ABI_SIZE(lamina_net), 8), sizeof(lamina_net));
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, params), 4), 16);
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, state), 4), 20);
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, workers), 4), 48); /* after 7 pointers and 4 bytes of padding */
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_call, sgemm), 4), 84);
+    CU_ASSERT_EQUAL(abi_offset(ABI_SIZE(lamina_call), 4), 88);
+    CU_ASSERT_EQUAL(abi_offset(ABI(lamina_tensor, dim), 4), 24);
+    CU_ASSERT_EQUAL(abi_offset(ABI_SIZE(lamina_metric), 4), 20);
+    CU_ASSERT_EQUAL(abi_offset(ABI_SIZE(lamina_stage), 4), 20);
+}
+
 static int shell(const char *format, const char *a, const char *b, const char *c)
 {
     char command[1024];
@@ -487,6 +509,7 @@ void suite_backend_library(void)
     CU_add_test(s, "cancelling", cancelling);
     CU_add_test(s, "descriptor", descriptor);
     CU_add_test(s, "programs in C and C++", programs);
+    CU_add_test(s, "places of the ABI's fields", abi_places);
     CU_add_test(s, "kinds of files", kinds_of_files);
     CU_add_test(s, "one library", one_library);
     CU_add_test(s, "unknown target", unknown_target);
