@@ -19,11 +19,12 @@
  *     }
  *
  * Every call that can fail returns a status, LAMINA_OK being 0, and writes what went wrong to the lamina_error given
- * last, which may be NULL. Nothing here exits, prints (the progress bar apart) or keeps global state. A `_new` gives an
- * object to the caller, who ends it with `_free` (NULL is allowed); on failure `*out` is NULL. One thread at a time may
- * use an object; different objects are independent. A child of fork() may use its parent's objects, but has none of
- * their threads: it works on its own alone, with the same bits. Floating-point traps must be off, as they are unless a
- * program calls feenableexcept: generated code computes lanes that nobody reads, whose exceptions mean nothing. */
+ * last, which may be NULL. Any other pointer that is NULL where nothing says that it may be is BAD_ARG. Nothing exits,
+ * prints (the progress bar apart) or keeps global state. A `_new` gives an object to the caller, who ends it with
+ * `_free` (NULL is allowed); on failure `*out` is NULL. One thread at a time may use an object; different objects are
+ * independent. A child of fork() may use its parent's objects, but has none of their threads: it works on its own
+ * alone, with the same bits. Floating-point traps must be off, as they are unless a program calls feenableexcept:
+ * generated code computes lanes that nobody reads, whose exceptions mean nothing. */
 #ifndef LAMINA_H
 #define LAMINA_H
 

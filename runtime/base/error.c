@@ -2,6 +2,7 @@
 #include "runtime/base/error.h"
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
 
 lamina_status lamina_fail(lamina_error *e, lamina_status status, const char *format, ...)
 {
@@ -13,6 +14,23 @@ lamina_status lamina_fail(lamina_error *e, lamina_status status, const char *for
     vsnprintf(e->text, sizeof e->text, format, args);
     va_end(args);
     return status;
+}
+
+lamina_status lamina_need(lamina_error *e, const char *function, const char *names, ...)
+{
+    lamina_status s = LAMINA_OK;
+    va_list args;
+    va_start(args, names);
+    for (const char *name = names; !s && *name;) {
+        int length = (int)strcspn(name, " ");
+        if (!va_arg(args, const void *))
+            s = lamina_fail(e, LAMINA_BAD_ARG, "%s: argument '%.*s': expected a pointer, found NULL", function, length,
+                            name);
+        name += length;
+        name += *name == ' ';
+    }
+    va_end(args);
+    return s;
 }
 
 lamina_status lamina_fail_memory(lamina_error *e, const char *what, size_t bytes)

@@ -7,6 +7,8 @@
 /* Write status and text to e (may be NULL) and give the status back. */
 __attribute__((format(printf, 3, 4))) lamina_status lamina_fail(lamina_error *e, lamina_status status,
                                                                 const char *format, ...);
+/* BAD_ARG that names the first NULL among the pointers, whose names stand in 'names' with a space between two. */
+lamina_status lamina_need(lamina_error *e, const char *function, const char *names, ...);
 /* LAMINA_NO_MEMORY for 'bytes' of 'what'. */
 lamina_status lamina_fail_memory(lamina_error *e, const char *what, size_t bytes);
 

@@ -5,6 +5,7 @@
 #include "runtime/data/data.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
+#include "runtime/data/convert.h"
 #include "runtime/data/idx.h"
 #include "runtime/model/philox.h"
 #include <inttypes.h>
@@ -55,6 +56,9 @@ void lamina_dataset_free(lamina_dataset *d)
 
 lamina_status lamina_dataset_new(const lamina_net *net, lamina_dataset **out, lamina_error *e)
 {
+    lamina_status status = lamina_need(e, "lamina_dataset_new", "out", out);
+    if (status)
+        return status;
     *out = NULL;
     if (!net)
         return lamina_net_check(net, e);
@@ -71,101 +75,6 @@ lamina_status lamina_dataset_new(const lamina_net *net, lamina_dataset **out, la
     d->net = net;
     d->store = s;
     *out = d;
-    return LAMINA_OK;
-}
-
-/* ---- conversion ---- */
-
-/* One element on its way: integers stay integers, since a double holds no i64 exactly. */
-typedef struct {
-    bool real;
-    int64_t i;
-    double f;
-} number;
-
-static number read_number(int32_t type, const void *data, int64_t i)
-{
-    switch (type) {
-    case IDX_UI8:
-        return (number){.i = ((const uint8_t *)data)[i]};
-    case IDX_I8:
-        return (number){.i = ((const int8_t *)data)[i]};
-    case IDX_I16:
-        return (number){.i = ((const int16_t *)data)[i]};
-    case IDX_I32:
-        return (number){.i = ((const int32_t *)data)[i]};
-    case IDX_F32:
-        return (number){.real = true, .f = (double)((const float *)data)[i]};
-    default:
-        return (number){.real = true, .f = ((const double *)data)[i]};
-    }
-}
-
-/* False if the type cannot hold the value. Types of an IDX file have at most 32 integer bits, so an f64 holds all. */
-static bool write_number(int32_t dtype, void *data, int64_t i, number v)
-{
-    switch (dtype) {
-    case LAMINA_F32:
-        ((float *)data)[i] = v.real ? (float)v.f : (float)v.i;
-        return v.real || (v.i >= -(1 << 24) && v.i <= 1 << 24);
-    case LAMINA_F64:
-        ((double *)data)[i] = v.real ? v.f : (double)v.i;
-        return true;
-    case LAMINA_I32:
-        ((int32_t *)data)[i] = (int32_t)v.i;
-        return true;
-    case LAMINA_I64:
-        ((int64_t *)data)[i] = v.i;
-        return true;
-    case LAMINA_UI32:
-        ((uint32_t *)data)[i] = (uint32_t)v.i;
-        return v.i >= 0;
-    case LAMINA_UI8:
-        ((uint8_t *)data)[i] = (uint8_t)v.i;
-        return v.i >= 0 && v.i <= UINT8_MAX;
-    default:
-        ((uint8_t *)data)[i] = (uint8_t)v.i;
-        return v.i == 0 || v.i == 1;
-    }
-}
-
-static bool same_type(int32_t idx_type, int32_t dtype)
-{
-    return (idx_type == IDX_UI8 && dtype == LAMINA_UI8) || (idx_type == IDX_I32 && dtype == LAMINA_I32) ||
-           (idx_type == IDX_F32 && dtype == LAMINA_F32) || (idx_type == IDX_F64 && dtype == LAMINA_F64);
-}
-
-static bool is_real(int32_t dtype)
-{
-    return dtype == LAMINA_F32 || dtype == LAMINA_F64;
-}
-
-/* x's elements as the input's dtype; takes x->data over or leaves it. */
-static lamina_status convert(lamina_idx *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e)
-{
-    if (same_type(x->type, t->dtype)) {
-        *out = x->data;
-        x->data = NULL;
-        return LAMINA_OK;
-    }
-    bool from_real = x->type == IDX_F32 || x->type == IDX_F64;
-    if (from_real && !is_real(t->dtype))
-        return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected integers for %s, found %s", path, t->name,
-                           lamina_dtype_name(t->dtype), lamina_idx_type_name(x->type));
-    size_t size = lamina_dtype_bytes(t->dtype);
-    void *data = lamina_allocate((size_t)x->count, size);
-    if (!data)
-        return lamina_fail_memory(e, path, (size_t)x->count * size);
-    for (int64_t i = 0; i < x->count; i++) {
-        number v = read_number(x->type, x->data, i);
-        if (!write_number(t->dtype, data, i, v)) {
-            lamina_release(data);
-            return lamina_fail(e, LAMINA_BAD_FILE,
-                               "%s: input '%s': record %" PRId64 ": expected a value that %s holds, found %" PRId64,
-                               path, t->name, i / (x->count / x->dim[0]), lamina_dtype_name(t->dtype), v.i);
-        }
-    }
-    *out = data;
     return LAMINA_OK;
 }
 
@@ -248,15 +157,18 @@ static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path
     lamina_status s = check_new(d, input, path, x->dim[0], e);
     void *data = NULL;
     if (!s)
-        s = convert(x, t, path, &data, e);
+        s = lamina_convert(x, t, path, &data, e);
     return s ? s : add_field(d, input, path, data, x->dim[0], e);
 }
 
 lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_dataset_add_idx", "d name path", d, name, path);
+    if (s)
+        return s;
     int32_t input;
     lamina_idx x;
-    lamina_status s = find_field(d, name, &input, e);
+    s = find_field(d, name, &input, e);
     if (!s)
         s = lamina_idx_read(path, &x, e);
     if (s)
@@ -269,8 +181,11 @@ lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const 
 lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void *records, int64_t count,
                                  lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_dataset_add", "d name records", d, name, records);
+    if (s)
+        return s;
     int32_t input;
-    lamina_status s = find_field(d, name, &input, e);
+    s = find_field(d, name, &input, e);
     if (!s)
         s = check_new(d, input, "memory", count, e);
     if (s)
@@ -319,13 +234,18 @@ static int64_t integer_at(int32_t dtype, const void *data, int64_t i)
 
 lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *name, int64_t classes, lamina_error *e)
 {
-    int32_t input;
-    lamina_status s = find_field(d, name, &input, e);
+    lamina_status s = lamina_need(e, "lamina_dataset_check_labels", "d name", d, name);
     if (s)
         return s;
+    int32_t input;
+    s = find_field(d, name, &input, e);
+    if (s)
+        return s;
+    if (classes < 1)
+        return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': classes: expected 1 or more, found %" PRId64, name, classes);
     const lamina_tensor *t = &d->net->inputs[input];
     const field *f = &d->store->fields[input];
-    if (is_real(t->dtype) || !f->data)
+    if (lamina_is_real(t->dtype) || !f->data)
         return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': expected integer labels, found %s", name,
                            f->data ? lamina_dtype_name(t->dtype) : "no data");
     int64_t each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
@@ -353,6 +273,32 @@ uint64_t lamina_dataset_fingerprint(const lamina_dataset *d)
     return print ^ (uint64_t)d->count << 32;
 }
 
+static bool same_input(const lamina_tensor *a, const lamina_tensor *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->bytes == b->bytes && a->rank == b->rank &&
+           memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim) == 0;
+}
+
+lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e)
+{
+    if (d->net->input_count != net->input_count)
+        return lamina_fail(e, LAMINA_BAD_ARG,
+                           "%s: expected a data set of %" PRId32 " inputs, found one of network '%s' with %" PRId32,
+                           net->name, net->input_count, d->net->name, d->net->input_count);
+    for (int32_t i = 0; i < net->input_count; i++) {
+        const lamina_tensor *want = &net->inputs[i], *have = &d->net->inputs[i];
+        if (same_input(want, have))
+            continue;
+        char wanted[128], found[128];
+        lamina_shape_text(want->dtype, want->rank, want->dim, want->batch_dim, wanted, sizeof wanted);
+        lamina_shape_text(have->dtype, have->rank, have->dim, have->batch_dim, found, sizeof found);
+        return lamina_fail(e, LAMINA_BAD_ARG,
+                           "%s: expected a data set with input '%s' of %s, found '%s' of %s, of network '%s'",
+                           net->name, want->name, wanted, have->name, found, d->net->name);
+    }
+    return LAMINA_OK;
+}
+
 /* ---- shuffling ---- */
 
 void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch, uint32_t purpose)
@@ -378,6 +324,9 @@ static void base_order(const lamina_dataset *d, int64_t *order)
 lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t seed, lamina_dataset **out,
                                    lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_dataset_split", "d out", d, out);
+    if (s)
+        return s;
     *out = NULL;
     int64_t part = fraction > 0 && fraction < 1 ? (int64_t)floor((double)d->count * fraction + 0.5) : 0;
     if (part < 1 || part >= d->count)

@@ -25,6 +25,9 @@ void lamina_loader_skip(lamina_loader *l, int64_t batches);
 /* The next batch into l->inputs; how many records it has, 0 at the end. Only the last one has fewer than `batch`. */
 int64_t lamina_loader_next(lamina_loader *l);
 
+/* BAD_ARG, naming an input, unless the records are what a model of 'net' reads. */
+lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e);
+
 /* Shuffle `count` numbers; purpose is a PHILOX_ word. */
 void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch, uint32_t purpose);
 

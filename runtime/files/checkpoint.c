@@ -16,6 +16,9 @@ static const char *const keys[WORDS] = {"epoch", "step", "total_steps", "batch",
 
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_save_checkpoint", "m c path", m, c, path);
+    if (s)
+        return s;
     const int64_t counts[] = {c->epoch, c->step, c->batch};
     static const char *const names[] = {"epoch", "step", "batch"};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -78,11 +81,14 @@ static lamina_status accept_run(void *user, const lamina_metadata *word, lamina_
 lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const lamina_checkpoint *expected,
                                      lamina_checkpoint *out, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_load_checkpoint", "m path expected out", m, path, expected, out);
+    if (s)
+        return s;
     check c = {.net = m->net, .path = path, .expected = expected};
     lamina_metadata word[WORDS];
     for (int i = 0; i < WORDS; i++)
         snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
-    lamina_status s = lamina_safetensors_read(m, path, true, word, WORDS, accept_run, &c, e);
+    s = lamina_safetensors_read(m, path, true, word, WORDS, accept_run, &c, e);
     if (s)
         return s;
     m->steps = c.total_steps;

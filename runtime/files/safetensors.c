@@ -302,5 +302,8 @@ lamina_status lamina_safetensors_read(lamina_model *m, const char *path, bool st
 
 lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_load_weights", "m path", m, path);
+    if (s)
+        return s;
     return lamina_safetensors_read(m, path, false, NULL, 0, NULL, NULL, e);
 }

@@ -199,5 +199,8 @@ lamina_status lamina_safetensors_write(lamina_model *m, const char *path, bool s
 
 lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_save_weights", "m path", m, path);
+    if (s)
+        return s;
     return lamina_safetensors_write(m, path, false, NULL, 0, e);
 }

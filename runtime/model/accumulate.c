@@ -119,6 +119,9 @@ static void add_levels(lamina_model *m, int to, int from)
 
 lamina_status lamina_reserve(lamina_model *m, int64_t micro_batches, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_reserve", "m", m);
+    if (s)
+        return s;
     if (micro_batches < 1)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: micro_batches: expected 1 or more, found %" PRId64, m->net->name,
                            micro_batches);

@@ -179,5 +179,8 @@ lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t se
 
 lamina_status lamina_initialize(lamina_model *m, uint64_t seed, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_initialize", "m", m);
+    if (s)
+        return s;
     return lamina_initialize_from(m, 0, seed, e);
 }

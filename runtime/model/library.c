@@ -167,13 +167,16 @@ static lamina_status load(lamina_library *l, const char *path, lamina_error *e)
 
 lamina_status lamina_library_open(const char *path, lamina_library **out, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_library_open", "out path", out, path);
+    if (s)
+        return s;
     *out = NULL;
     size_t bytes = sizeof(lamina_library) + strlen(path) + 3;
     lamina_library *l = lamina_allocate(1, bytes);
     if (!l)
         return lamina_fail_memory(e, path, bytes);
     sprintf(l->file, "%s%s", strchr(path, '/') ? "" : "./", path);
-    lamina_status s = load(l, path, e);
+    s = load(l, path, e);
     if (s)
         lamina_library_free(l);
     else

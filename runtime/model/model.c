@@ -84,8 +84,11 @@ static lamina_status add_gemm(lamina_model *m, lamina_error *e)
 lamina_status lamina_model_new(const lamina_net *net, const lamina_options *options, lamina_model **out,
                                lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_model_new", "out", out);
+    if (s)
+        return s;
     *out = NULL;
-    lamina_status s = lamina_net_check(net, e);
+    s = lamina_net_check(net, e);
     if (s)
         return s;
     if (options && options->workers < 0)
@@ -170,19 +173,34 @@ static lamina_status find_tensor(const lamina_model *m, const char *name, size_t
 
 lamina_status lamina_get_tensor(lamina_model *m, const char *name, void *dst, size_t bytes, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_get_tensor", "m name dst", m, name, dst);
+    if (s)
+        return s;
     int32_t tensor;
-    lamina_status s = find_tensor(m, name, bytes, &tensor, e);
+    s = find_tensor(m, name, bytes, &tensor, e);
     return s ? s : lamina_export(m, tensor, dst, e);
 }
 
 lamina_status lamina_set_tensor(lamina_model *m, const char *name, const void *src, size_t bytes, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_set_tensor", "m name src", m, name, src);
+    if (s)
+        return s;
     int32_t tensor;
-    lamina_status s = find_tensor(m, name, bytes, &tensor, e);
+    s = find_tensor(m, name, bytes, &tensor, e);
     return s ? s : lamina_import(m, tensor, src, e);
 }
 
 /* ---- calls ---- */
+
+/* The generated code knows which inputs it reads; it says that one is missing, not which. */
+static const char *missing_input(const lamina_model *m)
+{
+    for (int32_t i = 0; m->call.inputs && i < m->net->input_count; i++)
+        if (!m->inputs[i])
+            return m->net->inputs[i].name;
+    return NULL;
+}
 
 static lamina_status run(lamina_model *m, lamina_function *function, const char *what, lamina_error *e)
 {
@@ -197,6 +215,10 @@ static lamina_status run(lamina_model *m, lamina_function *function, const char 
         return LAMINA_OK;
     if (result == LAMINA_CALL_CANCELLED)
         return lamina_fail(e, LAMINA_INTERRUPTED, "%s: %s was cancelled", m->net->name, what);
+    const char *missing = result == LAMINA_CALL_BAD_POINTER ? missing_input(m) : NULL;
+    if (missing)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: expected data for each input that it reads, found NULL for '%s'",
+                           m->net->name, what, missing);
     bool known = result > 0 && result <= LAMINA_CALL_NO_SGEMM;
     return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s failed with result %" PRId32 ": %s", m->net->name, what, result,
                        known ? reason[result] : "unknown");
@@ -220,14 +242,10 @@ static void set_piece(lamina_model *m, const void *const *inputs, void *const *o
     m->call.batch = count;
 }
 
-static lamina_status check_call(const lamina_model *m, const char *what, bool compiled, const void *const *inputs,
-                                int64_t count, lamina_error *e)
+static lamina_status check_call(const lamina_model *m, const char *what, bool compiled, int64_t count, lamina_error *e)
 {
     if (!compiled)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: compiled without %s", m->net->name, what);
-    if (!inputs)
-        return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: inputs: expected a pointer for each, found NULL", m->net->name,
-                           what);
     if (count < 1)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: count: expected 1 or more, found %" PRId64, m->net->name, what,
                            count);
@@ -252,11 +270,14 @@ static int64_t piece(const lamina_model *m, int64_t left)
 lamina_status lamina_infer(lamina_model *m, const void *const *inputs, int64_t count, void *const *outputs,
                            lamina_error *e)
 {
-    lamina_status s = check_call(m, "infer", m->net->infer, inputs, count, e);
+    lamina_status s = lamina_need(e, "lamina_infer", "m inputs outputs", m, inputs, outputs);
+    if (s)
+        return s;
+    s = check_call(m, "infer", m->net->infer, count, e);
     if (s)
         return s;
     for (int32_t i = 0; i < m->net->output_count; i++)
-        if (!outputs || !outputs[i])
+        if (!outputs[i])
             return lamina_fail(e, LAMINA_BAD_ARG, "%s: infer: output '%s': expected memory, found NULL", m->net->name,
                                m->net->outputs[i].name);
     m->call.cancel = m->options.cancel;
@@ -270,7 +291,10 @@ lamina_status lamina_infer(lamina_model *m, const void *const *inputs, int64_t c
 
 lamina_status lamina_evaluate(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e)
 {
-    lamina_status s = check_call(m, "evaluate", m->net->evaluate, inputs, count, e);
+    lamina_status s = lamina_need(e, "lamina_evaluate", "m inputs", m, inputs);
+    if (s)
+        return s;
+    s = check_call(m, "evaluate", m->net->evaluate, count, e);
     if (!s)
         s = check_inputs(m, "evaluate", inputs, e);
     for (int64_t first = 0; !s && first < count; first += m->net->max_batch) {
@@ -367,7 +391,10 @@ static lamina_status run_whole_step(lamina_model *m, lamina_error *e)
 lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64_t count, int64_t micro_batch,
                                float loss_scale, lamina_error *e)
 {
-    lamina_status s = check_call(m, "gradients", has_halves(m), inputs, count, e);
+    lamina_status s = lamina_need(e, "lamina_gradients", "m inputs", m, inputs);
+    if (s)
+        return s;
+    s = check_call(m, "gradients", has_halves(m), count, e);
     if (!s)
         s = check_inputs(m, "gradients", inputs, e);
     if (s)
@@ -389,6 +416,9 @@ lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64
 
 lamina_status lamina_update(lamina_model *m, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_update", "m", m);
+    if (s)
+        return s;
     if (!has_halves(m))
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: compiled without update", m->net->name);
     if (m->gathered == 0)
@@ -401,8 +431,11 @@ lamina_status lamina_update(lamina_model *m, lamina_error *e)
 
 lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_train_step", "m inputs", m, inputs);
+    if (s)
+        return s;
     bool whole = count <= m->net->max_batch && has_whole_step(m);
-    lamina_status s = check_call(m, "train_step", whole || has_halves(m), inputs, count, e);
+    s = check_call(m, "train_step", whole || has_halves(m), count, e);
     if (!s)
         s = check_inputs(m, "train_step", inputs, e);
     if (s)

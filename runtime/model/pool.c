@@ -275,6 +275,9 @@ void lamina_pool_free(lamina_pool *p)
 
 lamina_status lamina_pool_new(int64_t workers, bool dedicated, lamina_pool **out, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_pool_new", "out", out);
+    if (s)
+        return s;
     *out = NULL;
     if (workers < 1 || workers > MAX_WORKERS)
         return lamina_fail(e, LAMINA_BAD_ARG, "workers: expected 1 .. %d, found %lld", MAX_WORKERS, (long long)workers);

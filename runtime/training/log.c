@@ -92,6 +92,9 @@ void lamina_log_report(void *log, const lamina_report *r)
 
 lamina_status lamina_log_new(const char *path, bool append, lamina_log **out, lamina_error *e)
 {
+    lamina_status status = lamina_need(e, "lamina_log_new", "path out", path, out);
+    if (status)
+        return status;
     *out = NULL;
     size_t n = strlen(path) + 1;
     lamina_log *l = lamina_allocate(1, sizeof *l + n);

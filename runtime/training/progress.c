@@ -112,6 +112,9 @@ void lamina_progress_report(void *progress, const lamina_report *r)
 
 lamina_status lamina_progress_new(FILE *f, lamina_progress **out, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_progress_new", "f out", f, out);
+    if (s)
+        return s;
     *out = lamina_allocate(1, sizeof **out);
     if (!*out)
         return lamina_fail_memory(e, "the progress bar", sizeof **out);

@@ -48,8 +48,12 @@ static void tell(fit *f, lamina_event event)
 
 lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, double *values, lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_evaluate_dataset", "m d", m, d);
+    if (s)
+        return s;
     lamina_loader loader;
-    lamina_status s = lamina_loader_new(d, m->net->max_batch, false, &loader, e);
+    if (!(s = lamina_dataset_check_net(d, m->net, e)))
+        s = lamina_loader_new(d, m->net->max_batch, false, &loader, e);
     if (s)
         return s;
     lamina_reset_metrics(m);
@@ -212,6 +216,10 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
     f->report.metric_count = net->metric_count;
     f->report.metrics = net->metrics;
     f->report.train = f->train;
+    if (f->step > f->report.steps)
+        return lamina_fail(e, LAMINA_BAD_ARG,
+                           "%s: first_step: expected 0 .. %" PRId64 ", the steps of an epoch, found %" PRId64,
+                           net->name, f->report.steps, f->step);
     int64_t most = f->report.records < f->batch ? f->report.records : f->batch;
     lamina_status s = most ? lamina_reserve(f->m, (most - 1) / net->max_batch + 1, e) : LAMINA_OK;
     return s ? s : lamina_loader_new(d, f->batch, !f->o->keep_order, &f->loader, e);
@@ -220,10 +228,14 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
 lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_fit_options *o, lamina_checkpoint *out,
                          lamina_error *e)
 {
+    lamina_status s = lamina_need(e, "lamina_fit", "m d", m, d);
+    if (s)
+        return s;
     static const lamina_fit_options defaults;
     fit f = {.m = m, .o = o ? o : &defaults};
-    lamina_status s = check_options(m, f.o, e);
-    if (!s && !(s = prepare(&f, d, e))) {
+    if (!(s = lamina_dataset_check_net(d, m->net, e)) && f.o->validation)
+        s = lamina_dataset_check_net(f.o->validation, m->net, e);
+    if (!s && !(s = check_options(m, f.o, e)) && !(s = prepare(&f, d, e))) {
         s = train_epochs(&f, e);
         lamina_loader_free(&f.loader);
     }

@@ -54,6 +54,7 @@ lamina_dataset *line_data(int64_t records);
 void add_runtime_data(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
+void add_runtime_arguments(CU_pSuite s);
 void add_runtime_errors(CU_pSuite s); /* last: it looks at what the others recorded */
 
 #endif

@@ -137,9 +137,12 @@ static void test_model_after_fork(void)
         float before[FAKE_INPUTS + 1], parents[FAKE_INPUTS + 1], childs[FAKE_INPUTS + 1];
         int ends[2], status = -1;
         CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
-        OK(lamina_train_step(m, pattern, 7, &error));
+        for (int step = 0; step < 20; step++) {
+            OK(lamina_train_step(m, pattern, 7, &error));
+            usleep(step % 3 * 100); /* the workers spin, or sleep and are woken */
+        }
         get_params(m, before);
-        usleep(i % 2 ? 0 : 2000); /* the workers spin, or sleep */
+        usleep(i % 2 ? 0 : 2000);
         pid_t child = fork();
         if (child == 0) {
             alarm(20);

@@ -1,0 +1,97 @@
+/* runtime/data/convert.c - the elements of a file as an input's type, where every value fits. */
+#include "runtime/data/convert.h"
+#include "runtime/base/error.h"
+#include "runtime/base/memory.h"
+#include <inttypes.h>
+
+/* One element on its way: integers stay integers, since a double holds no i64 exactly. */
+typedef struct {
+    bool real;
+    int64_t i;
+    double f;
+} number;
+
+static number read_number(int32_t type, const void *data, int64_t i)
+{
+    switch (type) {
+    case IDX_UI8:
+        return (number){.i = ((const uint8_t *)data)[i]};
+    case IDX_I8:
+        return (number){.i = ((const int8_t *)data)[i]};
+    case IDX_I16:
+        return (number){.i = ((const int16_t *)data)[i]};
+    case IDX_I32:
+        return (number){.i = ((const int32_t *)data)[i]};
+    case IDX_F32:
+        return (number){.real = true, .f = (double)((const float *)data)[i]};
+    default:
+        return (number){.real = true, .f = ((const double *)data)[i]};
+    }
+}
+
+/* False if the type cannot hold the value. Types of an IDX file have at most 32 integer bits, so an f64 holds all. */
+static bool write_number(int32_t dtype, void *data, int64_t i, number v)
+{
+    switch (dtype) {
+    case LAMINA_F32:
+        ((float *)data)[i] = v.real ? (float)v.f : (float)v.i;
+        return v.real || (v.i >= -(1 << 24) && v.i <= 1 << 24);
+    case LAMINA_F64:
+        ((double *)data)[i] = v.real ? v.f : (double)v.i;
+        return true;
+    case LAMINA_I32:
+        ((int32_t *)data)[i] = (int32_t)v.i;
+        return true;
+    case LAMINA_I64:
+        ((int64_t *)data)[i] = v.i;
+        return true;
+    case LAMINA_UI32:
+        ((uint32_t *)data)[i] = (uint32_t)v.i;
+        return v.i >= 0;
+    case LAMINA_UI8:
+        ((uint8_t *)data)[i] = (uint8_t)v.i;
+        return v.i >= 0 && v.i <= UINT8_MAX;
+    default:
+        ((uint8_t *)data)[i] = (uint8_t)v.i;
+        return v.i == 0 || v.i == 1;
+    }
+}
+
+static bool same_type(int32_t idx_type, int32_t dtype)
+{
+    return (idx_type == IDX_UI8 && dtype == LAMINA_UI8) || (idx_type == IDX_I32 && dtype == LAMINA_I32) ||
+           (idx_type == IDX_F32 && dtype == LAMINA_F32) || (idx_type == IDX_F64 && dtype == LAMINA_F64);
+}
+
+bool lamina_is_real(int32_t dtype)
+{
+    return dtype == LAMINA_F32 || dtype == LAMINA_F64;
+}
+
+lamina_status lamina_convert(lamina_idx *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e)
+{
+    if (same_type(x->type, t->dtype)) {
+        *out = x->data;
+        x->data = NULL;
+        return LAMINA_OK;
+    }
+    bool from_real = x->type == IDX_F32 || x->type == IDX_F64;
+    if (from_real && !lamina_is_real(t->dtype))
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected integers for %s, found %s", path, t->name,
+                           lamina_dtype_name(t->dtype), lamina_idx_type_name(x->type));
+    size_t size = lamina_dtype_bytes(t->dtype);
+    void *data = lamina_allocate((size_t)x->count, size);
+    if (!data)
+        return lamina_fail_memory(e, path, (size_t)x->count * size);
+    for (int64_t i = 0; i < x->count; i++) {
+        number v = read_number(x->type, x->data, i);
+        if (!write_number(t->dtype, data, i, v)) {
+            lamina_release(data);
+            return lamina_fail(e, LAMINA_BAD_FILE,
+                               "%s: input '%s': record %" PRId64 ": expected a value that %s holds, found %" PRId64,
+                               path, t->name, i / (x->count / x->dim[0]), lamina_dtype_name(t->dtype), v.i);
+        }
+    }
+    *out = data;
+    return LAMINA_OK;
+}
