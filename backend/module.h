@@ -75,6 +75,8 @@ void emit_weights(library *l, LLVMValueRef *import, LLVMValueRef *export);
 /* These two, the descriptor and its query function. */
 void emit_descriptor(library *l);
 
+/* ---- symbols.c ---- */
+
 /* A private constant. */
 LLVMValueRef emit_constant_global(emitter *e, const char *name, LLVMValueRef value);
 /* The function of an exported symbol, default visibility. */

@@ -52,16 +52,6 @@ static LLVMValueRef finish(emitter *e, record *r, abi_place end)
     return all;
 }
 
-LLVMValueRef emit_constant_global(emitter *e, const char *name, LLVMValueRef value)
-{
-    LLVMValueRef global = LLVMAddGlobal(e->module, LLVMTypeOf(value), name);
-    LLVMSetInitializer(global, value);
-    LLVMSetGlobalConstant(global, 1);
-    LLVMSetLinkage(global, LLVMPrivateLinkage);
-    LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
-    return global;
-}
-
 static LLVMValueRef string(emitter *e, const char *s)
 {
     return emit_constant_global(e, "", LLVMConstStringInContext(e->context, s, (unsigned)strlen(s), 0));
@@ -306,14 +296,6 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
     int64_t needs = be_module_takes_field(l->module, "sgemm") ? LAMINA_NEEDS_SGEMM : 0;
     needs |= l->interface->gradient_bytes ? LAMINA_NEEDS_SUMS : 0;
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
-}
-
-LLVMValueRef emit_exported(library *l, const char *function, LLVMTypeRef type)
-{
-    const char *name = be_function_symbol(l->interface, l->mem, function);
-    if (LLVMGetNamedFunction(l->e.module, name))
-        ir_bug("two functions are called %s", name);
-    return emit_function(&l->e, name, type, LLVMExternalLinkage);
 }
 
 /* The alias is weak so that archives of several nets go into one program. */
