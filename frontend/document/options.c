@@ -379,9 +379,26 @@ static bool read_key(fe_reader *r, const fe_choice *c, const fe_yaml *key, const
     return read_option(r, value, o);
 }
 
+const fe_kind *fe_row(const fe_catalogue *c, size_t index)
+{
+    return (const fe_kind *)((const char *)c->rows + index * c->row_size);
+}
+
+/* Is it the short key's value, and only looks like a mapping of keys? `activation: {leaky_relu: {...}}` */
+static bool is_short_value(const fe_choice *c, const fe_yaml *y)
+{
+    const fe_option *o = c->kind->short_key ? find_option(c, c->kind->short_key) : NULL;
+    if (!o || o->key->type != FE_ACTIVATION || y->count != 1 || find_option(c, y->key[0]->word))
+        return false;
+    for (size_t i = 0; i < fe_activations.count; i++)
+        if (!strcmp(fe_row(&fe_activations, i)->name, y->key[0]->word))
+            return true;
+    return false;
+}
+
 static bool read_keys(fe_reader *r, const fe_choice *c, const fe_yaml *y)
 {
-    if (y->kind == FE_MAP) {
+    if (y->kind == FE_MAP && !is_short_value(c, y)) {
         for (int i = 0; i < y->count; i++)
             if (!read_key(r, c, y->key[i], y->item[i]))
                 return false;
@@ -408,11 +425,6 @@ static fe_choice *read_kind(fe_reader *r, const fe_kind *kind, const fe_key *com
 fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *common, const fe_yaml *y)
 {
     return read_kind(r, kind, common, y->at, y);
-}
-
-const fe_kind *fe_row(const fe_catalogue *c, size_t index)
-{
-    return (const fe_kind *)((const char *)c->rows + index * c->row_size);
 }
 
 fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)

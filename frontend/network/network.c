@@ -368,6 +368,8 @@ fe_network *fe_read_text(const char *content, size_t length, const char *path, a
               read_layers(&r, n, root) && fe_read_objective(&r, n, root) && check_inputs_read(&r, n) &&
               read_staging(&r, root) && read_stages(&r, n, root) && fe_read_data(&r, n, root) &&
               fe_read_train(&r, n, root);
+    if (ok)
+        fe_warn(&r, n);
     return ok ? n : NULL;
 }
 

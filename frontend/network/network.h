@@ -130,6 +130,9 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* Losses, metrics and optimizer. */
 bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root);
 
+/* Warnings about a network that was read without an error. */
+void fe_warn(fe_reader *r, const fe_network *n);
+
 /* The name of entry 'index' of a list of kinds: the one given, or the kind without 1d/2d and its ordinal among all
  * entries so called. */
 const char *fe_entry_name(fe_reader *r, const fe_choice *const *entries, int index);

@@ -1,0 +1,55 @@
+/* frontend/network/warnings.c - what is legal in a network and surely not meant. */
+#include "frontend/network/network.h"
+#include <string.h>
+
+/* Does the layer end in a softmax? */
+static bool is_softmax(const fe_layer *l)
+{
+    for (int i = 0; i < l->options->count; i++) {
+        const fe_choice *c = l->options->options[i].choice;
+        if (c && l->options->options[i].key->type == FE_ACTIVATION && !strcmp(c->kind->name, "softmax"))
+            return true;
+    }
+    return false;
+}
+
+static void warn_of_logits(fe_reader *r, const fe_network *n, const fe_loss *l)
+{
+    const char *kind = l->kind->kind.name;
+    if (!l->kind->classes)
+        return;
+    if (!l->in[0].is_input && is_softmax(&n->layers[l->in[0].index]))
+        diag_warning(r->d, l->at, "%s: expected logits, found layer '%s', which ends in softmax already", kind,
+                     n->layers[l->in[0].index].name);
+    if (l->in_type[0].dim[1].n == 1)
+        diag_warning(r->d, l->at, "%s: expected two classes or more, found one, for which the loss is always 0", kind);
+}
+
+/* By layer: does a parameter of it, or of a layer that it reads, take part in its value? */
+static bool *find_trained(fe_reader *r, const fe_network *n)
+{
+    bool *trained = arena_new_array(r->mem, bool, (size_t)n->nlayers);
+    for (int i = 0; i < n->nlayers; i++) {
+        const fe_layer *l = &n->layers[i];
+        for (int k = 0; k < l->nparams; k++)
+            trained[i] |= !l->param[k].state;
+        for (int k = 0; k < l->nin; k++)
+            trained[i] |= !l->in[k].is_input && trained[l->in[k].index];
+    }
+    return trained;
+}
+
+void fe_warn(fe_reader *r, const fe_network *n)
+{
+    const bool *trained = find_trained(r, n);
+    for (int i = 0; i < n->nlosses; i++) {
+        const fe_loss *l = &n->losses[i];
+        bool learns = false;
+        for (int k = 0; k < 2; k++)
+            learns |= !l->in[k].is_input && trained[l->in[k].index];
+        warn_of_logits(r, n, l);
+        if (!learns)
+            diag_warning(r->d, l->at, "loss '%s': no parameter has a part in what it measures, so it trains nothing",
+                         l->name);
+    }
+}
