@@ -94,6 +94,12 @@ static ir_node *scaled(ir_graph *g, ir_node *x, double by)
     return ir_multiply(g, ir_like(g, x, by), x);
 }
 
+/* Where a gradient is 0, moments only decay, as powers of the betas always do. What is below these is flushed to 0, so
+ * that neither a moment nor its product with a learning rate becomes subnormal. A first moment or velocity of 2^-100
+ * moves no parameter; a second moment is a square, and its root of 2^-60 still far below any epsilon. */
+#define LEAST_MOMENT 0x1p-100
+#define LEAST_SQUARE 0x1p-120
+
 /* ---- sgd ---- */
 
 static const char *const sgd_options[] = {"learning_rate", "momentum", "nesterov", NULL};
@@ -112,6 +118,7 @@ static ir_node *sgd_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
         return ir_subtract(at, w, step);
     ir_symbol *y = moment(u, "sgd.velocity", p);
     ir_node *v = ir_subtract(at, scaled(at, read_symbol(u, y), momentum), step);
+    v = ir_flush_below(at, v, LEAST_MOMENT);
     assign_later(u, y, v);
     if (option(u, "nesterov", 0) != 0)
         v = ir_subtract(at, scaled(at, v, momentum), step);
@@ -127,7 +134,7 @@ static ir_node *one_minus_power(update *u, const char *name, double beta)
 {
     ir_graph *at = u->graph;
     ir_symbol *y = state_symbol(at->module, SEG_STATE, name, ir_type_scalar(IR_F32), 1, u->row->loc);
-    ir_node *power = scaled(at, read_symbol(u, y), beta);
+    ir_node *power = ir_flush_below(at, scaled(at, read_symbol(u, y), beta), LEAST_MOMENT);
     assign_later(u, y, power);
     return ir_subtract(at, ir_like(at, power, 1), power);
 }
@@ -150,6 +157,8 @@ static ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     ir_node *m = ir_add(at, scaled(at, read_symbol(u, my), beta_1), scaled(at, g, 1 - beta_1));
     ir_node *square = ir_multiply(at, scaled(at, g, 1 - beta_2), g);
     ir_node *v = ir_add(at, scaled(at, read_symbol(u, vy), beta_2), square);
+    m = ir_flush_below(at, m, LEAST_MOMENT);
+    v = ir_flush_below(at, v, LEAST_SQUARE);
     assign_later(u, my, m);
     assign_later(u, vy, v);
     ir_node *over = ir_multiply(at, ir_broadcast_scalar(at, u->alpha, w->type), m);

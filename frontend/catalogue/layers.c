@@ -396,7 +396,7 @@ static ir_node *inverse_deviation(fe_builder *b, const fe_layer *l, ir_node *var
     return ir_rsqrt(b->g, ir_add(b->g, variance, epsilon));
 }
 
-/* moving = moving * momentum + seen * (1 - momentum) */
+/* moving = moving * momentum + seen * (1 - momentum); what has decayed below 2^-100 is 0 */
 static void update_moving(fe_builder *b, const fe_layer *l, const char *role, ir_node *seen)
 {
     ir_graph *g = b->g;
@@ -404,7 +404,8 @@ static void update_moving(fe_builder *b, const fe_layer *l, const char *role, ir
     ir_node *old = fe_use_param(b, l, role);
     old = ir_multiply(g, old, ir_like(g, seen, momentum));
     ir_node *fresh = ir_multiply(g, seen, ir_like(g, seen, 1 - momentum));
-    ir_assign(g, fe_param_symbol(b, l, role), ir_add(g, old, fresh));
+    ir_node *moved = ir_flush_below(g, ir_add(g, old, fresh), 0x1p-100);
+    ir_assign(g, fe_param_symbol(b, l, role), moved);
 }
 
 /* Sum over everything but the last dimension. */

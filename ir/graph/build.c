@@ -120,6 +120,12 @@ ir_node *ir_broadcast_scalar(ir_graph *g, ir_node *x, ir_type shape)
     return ir_broadcast_in_dim(g, x, shape, NULL);
 }
 
+ir_node *ir_flush_below(ir_graph *g, ir_node *x, double least)
+{
+    ir_node *small = ir_compare(g, "LT", ir_abs(g, x), ir_like(g, x, least));
+    return ir_select(g, small, ir_like(g, x, 0), x);
+}
+
 ir_node *ir_slice(ir_graph *g, ir_node *x, const int64_t *start, const int64_t *limit, const int64_t *stride)
 {
     ir_node *n = node(g, IR_SLICE, 1, &x);

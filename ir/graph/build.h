@@ -25,6 +25,9 @@ ir_node *ir_reshape(ir_graph *g, ir_node *x, int rank, const ir_dim *dims);
 ir_node *ir_transpose(ir_graph *g, ir_node *x, const int64_t *permutation);
 ir_node *ir_broadcast_in_dim(ir_graph *g, ir_node *x, ir_type shape, const int64_t *dims); /* shape's dtype ignored */
 ir_node *ir_broadcast_scalar(ir_graph *g, ir_node *x, ir_type shape);
+/* x, but 0 where its magnitude is below 'least': a value that only decays would else end among the subnormal numbers,
+ * which many processors compute with a hundred times as slowly, and stay there. NaN passes. */
+ir_node *ir_flush_below(ir_graph *g, ir_node *x, double least);
 ir_node *ir_slice(ir_graph *g, ir_node *x, const int64_t *start, const int64_t *limit, const int64_t *stride);
 ir_node *ir_pad(ir_graph *g, ir_node *x, ir_node *value, const int64_t *low, const int64_t *high,
                 const int64_t *interior);

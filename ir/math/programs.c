@@ -22,6 +22,8 @@
  * it again gives that number as a float. With a small bias added, the low bits hold the number plus the bias. */
 #define TO_WHOLE 0x1.8p+23f
 
+#define LEAST_NORMAL 0x1p-126f
+
 enum { EXPONENT_ONE = 1 << 23, EXPONENT_BIAS = 127 };
 
 #define SIGN_BIT 0x80000000u
@@ -53,7 +55,7 @@ static exp_argument reduce_exp(assembler *s, value x, int bias)
 }
 
 /* p 2^n, where 'whole' has n + 2 * 127 in its low bits and -252 <= n <= 254. Two factors of half the exponent reach
- * subnormal results and infinity with one rounding. Shifting by 23 drops the bits above n. */
+ * infinity with one rounding. Shifting by 23 drops the bits above n. */
 static value scale(assembler *s, value p, value whole)
 {
     value half = shift_right(s, whole, 1);
@@ -61,25 +63,30 @@ static value scale(assembler *s, value p, value whole)
     return mul(s, first, shift_left(s, word_sub(s, whole, half), 23));
 }
 
-/* exp(x), x >= -104 or NaN, x <= 170. */
-static value exp_in_range(assembler *s, value x)
+/* The least float whose exponential is not below 2^-126. Smaller results are flushed to 0: in a softmax they count for
+ * nothing, and arithmetic with subnormal numbers is slow on many processors. */
+#define LEAST_EXPONENT -0x1.5d589ep+6f
+
+/* exp(x), x <= 170 or NaN; 0 instead of results below 2^-126. */
+static value exp_or_zero(assembler *s, value x)
 {
-    exp_argument a = reduce_exp(s, x, 2 * EXPONENT_BIAS);
-    return scale(s, polynomial(s, a.rest, exp_series, COUNT(exp_series)), a.whole);
+    exp_argument a = reduce_exp(s, at_least(s, x, LEAST_EXPONENT), 2 * EXPONENT_BIAS);
+    value y = scale(s, polynomial(s, a.rest, exp_series, COUNT(exp_series)), a.whole);
+    return choose(s, less(s, x, number(s, LEAST_EXPONENT)), number(s, 0), y);
 }
 
-/* exp(x) = 2^n exp(r), x = n ln 2 + r. 0.92 ulp. */
+/* exp(x) = 2^n exp(r), x = n ln 2 + r; 0 for results below 2^-126. 0.92 ulp. */
 static value write_exponential(assembler *s)
 {
-    return exp_in_range(s, at_most(s, at_least(s, X, -104), 89));
+    return exp_or_zero(s, at_most(s, X, 89));
 }
 
-/* logistic(x) = 1 / (1 + exp(-|x|)) for x >= 0, exp(-|x|) / (1 + exp(-|x|)) for x < 0: no overflow on the way, and
- * full precision down to subnormal results. 2.41 ulp. */
+/* logistic(x) = 1 / (1 + exp(-|x|)) for x >= 0, exp(-|x|) / (1 + exp(-|x|)) for x < 0: no overflow on the way, full
+ * precision down to the least result, 2^-126, and 0 below it. 2.41 ulp. */
 static value write_logistic(assembler *s)
 {
     value one = number(s, 1);
-    value e = exp_in_range(s, at_least(s, bits_or(s, X, word(s, SIGN_BIT)), -104));
+    value e = exp_or_zero(s, bits_or(s, X, word(s, SIGN_BIT)));
     return quotient(s, choose(s, less(s, X, number(s, 0)), e, one), add(s, e, one));
 }
 
@@ -120,7 +127,7 @@ typedef struct {
 
 static normal make_normal(assembler *s, value x)
 {
-    value tiny = less(s, x, number(s, 0x1p-126f));
+    value tiny = less(s, x, number(s, LEAST_NORMAL));
     value exponent = bits_and(s, tiny, word(s, 23 * EXPONENT_ONE));
     return (normal){choose(s, tiny, mul(s, x, number(s, 0x1p23f)), x), exponent};
 }
@@ -316,7 +323,7 @@ static pair log2_pair(assembler *s, value x)
     return exact_sum(s, sum.high, add(s, sum.low, add(s, whole_low, l.low)));
 }
 
-/* 2^(p.high + p.low); beyond the exponents of f32 infinity or 0, whatever p.low. */
+/* 2^(p.high + p.low); beyond the exponents of f32 infinity or 0, whatever p.low; 0 for results below 2^-126. */
 static value exp2_pair(assembler *s, pair p)
 {
     value to_whole = number(s, TO_WHOLE + 2 * EXPONENT_BIAS);
@@ -324,7 +331,9 @@ static value exp2_pair(assembler *s, pair p)
     value r = add(s, sub(s, p.high, sub(s, whole, to_whole)), p.low);
     value y = scale(s, polynomial(s, r, exp2_series, COUNT(exp2_series)), whole);
     y = choose(s, less(s, number(s, 200), p.high), number(s, INFINITY), y);
-    return choose(s, less(s, p.high, number(s, -200)), number(s, 0), y);
+    value zero = number(s, 0);
+    y = choose(s, less(s, y, number(s, LEAST_NORMAL)), zero, y);
+    return choose(s, less(s, p.high, number(s, -126)), zero, y);
 }
 
 /* |x|^y given y in [-2^40, 2^40]. The logarithm of 0 is -infinity, of infinity infinity. */

@@ -179,7 +179,7 @@ def filtered_table(cases, threads):
 # ---- the whole ----
 
 def figures_table(results, cases, compile_seconds):
-    out = "\n## Figures to reach\nOf issue 3. Speeds over a net's peers are geometric means over 1 and 2 threads.\n\n"
+    out = "\n## Figures to reach\nSpeeds over a net's peers are geometric means over 1 and 2 threads.\n\n"
     out += header("figure", "to reach", "this run", "")
     for f in all_figures(results, cases, compile_seconds):
         out += row(f.text, f.wanted(), bold_if(f.lost(), f.got()), bold_if(f.lost(), f.verdict()))

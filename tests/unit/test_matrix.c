@@ -4,6 +4,7 @@
 #include "ir/ops/eval.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,60 @@ static void matrix_filtered(void)
     check_net("cnn", "winograd", each, 1, 0);
 }
 
+static int64_t count_subnormal(const float *x, size_t count)
+{
+    int64_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += fpclassify(x[i]) == FP_SUBNORMAL;
+    return found;
+}
+
+/* How many elements of f32 tensors are subnormal; *decayed: whether no first moment of the first layer's weights is
+ * left. */
+static int64_t look_for_subnormal(net_run *r, bool *decayed)
+{
+    size_t bytes;
+    char *all = net_export(r, &bytes), *at = all;
+    int64_t found = 0;
+    for (int32_t i = 0; i < r->net->tensor_count; at += r->net->tensors[i++].bytes) {
+        const lamina_tensor *t = &r->net->tensors[i];
+        const float *x = (const float *)at;
+        size_t count = t->dtype == LAMINA_F32 ? t->bytes / sizeof *x : 0;
+        found += count_subnormal(x, count);
+        if (!strcmp(t->name, "adam.m/dense1.weight"))
+            for (size_t e = 0; e < count; e++)
+                *decayed &= x[e] == 0;
+    }
+    free(all);
+    return found;
+}
+
+/* One step of gradients, then images of zeros: the moments of the first layer's weights decay, by 2^-152 in 1000 steps.
+ */
+static void decaying_moments(void)
+{
+    char path[512];
+    size_t bytes[8];
+    net_run r;
+    snprintf(path, sizeof path, "%s/nets/mlp.yaml", LAMINA_TESTS_DIR);
+    CU_ASSERT_TRUE_FATAL(net_open(&r, path, &(net_variant){0}, 1));
+    train(&r, 1, false);
+    set_inputs(&r, 0, bytes);
+    memset((void *)r.inputs[0], 0, bytes[0]);
+    bool decayed = true;
+    CU_ASSERT_EQUAL(look_for_subnormal(&r, &decayed), 0);
+    CU_ASSERT_FALSE(decayed);
+    for (int step = 1; step <= 1000; step++) {
+        CU_ASSERT_EQUAL(net_step(&r, BATCH), LAMINA_CALL_OK);
+        decayed = true;
+        if (step % 50 == 0)
+            CU_ASSERT_EQUAL(look_for_subnormal(&r, &decayed), 0);
+    }
+    CU_ASSERT_TRUE(decayed);
+    free_inputs(&r, bytes);
+    net_close(&r);
+}
+
 void suite_matrix(void);
 void suite_matrix(void)
 {
@@ -199,5 +254,6 @@ void suite_matrix(void)
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
     CU_add_test(s, "losses on several branches", matrix_branches);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
+    CU_add_test(s, "moments decay to 0", decaying_moments);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }
