@@ -224,7 +224,7 @@ typedef struct lamina_report {
     int64_t step, steps;   /* in this epoch */
     int64_t total_steps;   /* of the model */
     int64_t records;       /* in the training data */
-    int64_t examples;      /* trained on in this epoch, by this call */
+    int64_t examples;      /* trained on in this epoch */
     double seconds;        /* spent training in this epoch, by this call */
     double total_seconds;  /* since lamina_fit began */
     double learning_rate;  /* of the last step */
@@ -232,7 +232,12 @@ typedef struct lamina_report {
     const lamina_metric *metrics;
     const double *train;      /* a value for each metric, over this epoch */
     const double *validation; /* the same over the validation data after an EPOCH, else NULL */
+    int64_t examples_before;  /* of 'examples', those that an earlier call trained on */
+    lamina_checkpoint at;     /* where the run stands */
 } lamina_report;
+
+/* It may save: between two steps a model is sound, and lamina_save_checkpoint(m, &r->at, ...) is where lamina_fit goes
+ * on from after lamina_load_checkpoint, with first_epoch and first_step, to the same bits. */
 
 typedef void lamina_report_function(void *user, const lamina_report *r);
 
@@ -270,8 +275,11 @@ void lamina_progress_report(void *progress, const lamina_report *r);
 
 typedef struct lamina_log lamina_log; /* a file of one JSON object a line, one line an epoch */
 
-/* Open for appending, or afresh. */
+/* Open for appending, or afresh; "-" is the standard output. */
 lamina_status lamina_log_new(const char *path, bool append, lamina_log **out, lamina_error *e);
+/* Open to go on after so many epochs: later lines, which a run wrote that then went back to a checkpoint, are cut off,
+ * and so is half a line. A symbolic link is not followed. */
+lamina_status lamina_log_resume(const char *path, int64_t epochs, lamina_log **out, lamina_error *e);
 /* A lamina_report_function whose user is a lamina_log. */
 void lamina_log_report(void *log, const lamina_report *r);
 /* Close and free; IO if any line could not be written. */

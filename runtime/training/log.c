@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct lamina_log {
@@ -62,10 +64,8 @@ static json_t *line(const lamina_report *r)
     return o;
 }
 
-/* jansson does not hand on every failure of its sink, so the log keeps it. */
-static int put(const char *data, size_t size, void *log)
+static void put(lamina_log *l, const char *data, size_t size)
 {
-    lamina_log *l = log;
     while (size > 0 && !l->failed) {
         ssize_t n = write(l->fd, data, size);
         if (n < 0 && errno != EINTR)
@@ -75,19 +75,45 @@ static int put(const char *data, size_t size, void *log)
             size -= (size_t)n;
         }
     }
-    return l->failed ? -1 : 0;
 }
 
+/* Written in one piece, so that a process that is killed leaves no half of a line. */
 void lamina_log_report(void *log, const lamina_report *r)
 {
     lamina_log *l = log;
     if (r->event != LAMINA_EVENT_EPOCH || l->failed)
         return;
     json_t *o = line(r);
-    bool whole = o && json_dump_callback(o, put, l, JSON_REAL_PRECISION(15)) == 0 && put("\n", 1, l) == 0;
-    if (!whole && !l->failed)
+    size_t size = o ? json_dumpb(o, NULL, 0, JSON_REAL_PRECISION(15)) : 0;
+    char *text = size ? lamina_allocate(1, size + 1) : NULL;
+    if (text && json_dumpb(o, text, size, JSON_REAL_PRECISION(15)) == size) {
+        text[size] = '\n';
+        put(l, text, size + 1);
+    } else {
         l->failed = ENOMEM;
+    }
+    lamina_release(text);
     json_decref(o);
+}
+
+/* ---- opening ---- */
+
+static lamina_status make(const char *path, int fd, lamina_log **out, lamina_error *e)
+{
+    size_t n = strlen(path) + 1;
+    *out = NULL;
+    if (fd < 0)
+        return lamina_fail(e, LAMINA_IO, "%s: cannot open: %s", path,
+                           errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+    lamina_log *l = lamina_allocate(1, sizeof *l + n);
+    if (!l) {
+        close(fd);
+        return lamina_fail_memory(e, path, sizeof *l + n);
+    }
+    memcpy(l->path, path, n);
+    l->fd = fd;
+    *out = l;
+    return LAMINA_OK;
 }
 
 lamina_status lamina_log_new(const char *path, bool append, lamina_log **out, lamina_error *e)
@@ -95,19 +121,50 @@ lamina_status lamina_log_new(const char *path, bool append, lamina_log **out, la
     lamina_status status = lamina_need(e, "lamina_log_new", "path out", path, out);
     if (status)
         return status;
-    *out = NULL;
-    size_t n = strlen(path) + 1;
-    lamina_log *l = lamina_allocate(1, sizeof *l + n);
-    if (!l)
-        return lamina_fail_memory(e, path, sizeof *l + n);
-    memcpy(l->path, path, n);
-    l->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC), 0666);
-    if (l->fd < 0) {
-        lamina_release(l);
-        return lamina_fail(e, LAMINA_IO, "%s: cannot open: %s", path, strerror(errno));
-    }
-    *out = l;
+    if (strcmp(path, "-") == 0)
+        return make("standard output", fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), out, e);
+    return make(path, open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC), 0666), out, e);
+}
+
+/* How far a log holds whole lines of epochs up to this one. All lines begin alike, as line() makes them. */
+static size_t lines_until(const char *text, int64_t epochs)
+{
+    static const char head[] = "{\"epoch\": ";
+    const char *at = text;
+    for (const char *end; (end = strchr(at, '\n')); at = end + 1)
+        if (strncmp(at, head, sizeof head - 1) != 0 || strtoll(at + sizeof head - 1, NULL, 10) > epochs)
+            break;
+    return (size_t)(at - text);
+}
+
+static lamina_status cut(const lamina_log *l, int64_t epochs, lamina_error *e)
+{
+    struct stat info;
+    if (fstat(l->fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return lamina_fail(e, LAMINA_IO, "%s: expected a regular file", l->path);
+    size_t size = (size_t)info.st_size, have = 0;
+    char *text = lamina_allocate(1, size + 1); /* zeros: it ends where reading did */
+    if (!text)
+        return lamina_fail_memory(e, l->path, size + 1);
+    ssize_t n;
+    while ((n = pread(l->fd, text + have, size - have, (off_t)have)) > 0)
+        have += (size_t)n;
+    size_t kept = lines_until(text, epochs);
+    lamina_release(text);
+    if (n < 0 || ftruncate(l->fd, (off_t)kept) != 0)
+        return lamina_fail(e, LAMINA_IO, "%s: cannot write: %s", l->path, strerror(errno));
     return LAMINA_OK;
+}
+
+lamina_status lamina_log_resume(const char *path, int64_t epochs, lamina_log **out, lamina_error *e)
+{
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
+    lamina_status s = make(path, open(path, flags, 0666), out, e);
+    if (!s && (s = cut(*out, epochs, e))) {
+        lamina_log_free(*out, NULL);
+        *out = NULL;
+    }
+    return s;
 }
 
 lamina_status lamina_log_free(lamina_log *l, lamina_error *e)

@@ -81,15 +81,16 @@ static void draw(lamina_progress *p, const lamina_report *r, bool last)
     add_metrics(p, "", r, r->train);
     if (r->validation)
         add_metrics(p, "validation ", r, r->validation);
+    double examples = (double)(r->examples - r->examples_before);
     if (r->seconds > 0)
-        add(p, "  %.0f/s", (double)r->examples / r->seconds);
+        add(p, "  %.0f/s", examples / r->seconds);
     if (last) {
         add(p, "  ");
         add_time(p, r->seconds);
-    } else if (r->examples > 0) {
+    } else if (examples > 0) {
         double epochs = (double)(r->steps - r->step) / (double)r->steps + (double)(r->epochs - r->epoch);
         add(p, "  ETA ");
-        add_time(p, epochs * (double)r->records * r->seconds / (double)r->examples);
+        add_time(p, epochs * (double)r->records * r->seconds / examples);
     }
     if (!p->terminal) {
         fprintf(p->file, "%s\n", p->line);

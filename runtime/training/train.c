@@ -22,6 +22,7 @@ typedef struct {
     int32_t loss;               /* the metric that must stay finite, or -1 */
     int64_t batch, taken;       /* examples in a step; steps taken by this call */
     int64_t epoch, step;        /* done, as in lamina_checkpoint */
+    uint64_t data;              /* fingerprint */
     double began;
 } fit;
 
@@ -38,9 +39,15 @@ static void read_metrics(const lamina_model *m, double *values)
         values[i] = lamina_metric_value(m, i);
 }
 
+static lamina_checkpoint place(const fit *f)
+{
+    return (lamina_checkpoint){f->epoch, f->step, f->batch, f->o->seed, f->data};
+}
+
 static void tell(fit *f, lamina_event event)
 {
     f->report.event = event;
+    f->report.at = place(f);
     f->report.total_seconds = now() - f->began;
     if (f->o->report)
         f->o->report(f->o->user, &f->report);
@@ -152,7 +159,8 @@ static void begin_epoch(fit *f)
         lamina_reset_metrics(f->m);
     f->report.epoch = f->epoch + 1;
     f->report.step = f->step;
-    f->report.examples = 0;
+    f->report.examples_before = f->step < f->report.steps ? f->step * f->batch : f->report.records;
+    f->report.examples = f->report.examples_before;
     f->report.seconds = 0;
     f->report.validation = NULL;
 }
@@ -235,6 +243,7 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
     fit f = {.m = m, .o = o ? o : &defaults};
     if (!(s = lamina_dataset_check_net(d, m->net, e)) && f.o->validation)
         s = lamina_dataset_check_net(f.o->validation, m->net, e);
+    f.data = !s && (out || f.o->report) ? lamina_dataset_fingerprint(d) : 0;
     if (!s && !(s = check_options(m, f.o, e)) && !(s = prepare(&f, d, e))) {
         s = train_epochs(&f, e);
         lamina_loader_free(&f.loader);
@@ -242,6 +251,6 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
     lamina_release(f.train);
     lamina_release(f.validation);
     if (out)
-        *out = (lamina_checkpoint){f.epoch, f.step, f.batch, f.o->seed, lamina_dataset_fingerprint(d)};
+        *out = place(&f);
     return s;
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zlib.h>
 
 /* ---- training ---- */
@@ -114,6 +115,52 @@ static void test_fit_resumes_to_the_same_bits(void)
     lamina_dataset_free(d);
 }
 
+typedef struct {
+    lamina_model *m;
+    int64_t save_at, told, examples;
+    bool on;
+} saver;
+
+static void save_once(void *user, const lamina_report *r)
+{
+    saver *s = user;
+    if (s->told++ == s->save_at)
+        OK(lamina_save_checkpoint(s->m, &r->at, path_of("c.st"), &error));
+    s->on = s->told > s->save_at;
+    s->examples = r->examples;
+}
+
+/* A checkpoint saved by the report of any step or epoch is a place to go on from. */
+static void test_reports_can_save(void)
+{
+    enum { EPOCHS = 3, STEPS = 8 };
+    lamina_dataset *d = line_data(RECORDS);
+    float a[FAKE_INPUTS + 1], b[FAKE_INPUTS + 1];
+    for (int64_t i = 0; i < EPOCHS * (STEPS + 1); i++) {
+        lamina_model *straight = new_model(2, false), *second = new_model(1, false);
+        saver s = {.m = straight, .save_at = i}, t = {.save_at = -1};
+        lamina_fit_options o = {.epochs = EPOCHS, .batch = 8, .seed = 9, .report = save_once, .user = &s};
+        lamina_checkpoint end, expected, found;
+        OK(lamina_fit(straight, d, &o, &end, &error));
+        CU_ASSERT_TRUE(s.on);
+        expected = end;
+        OK(lamina_load_checkpoint(second, path_of("c.st"), &expected, &found, &error));
+        CU_ASSERT_EQUAL(found.epoch * (STEPS + 1) + found.step, i + 1);
+        o.first_epoch = found.epoch;
+        o.first_step = found.step;
+        o.user = &t;
+        OK(lamina_fit(second, d, &o, &expected, &error));
+        CU_ASSERT_EQUAL(memcmp(&expected, &end, sizeof end), 0);
+        CU_ASSERT_TRUE(t.told == 0 || t.examples == RECORDS);
+        get_params(straight, a);
+        get_params(second, b);
+        CU_ASSERT_EQUAL(memcmp(a, b, sizeof a), 0);
+        lamina_model_free(straight);
+        lamina_model_free(second);
+    }
+    lamina_dataset_free(d);
+}
+
 static void test_fit_stops_where_told(void)
 {
     lamina_dataset *d = line_data(RECORDS), *empty;
@@ -137,6 +184,8 @@ static void test_fit_stops_where_told(void)
     SAYS("at step 2 of epoch 1");
     o.epochs = -1;
     FAILS(lamina_fit(m, d, &o, NULL, &error), LAMINA_BAD_ARG, "epochs: expected 0 or more, found -1");
+    FAILS(lamina_fit(m, d, &(lamina_fit_options){.first_step = 9}, NULL, &error), LAMINA_BAD_ARG,
+          "first_step: expected at most the 8 steps of an epoch, found 9");
     OK(lamina_dataset_new(fake_net_query(1), &empty, &error));
     FAILS(lamina_fit(m, empty, NULL, NULL, &error), LAMINA_BAD_ARG, "input 'x': expected data, found none");
     lamina_dataset_free(empty);
@@ -188,6 +237,42 @@ static void test_log_and_progress(void)
     FAILS(lamina_log_new(path_of("no/log"), false, &l.log, &error), LAMINA_IO, "no/log: cannot open");
     lamina_model_free(m);
     lamina_dataset_free(d);
+}
+
+/* A log of 'before' after a run goes on from the end of an epoch. */
+static void check_resumed(const char *before, int64_t epochs, const char *after)
+{
+    char said[256] = {0};
+    lamina_log *log;
+    write_file(path_of("log"), before, strlen(before));
+    OK(lamina_log_resume(path_of("log"), epochs, &log, &error));
+    OK(lamina_log_free(log, &error));
+    read_file(path_of("log"), said, sizeof said - 1);
+    CU_ASSERT_STRING_EQUAL(said, after);
+}
+
+static void test_log_goes_on(void)
+{
+#define ONE "{\"epoch\": 1, \"steps\": 8}\n"
+#define TWO "{\"epoch\": 2, \"steps\": 8}\n"
+    check_resumed(ONE TWO "{\"epoch\": 10}\n", 2, ONE TWO);
+    check_resumed(ONE TWO, 0, "");
+    check_resumed(ONE TWO, 7, ONE TWO);
+    check_resumed(ONE "{\"epoch\": 2, \"st", 2, ONE);
+    check_resumed(ONE "no line of ours\n" TWO, 2, ONE);
+    check_resumed("", 2, "");
+    lamina_log *log;
+    unlink(path_of("log"));
+    OK(lamina_log_resume(path_of("log"), 3, &log, &error));
+    OK(lamina_log_free(log, &error));
+    char target[128];
+    strcpy(target, path_of("log"));
+    CU_ASSERT_EQUAL(symlink(target, path_of("link")), 0);
+    FAILS(lamina_log_resume(path_of("link"), 0, &log, &error), LAMINA_IO, "link: cannot open: it is a symbolic link");
+    unlink(path_of("link"));
+    FAILS(lamina_log_resume("/dev/null", 0, &log, &error), LAMINA_IO, "/dev/null: expected a regular file");
+    OK(lamina_log_new("-", true, &log, &error));
+    OK(lamina_log_free(log, &error));
 }
 
 /* ---- every allocation fails once ---- */
@@ -264,7 +349,7 @@ static lamina_status scenario_listeners(void)
     lamina_status s = lamina_progress_new(stderr, &progress, &error);
     lamina_progress_free(progress);
     if (!s)
-        s = lamina_log_new(path_of("log"), false, &log, &error);
+        s = lamina_log_resume(path_of("log"), 1, &log, &error);
     if (s)
         return s;
     const double value = 0.5;
@@ -329,6 +414,8 @@ void add_runtime_train(CU_pSuite s)
     CU_add_test(s, "fit learns the line", test_fit_learns_the_line);
     CU_add_test(s, "fit resumes to the same bits", test_fit_resumes_to_the_same_bits);
     CU_add_test(s, "fit stops where told", test_fit_stops_where_told);
+    CU_add_test(s, "reports can save", test_reports_can_save);
     CU_add_test(s, "log and progress", test_log_and_progress);
+    CU_add_test(s, "a log goes on", test_log_goes_on);
     CU_add_test(s, "failing allocations", test_failing_allocations);
 }
