@@ -13,7 +13,7 @@ cmake --build "$build" --parallel "$(nproc)" --target lamina lamina_runtime line
 
 echo
 echo "== training examples/fashion_mlp.yaml on 60,000 images of clothes"
-"$build/lamina" train "$here/fashion_mlp.yaml" --out="$build/fashion_mlp"
+"$build/lamina" train "$here/fashion_mlp.yaml" --out="$build/fashion_mlp" --overwrite
 
 echo
 echo "== a C program linked with the generated library"

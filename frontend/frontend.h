@@ -22,6 +22,7 @@ typedef struct {
 
 typedef struct {
     int64_t epochs, batch, seed, max_steps; /* max_steps 0: no limit */
+    double checkpoint_minutes;              /* a run saves at the latest after these */
     src_loc loc;
 } fe_train;
 

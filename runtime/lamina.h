@@ -272,6 +272,8 @@ lamina_status lamina_progress_new(FILE *f, lamina_progress **out, lamina_error *
 void lamina_progress_free(lamina_progress *p);
 /* A lamina_report_function whose user is a lamina_progress. */
 void lamina_progress_report(void *progress, const lamina_report *r);
+/* The bar stays where it is, and is drawn anew below what the program prints next. */
+void lamina_progress_leave(lamina_progress *p);
 
 typedef struct lamina_log lamina_log; /* a file of one JSON object a line, one line an epoch */
 

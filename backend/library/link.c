@@ -19,9 +19,10 @@ enum { PATH_SIZE = 4096 };
 
 static const src_loc nowhere = {0};
 
+/* The process is named so that others can tell what a dead one left behind. */
 static bool temporary_name(const char *path, const char *ending, char out[PATH_SIZE], diag *d)
 {
-    int n = snprintf(out, PATH_SIZE, "%s.XXXXXX%s", path, ending);
+    int n = snprintf(out, PATH_SIZE, "%s.%ld-XXXXXX%s", path, (long)getpid(), ending);
     if (n < PATH_SIZE)
         return true;
     diag_error(d, nowhere, "cannot write '%.60s...': the path is too long", path);

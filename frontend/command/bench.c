@@ -363,7 +363,7 @@ int cmd_bench(int argc, char **argv)
             o.build.max_batch = o.batch;
         run(&b, &o);
         code = cmd_report(b.d, o.build.remarks);
-        code = *b.stop ? EXIT_INTERRUPTED : code;
+        code = *b.stop ? EXIT_SIGNAL + *b.stop : code;
     }
     diag_free(b.d);
     arena_free(b.mem);

@@ -6,7 +6,7 @@
 #include "frontend/frontend.h"
 #include "passes/passes.h"
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INVALID = 3, EXIT_INTERRUPTED = 130 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INVALID = 3, EXIT_SIGNAL = 128 };
 
 /* ---- options ---- */
 
@@ -35,8 +35,14 @@ int cmd_parse(const cmd_syntax *syntax, int argc, char **argv, const char **word
 /* Print what d holds on stderr; EXIT_INVALID if it holds errors, else EXIT_OK. */
 int cmd_report(const diag *d, bool remarks);
 
-/* From now on SIGINT and SIGTERM raise this flag, which is what interrupts everything that looks at it. */
+/* From now on SIGINT, SIGTERM, SIGHUP and SIGXCPU put their number here, which is what interrupts everything that looks
+ * at it; the exit code is then EXIT_SIGNAL more. A second Ctrl-C ends the process. */
 const volatile int32_t *cmd_catch_interrupts(void);
+/* A training run goes on where others would be killed: a pipe that nobody reads and a file over its limit are errors of
+ * the write, and SIGUSR1 asks to save. */
+void cmd_catch_for_training(void);
+/* Did SIGUSR1 come since the last call? */
+bool cmd_save_asked(void);
 
 /* What a subcommand does with its file once its options are read. False: it failed, perhaps without an error in d. */
 typedef bool cmd_work(const char *path, const void *options, arena *mem, diag *d);

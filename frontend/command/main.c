@@ -27,9 +27,9 @@ static void print_help(FILE *out)
           out);
     for (int i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
-    fputs(
-        "\n'lamina COMMAND --help' says more. Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid input, 130 interrupted.\n",
-        out);
+    fputs("\n'lamina COMMAND --help' says more. Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid input,\n"
+          "128 + n ended by signal n (130: Ctrl-C).\n",
+          out);
 }
 
 static int unknown(const char *word)

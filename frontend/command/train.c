@@ -3,19 +3,24 @@
  *     DIR/NAME.so, NAME.h         the compiled network, never an old one
  *     DIR/log.jsonl               a line an epoch
  *     DIR/checkpoint/last.safetensors   where to go on from
- *     DIR/weights.safetensors     the parameters
+ *     DIR/weights.safetensors     the parameters, once training ended or was interrupted
+ *     DIR/.lock                   held while a process trains there
  *
- * Ctrl-C lets the running step end, saves the checkpoint and exits 130; --resume goes on to the same bits. */
+ * Ctrl-C lets the running step end, saves and exits; --resume goes on to the same bits. A process that is killed has
+ * saved a checkpoint now and then, from the very beginning on. What is in DIR is of one run, and no run begins over what
+ * another one has learned unless it is told to. */
 #include "backend/backend.h"
 #include "frontend/command/cmd.h"
 #include "frontend/command/data.h"
+#include "frontend/command/directory.h"
+#include "frontend/command/measure.h"
 #include <inttypes.h>
 #include <stdio.h>
 
 typedef struct {
     cmd_build build;
     const char *out;
-    bool resume, json;
+    bool resume, overwrite, json;
     int64_t epochs, batch, seed, threads, max_steps;
 } train_options;
 
@@ -29,6 +34,9 @@ typedef struct {
     lamina_dataset *train, *validation, *test;
     lamina_progress *progress;
     lamina_log *file_log, *json_log;
+    double save_every;             /* seconds, at the latest */
+    double saved_at, save_seconds; /* of the last checkpoint: when, and how long it took */
+    bool save_failed;
     diag *d;
 } session;
 
@@ -57,6 +65,44 @@ static void name_files(session *s)
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
 }
 
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static bool check_resume(session *s)
+{
+    if (!s->o->resume || exists(s->checkpoint))
+        return true;
+    diag_error(s->d, (src_loc){0}, "%s: there is nothing to go on from: begin without --resume", s->checkpoint);
+    return false;
+}
+
+static bool check_overwrite(session *s)
+{
+    if (s->o->resume || s->o->overwrite || (!exists(s->checkpoint) && !exists(s->weights)))
+        return true;
+    diag_error(s->d, (src_loc){0},
+               "%s: holds what another run learned: --resume goes on with it, --overwrite begins anew in its place",
+               s->dir);
+    return false;
+}
+
+/* Make the directory ours. */
+static bool enter_directory(session *s)
+{
+    const char *name = fe_name(s->net), *checkpoints = arena_printf(s->mem, "%s/checkpoint", s->dir);
+    if (!check_resume(s) || !cmd_make_directories(s->dir, s->d) || !cmd_make_directories(checkpoints, s->d) ||
+        !cmd_lock_directory(s->dir, s->d) || !check_overwrite(s))
+        return false;
+    cmd_sweep(s->dir, arena_printf(s->mem, "%s.so", name));
+    cmd_sweep(s->dir, arena_printf(s->mem, "%s.h", name));
+    cmd_sweep(s->dir, arena_printf(s->mem, "%s.key", name));
+    cmd_sweep(s->dir, "weights.safetensors");
+    cmd_sweep(checkpoints, "last.safetensors");
+    return true;
+}
+
 /* YAML to a loaded library: everything about the network itself is checked before any data is read. */
 static bool open_network(session *s, const char *path)
 {
@@ -70,9 +116,7 @@ static bool open_network(session *s, const char *path)
     }
     if (ok)
         name_files(s);
-    ok = ok && cmd_make_directories(s->dir, s->d) &&
-         cmd_make_directories(arena_printf(s->mem, "%s/checkpoint", s->dir), s->d) && build(s, m) &&
-         cmd_library(s->library, &s->loaded, s->d);
+    ok = ok && enter_directory(s) && build(s, m) && cmd_library(s->library, &s->loaded, s->d);
     ir_module_free(m);
     return ok;
 }
@@ -112,14 +156,75 @@ static bool open_model(session *s, lamina_checkpoint *at)
     return true;
 }
 
-static bool open_reports(session *s)
+static bool open_reports(session *s, const lamina_checkpoint *at)
 {
     lamina_error e;
-    if (lamina_log_new(s->log, s->o->resume, &s->file_log, &e) != LAMINA_OK)
+    if (lamina_log_resume(s->log, at->epoch, &s->file_log, &e) != LAMINA_OK)
         return fail(s, &e);
-    lamina_status ok = s->o->json ? lamina_log_new("/dev/stdout", true, &s->json_log, &e)
-                                  : lamina_progress_new(stdout, &s->progress, &e);
+    lamina_status ok =
+        s->o->json ? lamina_log_new("-", true, &s->json_log, &e) : lamina_progress_new(stdout, &s->progress, &e);
     return ok == LAMINA_OK || fail(s, &e);
+}
+
+static bool close_log(session *s, lamina_log **log)
+{
+    lamina_error e;
+    lamina_log *l = *log;
+    *log = NULL;
+    return lamina_log_free(l, &e) == LAMINA_OK || fail(s, &e);
+}
+
+/* ---- saving ---- */
+
+/* Words between two redrawings of the bar. */
+static void begin_words(session *s)
+{
+    if (s->progress)
+        lamina_progress_leave(s->progress);
+}
+
+static void warn_at_once(session *s, const lamina_error *e)
+{
+    diag *d = diag_new();
+    begin_words(s);
+    diag_warning(d, (src_loc){0}, "no checkpoint was saved, and none will be before this is mended: %s", e->text);
+    cmd_report(d, false);
+    diag_free(d);
+}
+
+/* Training goes on without, so that what it learns can still be saved at the end. */
+static bool save_checkpoint(session *s, const lamina_checkpoint *at)
+{
+    lamina_error e;
+    double began = cmd_seconds();
+    bool saved = lamina_save_checkpoint(s->model, at, s->checkpoint, &e) == LAMINA_OK;
+    if (!saved && !s->save_failed)
+        warn_at_once(s, &e);
+    s->save_failed = !saved;
+    s->saved_at = cmd_seconds();
+    s->save_seconds = s->saved_at - began;
+    return saved;
+}
+
+/* At the end of an epoch, as long as saving takes little of the time and small nets are not saved all the time; within
+ * one, when the last checkpoint has become old. */
+static bool is_due(const session *s, const lamina_report *r)
+{
+    const double least = 1, times_as_long = 20;
+    double since = cmd_seconds() - s->saved_at;
+    return since >= s->save_every ||
+           (r->event == LAMINA_EVENT_EPOCH && since >= least && since >= times_as_long * s->save_seconds);
+}
+
+/* Parameters that broke in this step show in the next one's loss: of a run that diverges the last good checkpoint
+ * stays. */
+static void keep(session *s, const lamina_report *r)
+{
+    bool asked = cmd_save_asked();
+    if ((!asked && !is_due(s, r)) || cmd_not_finite(s->model) || !save_checkpoint(s, &r->at) || !asked)
+        return;
+    begin_words(s);
+    fprintf(stderr, "saved %s after %" PRId64 " steps\n", s->checkpoint, r->total_steps);
 }
 
 static void report(void *user, const lamina_report *r)
@@ -130,15 +235,37 @@ static void report(void *user, const lamina_report *r)
         lamina_log_report(s->json_log, r);
     if (s->progress)
         lamina_progress_report(s->progress, r);
+    keep(s, r);
 }
 
+/* From here on the directory is this run's: an earlier one's results go, and a run that is killed at any moment can be
+ * resumed. */
+static void begin(session *s, const lamina_checkpoint *at)
+{
+    if (s->o->resume) {
+        s->saved_at = cmd_seconds();
+        return;
+    }
+    unlink(s->checkpoint);
+    unlink(s->weights);
+    save_checkpoint(s, at);
+}
+
+/* Each file is tried, whatever became of the other one: where one has no room the other may have. */
 static bool save(session *s, const lamina_checkpoint *at)
 {
-    lamina_error e;
-    if (lamina_save_checkpoint(s->model, at, s->checkpoint, &e) != LAMINA_OK ||
-        lamina_save_weights(s->model, s->weights, &e) != LAMINA_OK)
-        return fail(s, &e);
-    return true;
+    lamina_error e, f;
+    const char *broken = cmd_not_finite(s->model);
+    if (broken) {
+        diag_error(s->d, (src_loc){0}, "'%s' is not finite after the last step: nothing was saved since the checkpoint",
+                   broken);
+        return false;
+    }
+    bool weights = lamina_save_weights(s->model, s->weights, &e) == LAMINA_OK || fail(s, &e);
+    bool checkpoint = lamina_save_checkpoint(s->model, at, s->checkpoint, &f) == LAMINA_OK || fail(s, &f);
+    if (weights && !checkpoint)
+        diag_note(s->d, (src_loc){0}, "the weights were saved to %s", s->weights);
+    return weights && checkpoint;
 }
 
 static bool print_test(session *s)
@@ -158,12 +285,29 @@ static bool print_test(session *s)
     return true;
 }
 
+/* What is left once training ended: false if something was lost. */
+static bool end(session *s, lamina_status status, const lamina_checkpoint *at, const lamina_error *e)
+{
+    bool sound = status == LAMINA_OK || status == LAMINA_INTERRUPTED;
+    bool ok = sound ? save(s, at) : fail(s, e);
+    ok = ok && (status == LAMINA_INTERRUPTED || print_test(s));
+    ok &= close_log(s, &s->file_log);
+    ok &= close_log(s, &s->json_log);
+    if (ok && status == LAMINA_OK && !s->o->json)
+        printf("saved %s\n", s->weights);
+    return ok;
+}
+
 static int run(session *s)
 {
     lamina_checkpoint at;
     lamina_error e;
-    if (!open_data(s) || !open_model(s, &at) || !open_reports(s))
+    if (!open_data(s) || !open_model(s, &at))
         return cmd_report(s->d, s->o->build.remarks);
+    begin(s, &at);
+    if (!open_reports(s, &at))
+        return cmd_report(s->d, s->o->build.remarks);
+    const volatile int32_t *stop = cmd_catch_interrupts();
     const lamina_fit_options fit = {.epochs = s->o->epochs,
                                     .batch = s->o->batch,
                                     .max_steps = s->o->max_steps,
@@ -173,30 +317,17 @@ static int run(session *s)
                                     .validation = s->validation,
                                     .report = report,
                                     .user = s,
-                                    .stop = cmd_catch_interrupts()};
+                                    .stop = stop};
     lamina_status status = lamina_fit(s->model, s->train, &fit, &at, &e);
-    if (status != LAMINA_OK && status != LAMINA_INTERRUPTED) {
-        /* Of a run that diverged the last good checkpoint stays. */
-        diag_error(s->d, (src_loc){0}, "%s", e.text);
-        cmd_report(s->d, s->o->build.remarks);
+    bool ok = end(s, status, &at, &e);
+    int code = cmd_report(s->d, s->o->build.remarks);
+    if (!ok)
         return EXIT_FAILED;
-    }
-    if (!save(s, &at)) {
-        cmd_report(s->d, s->o->build.remarks);
-        return EXIT_FAILED;
-    }
-    if (status == LAMINA_INTERRUPTED) {
-        fprintf(stderr, "interrupted after %" PRId64 " steps; saved to %s: go on with --resume\n",
-                lamina_steps(s->model), s->checkpoint);
-        return EXIT_INTERRUPTED;
-    }
-    if (!print_test(s)) {
-        cmd_report(s->d, s->o->build.remarks);
-        return EXIT_FAILED;
-    }
-    if (!s->o->json)
-        printf("saved %s\n", s->weights);
-    return cmd_report(s->d, s->o->build.remarks);
+    if (status != LAMINA_INTERRUPTED)
+        return code;
+    fprintf(stderr, "interrupted after %" PRId64 " steps; saved to %s: go on with --resume\n", lamina_steps(s->model),
+            s->checkpoint);
+    return EXIT_SIGNAL + *stop;
 }
 
 static void close_session(session *s)
@@ -225,6 +356,7 @@ static void settle_options(session *s)
     o->seed = o->seed >= 0 ? o->seed : t->seed;
     o->max_steps = o->max_steps ? o->max_steps : t->max_steps;
     o->threads = o->threads ? o->threads : lamina_processors();
+    s->save_every = 60 * t->checkpoint_minutes;
 }
 
 int cmd_train(int argc, char **argv)
@@ -233,6 +365,7 @@ int cmd_train(int argc, char **argv)
     const cmd_option options[] = {
         {"out", "DIR", "where everything goes (default: runs/NAME)", NULL, &o.out, NULL, 0, 0},
         {"resume", NULL, "go on from the checkpoint in DIR", &o.resume, NULL, NULL, 0, 0},
+        {"overwrite", NULL, "begin anew in a DIR that holds what another run learned", &o.overwrite, NULL, NULL, 0, 0},
         {"epochs", "N", "instead of the YAML's", NULL, NULL, &o.epochs, 1, 1000000},
         {"batch", "N", "instead of the YAML's", NULL, NULL, &o.batch, 1, 1 << 20},
         {"seed", "N", "instead of the YAML's", NULL, NULL, &o.seed, 0, INT64_MAX},
@@ -243,7 +376,8 @@ int cmd_train(int argc, char **argv)
         CMD_BUILD_OPTIONS(o.build),
         {0}};
     const cmd_syntax syntax = {"train", "lamina train NET.yaml [--out=DIR] [options]",
-                               "Compiles a network and trains it on its data; Ctrl-C saves, --resume goes on.",
+                               "Compiles a network and trains it on its data. Ctrl-C, TERM and HUP save and end, USR1 "
+                               "saves and goes on;\n--resume goes on where a run ended or was killed.",
                                options};
     const char *path;
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
@@ -251,6 +385,7 @@ int cmd_train(int argc, char **argv)
         return code;
     if (o.batch && !o.build.max_batch)
         o.build.max_batch = o.batch;
+    cmd_catch_for_training();
     session s = {.o = &o, .mem = arena_new(), .d = diag_new()};
     if (open_network(&s, path)) {
         settle_options(&s);

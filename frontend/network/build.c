@@ -3,7 +3,8 @@
  * The net is built once a function: infer (inputs that layers read -> outputs; dropout off, running statistics),
  * evaluate (the same with losses and metrics) and train_step (training behaviour, losses, metrics, `minimize`). Every
  * node carries the place of the layer that asked for it and the label "<layer>.forward". A net without losses has infer
- * alone. The module's hash is taken of its text without source name and places, so moving a file changes nothing. */
+ * alone. The module's hash is taken of its text without source name, places and learning rate, so moving a file changes
+ * nothing, and a run may go on at another rate. */
 #include "frontend/network/network.h"
 #include <inttypes.h>
 #include <string.h>
@@ -203,6 +204,7 @@ ir_module *fe_build(const fe_network *n, diag *d)
         build_function(n, m, file, "train_step", TRAIN_STEP);
     }
     set_hash(m);
+    fe_build_rate(n, m);
     ir_attr_set_word(m->mem, &m->attrs, "source", slash ? slash + 1 : file);
     if (ir_verify(m, d))
         return m;

@@ -127,16 +127,20 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"batch", FE_COUNT, "128"},
                                            {"seed", FE_WHOLE, "0"},
                                            {"max_steps", FE_WHOLE, "0"},
+                                           {"checkpoint_minutes", FE_POSITIVE, "5"},
                                            {"gradient_clip", FE_LATER, NULL},
                                            {"accumulate", FE_LATER, NULL},
-                                           {"checkpoint_every", FE_LATER, NULL},
                                            {"early_stopping", FE_LATER, NULL}}};
     const fe_yaml none = {.kind = FE_SCALAR, .word = "", .at = n->at}, *y = fe_yaml_find(root, "train");
     const fe_choice *c = fe_read_options(r, &train, NULL, y ? y : &none);
     if (!c)
         return false;
-    n->train = (fe_train){fe_get_int(c, "epochs"), fe_get_int(c, "batch"), fe_get_int(c, "seed"),
-                          fe_get_int(c, "max_steps"), c->at};
+    n->train = (fe_train){.epochs = fe_get_int(c, "epochs"),
+                          .batch = fe_get_int(c, "batch"),
+                          .seed = fe_get_int(c, "seed"),
+                          .max_steps = fe_get_int(c, "max_steps"),
+                          .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
+                          .loc = c->at};
     return true;
 }
 

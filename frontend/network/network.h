@@ -165,6 +165,8 @@ ir_node *fe_spread_rows(ir_graph *g, ir_node *v, const ir_node *x);
 ir_node *fe_spread_last(ir_graph *g, ir_node *v, const ir_node *x);
 uint32_t fe_stream(const char *path); /* FNV-1a, 32 bits */
 void fe_build_rows(const fe_network *n, ir_module *m);
+/* What may change while a network learns, and is no part of its hash: the learning rate. */
+void fe_build_rate(const fe_network *n, ir_module *m);
 /* Metric sums of a function, and in train_step the `minimize`. */
 void fe_build_objective(fe_builder *b);
 void fe_declare_metrics(const fe_network *n, ir_module *m); /* their sums, as states */

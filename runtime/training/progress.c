@@ -111,6 +111,11 @@ void lamina_progress_report(void *progress, const lamina_report *r)
         draw(p, r, last);
 }
 
+void lamina_progress_leave(lamina_progress *p)
+{
+    p->open = false;
+}
+
 lamina_status lamina_progress_new(FILE *f, lamina_progress **out, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_progress_new", "f out", f, out);

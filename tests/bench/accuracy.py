@@ -67,7 +67,7 @@ def lamina(binary, net, seed, threads, epochs):
         yaml = os.path.join(EXAMPLES, net + ".yaml")
         start = time.time()
         subprocess.run([binary, "train", yaml, "--out=" + out, f"--seed={seed}", f"--epochs={epochs}",
-                        f"--threads={threads}", "--json"], check=True, stdout=subprocess.DEVNULL,
+                        f"--threads={threads}", "--json", "--overwrite"], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         seconds = (time.time() - start) / epochs
         result = subprocess.run([binary, "eval", yaml, "--weights=" + os.path.join(out, "weights.safetensors"),
