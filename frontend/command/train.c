@@ -16,6 +16,7 @@
 #include "frontend/command/measure.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 typedef struct {
     cmd_build build;

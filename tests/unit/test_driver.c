@@ -252,6 +252,111 @@ static void old_libraries_are_not_opened(void)
     }
 }
 
+/* Lines of a log without what two runs may differ in. */
+#define UNTIMED "sed 's/\"seconds\": [^,]*, //'"
+
+/* Killed at any moment, again and again, and resumed: the bits, and the log, of the run that nobody disturbed. */
+static void killed_and_resumed(void)
+{
+    const int rounds = getenv("LAMINA_FULL") ? 60 : 6;
+    CU_ASSERT_EQUAL(run(NULL,
+                        "sed 's#data/#%s/examples/data/#g; s#epochs: 20#epochs: 10, checkpoint_minutes: 1/6000000#' "
+                        "%s/examples/linear_two_stage.yaml >often.yaml && "
+                        "%s train often.yaml --out=calm >out 2>err",
+                        LAMINA_SOURCE_DIR, LAMINA_SOURCE_DIR, LAMINA_BINARY),
+                    0);
+    for (int i = 0; i < rounds; i++)
+        CU_ASSERT_EQUAL(run(NULL,
+                            "rm -f killed/log.jsonl killed/*.safetensors killed/checkpoint/*.safetensors; "
+                            "for n in 1 2 3 4; do mode=; [ -e killed/checkpoint/last.safetensors ] && mode=--resume; "
+                            "%s train often.yaml --out=killed --threads=$((n %% 2 + 1)) $mode >out 2>err & "
+                            "sleep 0.$(shuf -i 100-400 -n 1); kill -KILL $!; wait $! 2>/dev/null; done; "
+                            "mode=; [ -e killed/checkpoint/last.safetensors ] && mode=--resume; "
+                            "%s train often.yaml --out=killed $mode >out 2>err && "
+                            "cmp calm/weights.safetensors killed/weights.safetensors && "
+                            "cmp calm/checkpoint/last.safetensors killed/checkpoint/last.safetensors && "
+                            "" UNTIMED " calm/log.jsonl >a && " UNTIMED " killed/log.jsonl >b && cmp a b && "
+                            "test -z \"$(find killed -name '*.tmp')\"",
+                            LAMINA_BINARY, LAMINA_BINARY),
+                        0);
+}
+
+/* Every way in which a run is told to end saves, and the exit code says which it was. */
+static void ended_by_signals(void)
+{
+    static const struct {
+        const char *signal;
+        int code;
+    } all[] = {{"HUP", 129}, {"INT", 130}, {"TERM", 143}, {"XCPU", 152}};
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_regression.yaml";
+    /* At most ten seconds, so that a run that never begins is a failure and no hang. */
+    const char *begun = "for n in $(seq 200); do [ -s ended/log.jsonl ] && break; sleep 0.05; done";
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        CU_ASSERT_EQUAL(run(NULL,
+                            "rm -rf ended; %s train %s --out=ended --epochs=1000000 >out 2>err & %s; kill -%s $!; "
+                            "wait $!; c=$?; test -s ended/weights.safetensors && exit $c",
+                            LAMINA_BINARY, yaml, begun, all[i].signal),
+                        all[i].code);
+        CU_ASSERT_EQUAL(run(NULL, "%s train %s --out=ended --epochs=2 --resume >out 2>err", LAMINA_BINARY, yaml), 0);
+    }
+    /* nohup: the end of the terminal is not the run's. */
+    CU_ASSERT_EQUAL(run(NULL,
+                        "rm -rf ended; (trap '' HUP; exec %s train %s --out=ended --epochs=1000000) >out 2>err & %s; "
+                        "kill -HUP $!; sleep 0.2; kill -TERM $!; wait $!",
+                        LAMINA_BINARY, yaml, begun),
+                    143);
+}
+
+/* Output that nobody takes does not end a training run, but is a failure; closed files are nobody else's. */
+static void output_lost(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_regression.yaml";
+    static const char *const lost[] = {"dump %s", "inspect whole/linear_two_stage.so", "train %s --out=full",
+                                       "train %s --json --out=json", "eval %s --weights=full/weights.safetensors"};
+    text command = {0};
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        text_printf(&command, lost[i], yaml);
+        CU_ASSERT_EQUAL(run(NULL, "%s %s >/dev/full 2>err", LAMINA_BINARY, text_get(&command)), 1);
+        text_free(&command);
+        command = (text){0};
+    }
+    CU_ASSERT_EQUAL(run(NULL, "test -s full/weights.safetensors && test -s json/weights.safetensors"), 0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s train %s --out=unread 2>err | true; test -s unread/weights.safetensors && "
+                        "grep -q 'Broken pipe' err",
+                        LAMINA_BINARY, yaml),
+                    0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "%s train %s --out=closed <&- >&- 2>&- && test $(wc -l <closed/log.jsonl) = 20 && "
+                        "! grep -v '^{.*}$' closed/log.jsonl",
+                        LAMINA_BINARY, yaml),
+                    0);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "rm closed/log.jsonl; echo kept >target; ln -s ../target closed/log.jsonl; "
+                        "%s train %s --out=closed --overwrite >out 2>err; c=$?; grep -q kept target && exit $c",
+                        LAMINA_BINARY, yaml),
+                    3);
+}
+
+/* What dead processes left half written goes; what is another's, or a living one's, stays. */
+static void leftovers_swept(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_regression.yaml";
+    CU_ASSERT_EQUAL(run(NULL,
+                        "mkdir -p swept/checkpoint && cd swept && dead=$(sh -c 'echo $$') && "
+                        "mkdir weights.safetensors.$dead-7.tmp && "
+                        "touch weights.safetensors.$dead-0.tmp linear_regression.so.$dead-aB3xyz.o "
+                        "linear_regression.h.$dead-aB3xyz checkpoint/last.safetensors.$dead-0.tmp && "
+                        "touch weights.safetensors.$dead weights.safetensors.1-0.tmp other.$dead-0.tmp "
+                        "linear_regression.so.notes weights.safetensors.-5-0 && cd .. && "
+                        "%s train %s --out=swept >out 2>err && ls swept swept/checkpoint | grep $dead- >left; "
+                        "ls swept >have; printf 'other.%%s-0.tmp\nweights.safetensors.%%s-7.tmp\n' $dead $dead | "
+                        "cmp - left && grep -q 1-0.tmp have && grep -q notes have && grep -q -- -5-0 have && "
+                        "grep -qx weights.safetensors.$dead have",
+                        LAMINA_BINARY, yaml),
+                    0);
+}
+
 /* What bench prints can be read by programs, one row a kernel of the dump; no time is looked at. */
 static void measured(void)
 {
@@ -367,6 +472,10 @@ void suite_driver(void)
     CU_add_test(s, "exit codes", exit_codes);
     CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
     CU_add_test(s, "train opens no library but its own", old_libraries_are_not_opened);
+    CU_add_test(s, "training killed and resumed", killed_and_resumed);
+    CU_add_test(s, "training ended by signals", ended_by_signals);
+    CU_add_test(s, "output lost", output_lost);
+    CU_add_test(s, "leftovers swept", leftovers_swept);
     CU_add_test(s, "bench: a row a kernel, JSON", measured);
     CU_add_test(s, "products by default and by OpenBLAS", products_by_default);
     CU_add_test(s, "autotune: the same bits, a cache", autotuned);
