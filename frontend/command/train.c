@@ -7,8 +7,8 @@
  *     DIR/.lock                   held while a process trains there
  *
  * Ctrl-C lets the running step end, saves and exits; --resume goes on to the same bits. A process that is killed has
- * saved a checkpoint now and then, from the very beginning on. What is in DIR is of one run, and no run begins over what
- * another one has learned unless it is told to. */
+ * saved a checkpoint now and then, from the very beginning on. What is in DIR is of one run, and no run begins over
+ * what another one has learned unless it is told to. */
 #include "backend/backend.h"
 #include "frontend/command/cmd.h"
 #include "frontend/command/data.h"
