@@ -185,7 +185,7 @@ static void test_fit_stops_where_told(void)
     o.epochs = -1;
     FAILS(lamina_fit(m, d, &o, NULL, &error), LAMINA_BAD_ARG, "epochs: expected 0 or more, found -1");
     FAILS(lamina_fit(m, d, &(lamina_fit_options){.first_step = 9}, NULL, &error), LAMINA_BAD_ARG,
-          "first_step: expected at most the 8 steps of an epoch, found 9");
+          "first_step: expected 0 .. 8, the steps of an epoch, found 9");
     OK(lamina_dataset_new(fake_net_query(1), &empty, &error));
     FAILS(lamina_fit(m, empty, NULL, NULL, &error), LAMINA_BAD_ARG, "input 'x': expected data, found none");
     lamina_dataset_free(empty);
