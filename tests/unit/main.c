@@ -16,21 +16,29 @@ static const struct {
 #undef SUITE
 };
 
-static int wanted(const char *name, int argc, char **argv)
+/* Add the suites of that name, or all for NULL; how many there were. */
+static int add_suites(const char *name)
 {
-    for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], name))
-            return 1;
-    return argc < 2;
+    int count = 0;
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+        if (!name || !strcmp(suites[i].name, name)) {
+            suites[i].add();
+            count++;
+        }
+    return count;
 }
 
 int main(int argc, char **argv)
 {
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 1;
-    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
-        if (wanted(suites[i].name, argc, argv))
-            suites[i].add();
+    if (argc < 2)
+        add_suites(NULL);
+    for (int i = 1; i < argc; i++)
+        if (!add_suites(argv[i])) {
+            fprintf(stderr, "there is no suite '%s'\n", argv[i]);
+            return 2;
+        }
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
     unsigned failures = CU_get_number_of_failures(), tests = CU_get_number_of_tests_run();

@@ -1,6 +1,7 @@
 /* The command line as a user meets it: dumps that read back, libraries from dumps, exit codes, training that is
  * interrupted and resumed. Runs the lamina binary in a directory of its own. */
 #include "passes/passes.h"
+#include "tests/unit/extent.h"
 #include <CUnit/CUnit.h>
 #include <dirent.h>
 #include <jansson.h>
@@ -258,7 +259,7 @@ static void old_libraries_are_not_opened(void)
 /* Killed at any moment, again and again, and resumed: the bits, and the log, of the run that nobody disturbed. */
 static void killed_and_resumed(void)
 {
-    const int rounds = getenv("LAMINA_FULL") ? 60 : 6;
+    const int rounds = extent_full() ? 60 : 6;
     CU_ASSERT_EQUAL(run(NULL,
                         "sed 's#data/#%s/examples/data/#g; s#epochs: 20#epochs: 10, checkpoint_minutes: 1/6000000#' "
                         "%s/examples/linear_two_stage.yaml >often.yaml && "

@@ -9,6 +9,7 @@
  * Each edit has a process of its own: a fault ends that, not the test. LAMINA_FULL=1 makes many more edits. */
 #include "ir/ops/eval.h"
 #include "passes/passes.h"
+#include "tests/unit/extent.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <ctype.h>
@@ -257,7 +258,7 @@ static void edit_net(const char *net, const net_variant *v)
     char path[512];
     text dumps = {0};
     net_variant dumped = *v;
-    int count[3] = {0}, edits = getenv("LAMINA_FULL") ? FULL_EDITS : EDITS;
+    int count[3] = {0}, edits = extent_full() ? FULL_EDITS : EDITS;
     snprintf(path, sizeof path, "%s/nets/%s.yaml", LAMINA_TESTS_DIR, net);
     dumped.dumps = &dumps;
     ir_module_free(net_module(path, &dumped));

@@ -1,6 +1,7 @@
 /* The elementary functions of ir/math/math.h against libm in double: every 257th f32, or all of them if LAMINA_FULL is
  * set in the environment (power: pairs drawn at random, more of them). */
 #include "ir/math/math.h"
+#include "tests/unit/extent.h"
 #include <CUnit/CUnit.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,11 +22,6 @@ static uint32_t as_bits(float x)
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
-}
-
-static bool full_run(void)
-{
-    return getenv("LAMINA_FULL") != NULL;
 }
 
 static bool same(float a, float b)
@@ -220,7 +216,7 @@ static void note_error(worst_case *w, double error, float x, float y)
 
 static void report(const char *name, const worst_case *w, double limit)
 {
-    if (full_run() || w->error > limit)
+    if (extent_full() || w->error > limit)
         printf("\n    %s: %.3f ulp at %a (y %a), limit %g", name, w->error, w->x, w->y, limit);
     CU_ASSERT(w->error <= limit);
 }
@@ -244,8 +240,9 @@ static void check_patterns(const function *f, uint32_t stride, int64_t count)
 
 static void accuracy(void)
 {
+    int shift = extent_full() ? 0 : extent_sanitized ? 12 : 8;
     for (int i = 0; i < NFUNCTIONS; i++)
-        check_patterns(&functions[i], full_run() ? 1 : 257, (int64_t)1 << (full_run() ? 32 : 24));
+        check_patterns(&functions[i], shift ? (1u << shift) + 1 : 1, (int64_t)1 << (32 - shift));
 }
 
 /* Edges of formats, domains and reductions, each also negative, and both neighbours of each. */
@@ -423,7 +420,7 @@ static void power_accuracy(void)
     float x[BLOCK], y[BLOCK], got[BLOCK];
     worst_case w = {-1, 0, 0};
     uint64_t state = 1;
-    int64_t count = (int64_t)1 << (full_run() ? 28 : 21);
+    int64_t count = (int64_t)1 << (extent_full() ? 28 : 21);
     for (int64_t done = 0; done < count; done += BLOCK) {
         for (int i = 0; i < BLOCK; i++)
             draw_pair(&state, i % 4, &x[i], &y[i]);
