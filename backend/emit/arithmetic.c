@@ -1,4 +1,4 @@
-/* backend/emit/arithmetic.c - arithmetic that is one instruction on newer CPUs and several on older ones. */
+/* backend/emit/arithmetic.c - arithmetic that takes one instruction on newer CPUs and several on older ones. */
 #include "backend/emit/emit.h"
 
 LLVMValueRef emit_fma(emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)

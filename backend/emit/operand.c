@@ -1,4 +1,4 @@
-/* backend/emit/operand.c - a nest value as an operand: the LLVM value that was made of it, or a constant. */
+/* backend/emit/operand.c - the LLVM value of an operand: what was made of that nest value, or a constant. */
 #include "backend/emit/emit.h"
 
 bool emit_stands_alone(const nest_value *v)

@@ -1,13 +1,14 @@
-/* backend/lower/batch_reduce.c - reductions whose dimensions include the batch: bias and norm gradients, loss and
- * metric sums.
+/* backend/lower/batch_reduce.c - reductions whose dimensions include the batch: gradients of biases and of
+ * normalisations, and the sums of losses and metrics.
  *
- * Examples 0-7, 8-15, ... are leaves; a leaf is one chain over (example, then the other reduced dimensions row-major),
- * here a vector along the kept dimensions.
- *     phase 0   a task a leaf: its sums to scratch; in a chain of short slices a task a slice, the second of a leaf
- *               going on where the first stopped
- *     phase 1   leaves combined as neighbours, then the rest of the region (an optimizer, a metric) at that element
- * Little work is one phase of one task. Where no batch has more than one leaf there is no scratch: the leaf's sum goes
- * straight on.
+ * Examples 0-7, 8-15, ... are leaves. A leaf is one running sum over its examples and, within an example, the other
+ * reduced dimensions row-major; here it is a vector along the dimensions that are kept.
+ *     phase 0   Each task sums one leaf and writes the sum to scratch memory. In a chain whose slices are shorter
+ *               than a leaf (passes/chain.c), the sum of a leaf goes on from one slice to the next.
+ *     phase 1   Neighbouring leaves are combined in pairs. Then comes the rest of the region at that element, such
+ *               as an optimizer's update or a metric.
+ * If there is little work, it is one phase of one task. If no batch has more than one leaf, there is no scratch
+ * memory, and the sum of the leaf is used at once.
  *
  * plan = [phases, kept elements a task] */
 #include "backend/lower/lower.h"

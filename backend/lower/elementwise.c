@@ -1,8 +1,9 @@
 /* backend/lower/elementwise.c - kernels of elementwise and shape operators.
  *
- * Results and assigned values of one shape share a loop nest. Tasks: where a shape has the batch, examples; then shapes
- * without it are the first task's. Else the ranges of all shapes, one after the other. A shape whose assigned symbol
- * another shape still reads waits for phase 1.
+ * Results and assigned values of one shape share a loop nest. If a shape has the batch, tasks are ranges of
+ * examples, and the first task also does the shapes without the batch. Otherwise tasks are ranges of the elements of
+ * all shapes, one shape after the other. If a symbol is assigned in one shape and still read in another, the
+ * assigning shape waits for phase 1.
  *
  * plan = [elements a task] */
 #include "backend/lower/lower.h"

@@ -1,8 +1,9 @@
-/* backend/lower/gemm.c - a product of matrices that the host's function computes.
+/* backend/lower/gemm.c - a product of matrices that is computed by the host's function, such as OpenBLAS's sgemm.
  *
  *     product m n k: x[from * 784] ld 784, w[0] ld 128 to #2[from * 128] ld 128 by #3
  *
- * A task is some rows of each product; axes that are neither rows nor columns are loops around it. */
+ * A task takes some rows of each product. Dimensions that are neither rows, columns nor summed become loops around
+ * it. */
 #include "backend/library/interface.h"
 #include "backend/lower/lower.h"
 #include "ir/contraction/product.h"

@@ -1,8 +1,8 @@
-/* backend/lower/known.c - the values that have been written already, so that none is computed twice.
+/* backend/lower/known.c - remember the values that are written already, so that none is computed twice.
  *
- * A value is known by its node and its point, from the place where it was written to the end of the block it stands in:
- * whoever opens or leaves a loop makes everything be forgotten. Besides, a node may be bound: then it has one value at
- * every point. That is how a finished sum, or a scalar from above all loops, takes part in what follows. */
+ * A value is known by its node and its point, from where it was written to the end of the block in which it stands;
+ * when a loop is opened or left, everything is forgotten. A node may also be bound to a value, which it then has at
+ * every point. In this way a finished sum, or a scalar computed above all loops, takes part in what follows. */
 #include "backend/lower/lower.h"
 
 typedef struct known known;

@@ -1,4 +1,5 @@
-/* backend/lower/phase.c - opening a phase of a kernel, a task's share of its work, and loops without carried values. */
+/* backend/lower/phase.c - the frame of a kernel: how a phase is opened, which share of the work a task takes, and
+ * loops that carry no values. */
 #include "backend/lower/lower.h"
 #include "ir/graph/build.h"
 

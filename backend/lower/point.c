@@ -1,5 +1,5 @@
-/* backend/lower/point.c - arithmetic with points: a point's place in a buffer, the number of its element, indices that
- * may lie outside. */
+/* backend/lower/point.c - arithmetic with points, the indices of an element: its offset in a buffer, its number in
+ * row-major order, and indices that may lie outside the shape. */
 #include "backend/lower/lower.h"
 
 lower_point lower_scalar_point(lowering *l, int rank)

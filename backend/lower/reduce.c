@@ -1,7 +1,8 @@
-/* backend/lower/reduce.c - reductions over dimensions that are not the last ones, and what all reductions share.
+/* backend/lower/reduce.c - reductions over dimensions that are not the last ones; and what all reductions share.
  *
- * A sum is 16 interleaved chains, element i going to chain i mod 16; then chain i + 8 is added to i, then i + 4, i + 2,
- * i + 1. Here every chain is an accumulator of its own, a vector along a kept dimension.
+ * A sum has 16 interleaved chains, which are running sums: element i goes to chain i mod 16. At the end chain i + 8
+ * is added to chain i, then i + 4, i + 2 and i + 1. Here each chain is an accumulator of its own, a vector along a
+ * dimension that is kept.
  *
  * plan = [elements a task] */
 #include "backend/lower/lower.h"

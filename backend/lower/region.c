@@ -1,5 +1,5 @@
-/* backend/lower/region.c - what can be asked of a fused node's region without writing any code: what its nodes are,
- * which buffer an input or a result is, and how it lies in memory. */
+/* backend/lower/region.c - questions about the region of a fused node, the graph inside it, that need no code to be
+ * written: what its nodes are, which buffer an input or a result is, and how that buffer lies in memory. */
 #include "backend/lower/lower.h"
 
 /* ---- nodes ---- */

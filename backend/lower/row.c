@@ -1,12 +1,13 @@
-/* backend/lower/row.c - reductions over the last dimensions whose results are used along the row again.
+/* backend/lower/row.c - reductions over the last dimensions whose results are used again along the same row.
  *
+ * A row is what such a reduction reads for one result, such as the logits of one example. In softmax the maximum and
+ * the sum of a row are needed again for each of its elements. The code is
  *     for each row
- *       a pass for each layer of reductions (softmax: the maximum, then the sum)
- *       a pass that stores what is as long as the row; what has an element a row
- *
- * Vectors of 16 lanes are the 16 chains of a sum; a target with narrower registers takes several for one. A row that
- * fits a few vectors is written without loops, and what passes share is computed once. Dead lanes of the last vector
- * leave their chains alone.
+ *       one loop over the row for each layer of reductions (in softmax the maximum, then the sum)
+ *       one loop that stores the results which are as long as the row; then the results with one element a row
+ * A sum's 16 chains are the 16 lanes of a vector; a target with narrower registers takes several registers for it. A
+ * row that fits into a few vectors is written without loops, and what several of its loops would compute is computed
+ * once. The lanes of the last vector that lie past the end of the row leave their chains alone.
  *
  * plan = [elements a task] */
 #include "backend/lower/lower.h"

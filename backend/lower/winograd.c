@@ -1,10 +1,10 @@
-/* backend/lower/winograd.c - the transforms of fast 3x3 convolution (ir/contraction/winograd.h), in kernels of kind
- * `window`.
+/* backend/lower/winograd.c - the transforms of Winograd's convolution (ir/contraction/winograd.h), in kernels of
+ * kind `window`.
  *
- * A tile's numbers are loaded, transformed by the operator's steps and stored, written out one by one; the channels are
- * the lanes. Tiles whose square reaches over an edge of the image are written out by themselves, each with the numbers
- * that are there; all others are a loop or two a dimension. An output is stored with the kernel's epilogue, at its
- * place in the image.
+ * The numbers of a tile are loaded, transformed by the operator's steps and stored. All of this is unrolled for a
+ * tile, with the channels in the lanes. A tile whose 4x4 square reaches over an edge of the image has code of its
+ * own, which uses the numbers that exist; all other tiles share one or two loops for each dimension. An output goes
+ * through the kernel's epilogue, the elementwise operators behind the core, and is stored at its place in the image.
  *
  * plan = [elements a task] */
 #include "ir/contraction/winograd.h"

@@ -2,7 +2,7 @@
  *
  * A kernel is one or two phases; a phase is a body that runs once a task, tasks in any order on any threads, all of
  * phase 0 before phase 1. A body is a block of values in order; a value is a scalar or a vector of `lanes` elements of
- * one dtype. Loops carry values round. Lowering (lower*.c) writes this form, emit.c turns it into LLVM,
+ * one dtype. Loops carry values round. backend/lower writes this form, backend/emit turns it into LLVM,
  * backend/nest/print.c into text for people. */
 #ifndef BACKEND_NEST_H
 #define BACKEND_NEST_H

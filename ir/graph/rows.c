@@ -1,5 +1,8 @@
-/* ir/graph/rows.c - rules for what stands beside the functions: rows, and the attributes of symbols. A text may hold
- * anything there; the passes and the backend take what they read for granted. */
+/* ir/graph/rows.c - check what stands beside the functions of a module: rows, and the attributes of symbols.
+ *
+ * A row is a line that tells the descriptor of the library about one thing, such as an input or a metric. A text
+ * written by hand may hold anything there, while passes and backend take what they read for granted; so it is
+ * checked here. */
 #include "ir/graph/layout.h"
 #include "ir/graph/verify.h"
 #include <math.h>

@@ -1,4 +1,7 @@
-/* ir/graph/uses.c - see uses.h. Lists by id, each with its last entry, so that replacing joins two of them at once. */
+/* ir/graph/uses.c - which nodes read each value; see uses.h.
+ *
+ * The readers of a value are a linked list, found by the value's id. Each list knows its last entry, so that
+ * replacing one value by another joins two lists in a single step. */
 #include "ir/graph/uses.h"
 #include <string.h>
 

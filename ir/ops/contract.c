@@ -1,14 +1,17 @@
 /* ir/ops/contract.c - infer and eval of dot_general and convolution.
  *
- * Each result element is one chain of fused multiply-adds from +0 in increasing k: row-major over the contracting
- * dimensions as listed, or over (kernel position, channel). A padded position is a term, a zero times the weight; a
- * zero that dilation put between elements is none. Where a convolution contracts the batch (a weight gradient), `leaf =
- * 8`: each leaf of eight examples is a chain over (example, kernel position, channel), and the leaves combine pairwise.
- * A dot_general that contracts the batch may have that too, the batch being the first dimension it lists; without, it
- * is one chain.
+ * Each element of a result is a chain: a running sum that begins with +0 and takes one fused multiply-add for each
+ * k, in increasing order. For dot_general, k runs row-major over the contracting dimensions in the order in which
+ * they are listed; for a convolution, over (kernel position, channel). A padded position is a term, zero times the
+ * weight; a zero that dilation put between elements is none.
  *
- * Both operators come down to a matrix: rows of the left operand, each a list of terms, times a packed right operand.
- */
+ * A convolution that contracts the batch is the gradient of a weight. There `leaf = 8` cuts the sum: each leaf of
+ * eight examples is a chain over (example, kernel position, channel), and neighbouring leaves are added in pairs. A
+ * dot_general that contracts the batch may have a leaf too, if the batch is the first dimension that it lists;
+ * without one it is a single chain.
+ *
+ * Both operators are evaluated as a product of matrices: each row of the left operand is a list of terms, and the
+ * right operand is packed. */
 #include "ir/ops/rules.h"
 #include <inttypes.h>
 #include <math.h>

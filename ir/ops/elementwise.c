@@ -1,10 +1,10 @@
 /* ir/ops/elementwise.c - infer and eval of the elementwise operators.
  *
- * Operands and result have one shape, so they lie alike in memory and a rule walks blocks of elements. Floats are
- * computed in double and rounded once when stored: a double has more than twice a float's digits, so sum, difference,
- * product, quotient and square root come out as the float operation would give them, and under EVAL_F64 the same code
- * gives doubles. The elementary functions run their program of ir/math/math.h under EVAL_F32 and libm under EVAL_F64.
- */
+ * Operands and result have the same shape, so they have the same order in memory, and a rule works on blocks of
+ * elements. Under EVAL_F32 floats are computed in double and rounded once when they are stored. A double has more
+ * than twice the digits of a float, so a sum, difference, product, quotient or square root comes out exactly as the
+ * float operation would give it. Under EVAL_F64 the same code gives doubles. The elementary functions run their
+ * program of ir/math/math.h under EVAL_F32 and the C library's function under EVAL_F64. */
 #include "ir/math/math.h"
 #include "ir/ops/rules.h"
 #include <math.h>

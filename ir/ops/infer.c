@@ -1,8 +1,8 @@
-/* ir/ops/infer.c - run an operator's infer rule, and what the rules share.
+/* ir/ops/infer.c - run an operator's infer rule; and what the rules share.
  *
- * A rule looks at operands, attributes and, for OP_TYPED operators, the stated type. Around it ir_infer checks what is
- * the same for all: operand count, that a stated type is there, and that sizes stay where no
- * later product can overflow. */
+ * An infer rule derives the type of a result from operands, attributes and, for OP_TYPED operators, the type that is
+ * stated. Around the rule ir_infer checks what is the same for all operators: the number of operands, that a stated
+ * type is there where one is needed, and that sizes are so small that no later product of them can overflow. */
 #include "ir/graph/verify.h"
 #include "ir/ops/rules.h"
 #include <inttypes.h>

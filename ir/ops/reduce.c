@@ -1,13 +1,15 @@
 /* ir/ops/reduce.c - infer and eval of reduce, reduce_window and select_and_scatter.
  *
- * The order of every sum is part of the operator:
- *   reduce sum            16 chains from +0, element i of the reduced dimensions (row-major) to chain i mod 16; then
- *                         chain i+8 is added to i, i+4, i+2, i+1.
- *   over the batch        `leaf = 8`: examples 0-7, 8-15, ... are leaves, each one chain from +0 over the example, then
- *                         the other reduced dimensions row-major; neighbours combine, an odd last one passes up.
- *   windows               one chain from +0, contributions in row-major order.
- * An argmax moves on to an element that is greater, or that is the first NaN: so it names the element that max gives,
- * the zeros counting as equal. */
+ * The order of every sum is part of the operator, since it decides the bits. A chain is a running sum whose terms
+ * are added one after the other, beginning with +0:
+ *   reduce sum            There are 16 chains. Element i of the reduced dimensions, counted row-major, goes to chain
+ *                         i mod 16. At the end chain i + 8 is added to chain i, then i + 4, i + 2 and i + 1.
+ *   over the batch        With `leaf = 8`, examples 0-7, 8-15, ... are leaves. A leaf is one chain over its examples
+ *                         and, within an example, the other reduced dimensions row-major. Neighbouring leaves are
+ *                         added in pairs until one is left; an odd last one passes up unchanged.
+ *   windows               There is one chain, with the contributions in row-major order.
+ * An argmax moves on only to an element that is greater, or that is the first NaN. So it names the first NaN if there
+ * is one, else the first element that equals the maximum, where +0 and -0 count as equal. */
 #include "ir/ops/rules.h"
 #include <inttypes.h>
 #include <math.h>

@@ -1,5 +1,4 @@
-/* ir/ops/rules.h - what the operators' rules share; for infer.c, eval.c, build.c, verify.c and the ops_*.c files
- * only.
+/* ir/ops/rules.h - what the operators' rules share; only for the files of ir/ops and for ir/graph/verify.c.
  *
  * An infer rule says what is wrong through rule_error, which puts the operator's name in front, and returns false. It
  * must stand any attribute the text form can hold, since the verifier runs it on files. An eval rule may rely on the

@@ -1,7 +1,8 @@
 /* ir/ops/shape.c - infer and eval of the operators that make, move and repeat elements.
  *
- * All that only move elements are one copy along nested loops (rules.h's copy_plan): the batch, then each dimension
- * without it. They differ in the strides and in where they start. Nothing here cuts, joins, pads or turns the batch. */
+ * All operators that only move elements are one copy along nested loops (copy_plan in rules.h): first the batch,
+ * then each of the other dimensions. The operators differ in the strides and in where they start. None of them cuts,
+ * joins, pads or reverses the batch. */
 #include "ir/ops/rules.h"
 #include <inttypes.h>
 #include <math.h>

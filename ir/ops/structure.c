@@ -1,5 +1,5 @@
-/* ir/ops/structure.c - infer and eval of what holds a graph together: regions, arguments, symbols, the caller's values.
- */
+/* ir/ops/structure.c - infer and eval of the operators that hold a graph together: those with regions, the arguments
+ * of functions and regions, parameters and states, and values that the caller passes. */
 #include "ir/ops/rules.h"
 #include <inttypes.h>
 #include <string.h>

@@ -1,8 +1,10 @@
-/* ir/ops/winograd.c - infer and eval of winograd; what it computes is in winograd.h.
+/* ir/ops/winograd.c - infer and eval of operator winograd; ir/contraction/winograd.h says what it computes.
  *
- * Images are [N, rows, columns, channels], kernels [3, 3, inputs, outputs]; in what is transformed the 16 places of a
- * tile stand first, row-major, and tiles are one dimension, row-major too. Tile (i, j) makes the outputs from (2i, 2j)
- * on, of inputs from (2i - low, 2j - low) on. Outside of an image there are zeros, and nothing is written. */
+ * An image is [N, rows, columns, channels], a kernel is [3, 3, inputs, outputs]. In a transformed value the first
+ * dimension is the 16 places of a tile in row-major order, and all tiles of an example are one dimension, row-major
+ * too. Tile (i, j) makes the 2x2 outputs that begin at (2i, 2j), from the 4x4 inputs that begin at (2i - low, 2j -
+ * low), where low is the padding. Inputs outside the image count as zero, and outputs outside the image are not
+ * written. */
 #include "ir/contraction/winograd.h"
 #include "ir/ops/rules.h"
 #include <inttypes.h>
