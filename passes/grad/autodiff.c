@@ -211,6 +211,8 @@ static ir_node *gradient_of(grad *g, const ir_symbol *p, ir_node *const *forward
         return sum;
     diag_remark(g->d, p->loc, "the loss does not depend on '%s': its gradient is zero", p->name);
     aim(g->graph, g->graph->before, like);
+    if (!like) /* some stage must write it */
+        g->graph->at_stage = ir_int(forward[0], "stage", 0);
     return ir_constant(g->graph, p->type, 0);
 }
 
