@@ -63,8 +63,9 @@ static lamina_status accept_run(void *user, const lamina_metadata *word, lamina_
                                word[i].key, word[i].value);
     if (strcmp(word[HASH].value, c->net->hash) != 0)
         return lamina_fail(e, LAMINA_BAD_FILE,
-                           "%s: a checkpoint of another network: expected graph %s of '%s', found %s", c->path,
-                           c->net->hash, c->net->name, word[HASH].value);
+                           "%s: a checkpoint of another network: its tensors have the same shapes, but layers, losses "
+                           "or optimizer have changed since (graph %s; that of '%s' is %s)",
+                           c->path, word[HASH].value, c->net->name, c->net->hash);
     const uint64_t wanted[HASH] = {
         [BATCH] = (uint64_t)c->expected->batch, [SEED] = c->expected->seed, [DATA] = c->expected->data};
     for (int i = BATCH; i <= DATA; i++)

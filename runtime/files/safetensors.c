@@ -291,7 +291,7 @@ lamina_status lamina_safetensors_read(lamina_model *m, const char *path, bool st
     reader r = {.m = m, .path = path, .fd = -1};
     lamina_status s;
     if (!(s = open_reader(&r, e)) && !(s = parse_header(&r, e)) && !(s = read_metadata(&r, metadata, count, e)) &&
-        !(s = accept ? accept(user, metadata, e) : LAMINA_OK) && !(s = read_entries(&r, states, e)))
+        !(s = read_entries(&r, states, e)) && !(s = accept ? accept(user, metadata, e) : LAMINA_OK))
         s = load_tensors(&r, e);
     lamina_release(r.entries);
     json_decref(r.header);

@@ -227,6 +227,33 @@ static void interrupted_and_resumed(void)
     CU_ASSERT_EQUAL(run(NULL, "echo no >w; %s eval %s --weights=w 2>err", LAMINA_BINARY, yaml), 3);
 }
 
+/* What changed in a network since its checkpoint is named; another rate or more epochs are no other network. */
+static void resumed_with_changes(void)
+{
+    static const struct {
+        const char *change, *message;
+        int code;
+    } all[] = {
+        {"s/units: 5/units: 6/", "tensor .hidden.weight.: expected F32.10, 6., found F32.10, 5.", 3},
+        {"s/sgd: {/adam: {/", "adam.* is missing", 3},
+        {"s/0.05/0.05, momentum: 0.5/", "sgd.velocity.* is missing", 3},
+        {"s/units: 5}/units: 5, activation: tanh}/", "layers, losses or optimizer have changed", 3},
+        {"s/0.05/0.02/; s/epochs: 20/epochs: 3/", "", 0},
+    };
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml";
+    CU_ASSERT_EQUAL(run(NULL,
+                        "sed 's#data/#%s/examples/data/#g' %s >before.yaml && "
+                        "%s train before.yaml --out=changed --epochs=2 >out 2>err",
+                        LAMINA_SOURCE_DIR, yaml, LAMINA_BINARY),
+                    0);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        CU_ASSERT_EQUAL(run(NULL,
+                            "sed '%s' before.yaml >after.yaml; %s train after.yaml --out=changed --resume >out 2>err; "
+                            "c=$?; test -z '%s' || grep -q '%s' err && exit $c",
+                            all[i].change, LAMINA_BINARY, all[i].message, all[i].message),
+                        all[i].code);
+}
+
 /* A library that lies in DIR already (one that acts when opened, another network's, a cut one) is replaced unopened. */
 static void old_libraries_are_not_opened(void)
 {
@@ -472,6 +499,7 @@ void suite_driver(void)
     CU_add_test(s, "the header is clean C99 and C++17", header_is_clean);
     CU_add_test(s, "exit codes", exit_codes);
     CU_add_test(s, "training interrupted and resumed", interrupted_and_resumed);
+    CU_add_test(s, "training resumed after changes", resumed_with_changes);
     CU_add_test(s, "train opens no library but its own", old_libraries_are_not_opened);
     CU_add_test(s, "training killed and resumed", killed_and_resumed);
     CU_add_test(s, "training ended by signals", ended_by_signals);
