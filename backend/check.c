@@ -1,11 +1,11 @@
-/* backend/check.c - what the backend takes for granted of a planned module. Passes keep it; a dump that was edited by
- * hand may not.
+/* backend/check.c - check what the backend takes for granted of a planned module. The passes keep these rules, but a
+ * dump that was edited by hand may not.
  *
- *  1. Functions have different names in C, and none that the library makes itself.
- *  2. Outside kernels there is nothing that runs.
- *  3. Only kernels around reductions, windows and contractions have one inside.
- *  4. All members of a chain have one slice.
- * Where values lie was checked before (passes/check_memory.c). */
+ *  1. Functions have different names in C, and none has the name of a function that the library itself makes.
+ *  2. Outside kernels there are only values that exist without being computed, such as parameters and constants.
+ *  3. An elementwise kernel has no reduction, window or contraction inside.
+ *  4. All members of a chain, kernels that run depth-first over slices of the batch, have the same length of slice.
+ * Where values lie in memory was checked before (passes/check_memory.c). */
 #include "backend/library/interface.h"
 #include "backend/lower/lower.h"
 #include "ir/graph/build.h"

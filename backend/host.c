@@ -1,8 +1,9 @@
-/* backend/host.c - what this machine says of itself: LLVM's name for it, its instruction sets, its caches.
+/* backend/host.c - what this machine says of itself: LLVM's name for its CPU, its instruction sets, its caches.
  *
- * A name alone is not to be trusted: a virtual machine may take an old name and still have all of its processor's
- * instruction sets and caches, or hide some. Caches are described alike by CPUID's leaf 4 (Intel) and leaf 0x8000001d
- * (AMD), one subleaf a cache until one of type 0; who has the other leaf finds type 0 at once. */
+ * The name alone cannot be trusted. A virtual machine may give the name of an old CPU and still offer all
+ * instruction sets and caches of its processor, or hide some of them. Caches are described in the same form by
+ * CPUID's leaf 4 (Intel) and leaf 0x8000001d (AMD), with one subleaf for each cache until one has type 0. A
+ * processor that has only the other leaf answers with type 0 at once. */
 #include "backend/target.h"
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>

@@ -1,5 +1,5 @@
-/* backend/peak.c - two loops at the machine's limits, at the target's vector width and by the same code generation as
- * any kernel: multiply-adds that wait for nothing, and loads that wait for nothing. */
+/* backend/peak.c - two loops that reach the limits of the machine: independent multiply-adds, and independent loads.
+ * They use the target's vector width and go through the same code generation as every kernel. */
 #include "backend/peak.h"
 
 /* Enough chains to cover two multiply-adds a cycle of five cycles each, and few enough for 16 registers. */

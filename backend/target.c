@@ -1,12 +1,13 @@
-/* backend/target.c - what we know of CPUs: a name, an instruction-set level, caches.
+/* backend/target.c - what is known of CPUs: a name, an instruction-set level, caches.
  *
- * LLVM knows hundreds of features a CPU; we generate for four levels only (the psABI's x86-64, -v2, -v3, -v4), and use
- * the name for tuning. So what a library needs from its machine is said in a handful of words that a loader can check.
+ * LLVM knows hundreds of features for a CPU. Lamina generates code for four levels only (the psABI's x86-64,
+ * x86-64-v2, -v3 and -v4) and uses the name for tuning. So what a library needs from its machine is said in a few
+ * words, which a loader can check.
  *
- * A CPU that is named is what this table says of it, so that the same options give the same library everywhere.
- * `native` is what the machine at hand says of itself: its instruction sets make its level, its name counts only where
- * it is of that level, and its own caches replace the table's. (The last one is many cores', who knows how many in a
- * virtual machine: it stays the table's.) */
+ * A CPU that is named has what this table says of it, so that the same options give the same library everywhere.
+ * `native` is what this machine says of itself: its instruction sets decide the level, its name counts only if a CPU
+ * of that name has this level, and its own caches replace those of the table. The last-level cache is the exception.
+ * It is shared by many cores, and a virtual machine cannot know how many, so the size in the table stays. */
 #include "backend/target.h"
 #include "backend/backend.h"
 #include <string.h>

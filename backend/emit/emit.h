@@ -1,7 +1,8 @@
-/* backend/emit/emit.h - what the files that write LLVM's IR share. Only they include it: it knows LLVM.
+/* backend/emit/emit.h - what the files that write LLVM's IR share; no other file includes it, since it exposes
+ * LLVM's types.
  *
- * No IR pass runs on what is written here, so it is written as it shall run: SSA values, loops with phis, one
- * instruction a nest value. Code generation itself runs at its highest level. */
+ * LLVM's IR passes do not run on what is written here, so it is written in the form in which it shall run: SSA
+ * values, loops with phis, one instruction for each nest value. LLVM's code generation runs at its highest level. */
 #ifndef BACKEND_EMIT_H
 #define BACKEND_EMIT_H
 

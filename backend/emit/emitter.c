@@ -1,7 +1,8 @@
-/* backend/emit/emitter.c - one LLVM module: opening, types and constants, debug lines, verification, code generation.
+/* backend/emit/emitter.c - one LLVM module: opening it, types and constants, debug lines, verification, code
+ * generation.
  *
- * The target machine keeps LLVM's default for fusing (only where an llvm.fmuladd asks for it, and we never write one),
- * so a multiply and an add stay two roundings. */
+ * The target machine keeps LLVM's default for fusing a multiply and an add, which does so only for llvm.fmuladd.
+ * That is never written here, so a multiply and an add are rounded twice. */
 #include "backend/emit/emit.h"
 #include "backend/target.h"
 #include <llvm-c/Analysis.h>

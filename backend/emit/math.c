@@ -1,8 +1,8 @@
-/* backend/emit/math.c - the tables of ir/math/math.h as vector code.
+/* backend/emit/math.c - the step programs of ir/math/math.h as vector code.
  *
- * A table's values are 32-bit patterns; here they are integer vectors, cast to floats and back around float steps,
- * which costs nothing in registers. A comparison's all-ones mask keeps the i1 it came from, since that is what a select
- * takes. */
+ * The values of a program are 32-bit patterns. Here they are vectors of integers, cast to floats and back around the
+ * steps on floats, which takes no instruction. A comparison's mask of all ones or zeros also keeps the i1 from which
+ * it was made, since that is what a select takes. */
 #include "ir/math/math.h"
 #include "backend/emit/emit.h"
 

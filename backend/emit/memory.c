@@ -1,7 +1,8 @@
 /* backend/emit/memory.c - loads and stores of nest values.
  *
- * An address is base + offset + displacement, the last a constant that x86 folds into the instruction. Masked-off lanes
- * are never touched, so a vector may reach past the end of a buffer; memory is only assumed aligned to its elements. */
+ * An address is base + offset + displacement, where the displacement is a constant that x86 folds into the
+ * instruction. Lanes that are masked off touch no memory, so a vector may reach past the end of a buffer. No
+ * alignment is assumed beyond that of the elements. */
 #include "backend/emit/emit.h"
 #include <llvm/Config/llvm-config.h>
 

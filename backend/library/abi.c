@@ -1,5 +1,7 @@
-/* backend/library/abi.c - the table of runtime/lamina_abi.def, held against the C structs of lamina_abi.h while this
- * file is compiled, and read for targets other than this machine. */
+/* backend/library/abi.c - the offsets of the ABI's fields, by the table in runtime/lamina_abi.def.
+ *
+ * The table is compared with the C structs of lamina_abi.h while this file is compiled. It gives the offsets for
+ * targets other than this machine, too. */
 #include "backend/library/abi.h"
 #include "runtime/lamina_abi.h"
 

@@ -1,8 +1,9 @@
-/* backend/library/descriptor.c - the constant lamina_net and its query function.
+/* backend/library/descriptor.c - the constant lamina_net, which describes the network to the runtime, and its query
+ * function.
  *
- * A C struct is laid out field by field; the finished LLVM struct is held against the ABI's table (abi.h), and that
- * against the C structs, so the two sides cannot drift apart unseen. Nothing here is writable: constants with pointers
- * in them land in .data.rel.ro, which the loader protects. */
+ * The struct is laid out field by field. The finished LLVM struct is compared with the ABI's table (abi.h), and that
+ * table with the C structs, so the compiler and the runtime cannot come to differ unseen. Nothing here is writable:
+ * constants with pointers in them lie in .data.rel.ro, which the loader protects. */
 #include "backend/module.h"
 #include "backend/target.h"
 #include "runtime/lamina_abi.h"

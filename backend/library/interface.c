@@ -1,4 +1,5 @@
-/* backend/library/interface.c - read what a planned module shows its users. */
+/* backend/library/interface.c - collect what a planned module shows its users; the fields are described in
+ * interface.h. */
 #include "backend/library/interface.h"
 #include <ctype.h>
 #include <string.h>

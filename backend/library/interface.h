@@ -1,5 +1,5 @@
-/* backend/library/interface.h - what a planned module shows its users: names, tensors, inputs, outputs, sizes.
- * Descriptor and header are written from it. */
+/* backend/library/interface.h - what a planned module shows its users: names, tensors, inputs, outputs and sizes.
+ * The descriptor and the C header are written from it. */
 #ifndef BACKEND_INTERFACE_H
 #define BACKEND_INTERFACE_H
 

@@ -1,5 +1,5 @@
-/* backend/library/symbols.c - the two kinds of symbols that a library's parts define: constants that stay inside, and
- * functions that users call. */
+/* backend/library/symbols.c - the two kinds of symbols that the parts of a library define: constants, which stay
+ * private, and functions, which users call. */
 #include "backend/module.h"
 
 LLVMValueRef emit_constant_global(emitter *e, const char *name, LLVMValueRef value)

@@ -1,8 +1,8 @@
-/* backend/library/weights.c - import_weights and export_weights: a table of where each tensor lies, and one loop over
- * it.
+/* backend/library/weights.c - import_weights and export_weights: a table of where each tensor lies, and one loop
+ * over it.
  *
- * A tensor in panels (ir/graph/layout.h) is a copy of each panel's rows; a plain one is a panel of one row. A NULL
- * among the caller's pointers leaves its tensor alone. */
+ * A tensor in panels (ir/graph/layout.h) is copied panel by panel, a row at a time; a plain tensor is copied as if
+ * it were a panel of a single row. A tensor whose pointer is NULL in the caller's list is left alone. */
 #include "backend/module.h"
 #include "ir/graph/layout.h"
 #include "runtime/lamina_abi.h"

@@ -1,9 +1,9 @@
-/* backend/lower/value.c - writing the value of a region's node at a point.
+/* backend/lower/value.c - write the value of a region's node at a point, the indices of an element.
  *
- * lower_value goes from a node down to memory. An elementwise operator takes its operands at the same point; a shape
- * operator (a broadcast, a slice ...) takes its operand at another one, which it works out from its own; an input is
- * loaded. Whether such an operator may be asked for many points at once is said in backend/lower/walkable.c: the two
- * files know the same operators. */
+ * lower_value goes from a node down to memory. An elementwise operator takes its operands at the same point. A shape
+ * operator, such as a broadcast or a slice, takes its operand at another point, which it computes from its own. An
+ * input is loaded. Whether an operator may be asked for a whole vector of points is decided in
+ * backend/lower/walkable.c; an operator that is added here has to be added there. */
 #include "backend/lower/lower.h"
 #include <string.h>
 

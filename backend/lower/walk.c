@@ -1,10 +1,11 @@
-/* backend/lower/walk.c - loops over the points of a shape, storing at them, and the zero borders around values.
+/* backend/lower/walk.c - loops over the points of a shape, stores at these points, and the zero borders around
+ * values.
  *
  *     for example                          the batch, outermost in memory
- *       for dimension 0, 1, ...            those that are not merged
- *         for the lanes' dimension         by whole vectors, then one vector of what is left over
+ *       for dimension 0, 1, ...            the dimensions that are not merged
+ *         for the lanes' dimension         whole vectors, then one vector for the elements that are left
  *
- * A walk is chosen so that as many trailing dimensions as possible are one long loop. */
+ * A walk is chosen so that as many of the last dimensions as possible are one long loop. */
 #include "backend/lower/lower.h"
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* backend/lower/walkable.c - how a kernel may walk over the points of a node.
  *
- * Two questions, both asked of a node and of everything that it is computed from, down to memory. May the last
- * dimensions be walked as one (lower_merges)? Then no operator on the way may tell them apart, and they must lie in
- * memory as one. May one dimension be spread over lanes (lower_takes_lanes)? Then neighbours along it must be a
- * constant step apart wherever they are read.
+ * Two questions are asked of a node and of everything that it is computed from, down to memory. May the last
+ * dimensions be walked as one (lower_merges)? They may if no operator on the way tells them apart and if they lie in
+ * memory as one. May a dimension be spread over the lanes of vectors (lower_takes_lanes)? It may if neighbours along
+ * it are a constant step apart wherever they are read.
  *
- * Many paths may lead from a node down to memory, many more than there are nodes. So each answer is kept. */
+ * There may be many more paths from a node down to memory than there are nodes. So each answer is kept. */
 #include "backend/lower/lower.h"
 
 /* ---- answers ---- */

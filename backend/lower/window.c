@@ -1,19 +1,20 @@
-/* backend/lower/window.c - sums, maxima and positions of windows, and select_and_scatter, the way back.
+/* backend/lower/window.c - sums, maxima and positions of windows, as in pooling; and select_and_scatter, their
+ * gradient.
  *
- * A window's places are written out one by one, row-major; places in the padding count for nothing. The channels, which
- * no window spans, are the lanes. A maximum and the position of the same windows go over the places together.
+ * The places of a window are unrolled in row-major order, and places in the padding are left out. The channels,
+ * which no window spans, are the lanes. A maximum and its position in the same windows share one loop.
  *
- * select_and_scatter is turned round: an element looks at the windows that cover it, in their order, and adds what
- * those give whose position names it; so every element is written once. Which windows these are is told by the
- * element's place in its cell, a block as large as the stride: so cells are walked, and their elements and windows
- * written out.
+ * select_and_scatter is turned round. It could go over the windows and add to elements; instead each element looks
+ * at the windows that cover it, in their order, and adds what those give whose stored position names the element. So
+ * each element is written once. Which windows cover an element depends on its place in its cell, a block as large as
+ * the stride. The loops go over cells, with the elements of a cell and their windows unrolled.
  *
  *     stride 2, window 3:
  *         cells        0    |    1    |    2
  *         elements   0   1  |  2   3  |  4   5
  *     the even element of cell q asks windows q - 1 and q, the odd one window q
  *
- * Cells at the edges, where elements or windows are missing, are written out one by one.
+ * Cells at the edges, where elements or windows are missing, have code of their own.
  *
  * plan = [elements a task] */
 #include "backend/lower/lower.h"

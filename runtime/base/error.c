@@ -1,4 +1,4 @@
-/* runtime/base/error.c - error texts, and the names of types and shapes in them. */
+/* runtime/base/error.c - write error texts, and the names of types and shapes that stand in them. */
 #include "runtime/base/error.h"
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* runtime/base/error.h - how the runtime's functions fail. */
+/* runtime/base/error.h - how a function of the runtime fails: it fills in the caller's lamina_error and returns a
+ * status. */
 #ifndef RUNTIME_ERROR_H
 #define RUNTIME_ERROR_H
 

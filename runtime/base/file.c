@@ -1,4 +1,4 @@
-/* runtime/base/file.c - open files that are read, and nothing that only looks like one. */
+/* runtime/base/file.c - open regular files for reading; directories, pipes and devices are refused. */
 #include "runtime/base/file.h"
 #include "runtime/base/error.h"
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* runtime/base/file.h - files that are read. */
+/* runtime/base/file.h - open regular files for reading. */
 #ifndef RUNTIME_FILE_H
 #define RUNTIME_FILE_H
 

@@ -1,4 +1,5 @@
-/* runtime/data/convert.c - the elements of a file as an input's type, where every value fits. */
+/* runtime/data/convert.c - convert the elements of a file to an input's type; a value that the type cannot hold is
+ * an error. */
 #include "runtime/data/convert.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"

@@ -1,4 +1,4 @@
-/* runtime/data/convert.h - see convert.c. */
+/* runtime/data/convert.h - convert the elements of a file to an input's type. */
 #ifndef RUNTIME_CONVERT_H
 #define RUNTIME_CONVERT_H
 

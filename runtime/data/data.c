@@ -1,7 +1,7 @@
 /* runtime/data/data.c - data sets in memory, their splits, and the batches of a shuffled epoch.
  *
- * A data set is a view: an order over a store of records. A split gives a second view of the same store, which lives
- * until its last view is freed. */
+ * A data set is an order of records that lie in a store. A split gives a second data set over the same store, which
+ * lives until its last data set is freed. */
 #include "runtime/data/data.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"

@@ -2,8 +2,9 @@
  *
  *     0 0 TYPE RANK | dimensions, 4 bytes each, big-endian | elements, big-endian, row-major
  *
- * The file flows through a small buffer, inflated on the way if it begins as gzip does. Memory for the elements is
- * asked for only if the file can hold them, so a broken header cannot ask for all there is. */
+ * The file is read through a small buffer, and inflated on the way if it begins as a gzip file does. Memory for the
+ * elements is allocated only if a file of this size can hold so many, so that a broken header cannot ask for all
+ * memory. */
 #include "runtime/data/idx.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"

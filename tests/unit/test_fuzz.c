@@ -1,16 +1,16 @@
-/* tests/unit/test_fuzz.c - no input makes a reader crash, leak, or fail without a word.
+/* tests/unit/test_fuzz.c - no input makes a reader crash, leak, or fail without a message.
  *
- * Every file of tests/fuzz, and mutations of it that are the same in every run, go through the reader of their kind:
+ * Each file of tests/fuzz, and mutations of it that are the same in every run, go through the reader for its kind:
  *     .yaml                 fe_read_text, fe_build, and the passes when the net is small
  *     .ir                   ir_parse; what parses is printed, parsed and printed again, and goes through the passes
  *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net
- * A reader that fails must say why, and of text also where. Leaks and overruns are for the sanitizers to find.
+ * A reader that fails must say why and, for texts, also where. The sanitizers find leaks and overruns.
  *
- * When a case ends the program, its number is on stderr. LAMINA_FUZZ=SEED,COUNT runs COUNT other mutations a file, to
- * look further than the usual test does; LAMINA_FUZZ_KEEP=FILE writes each input there first and ends at
- * the first fault. */
+ * When a case ends the program, its number is on stderr. LAMINA_FUZZ=SEED,COUNT runs COUNT other mutations of each
+ * file, to search further than the ordinary test does. With LAMINA_FUZZ_KEEP=FILE each input is first written to
+ * FILE, and the first fault ends the run. */
 #include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "passes/passes.h"

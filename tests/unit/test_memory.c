@@ -1,7 +1,8 @@
-/* tests/unit/test_memory.c - once a model is made, a step calls no allocator: not the runtime's, and not malloc.
+/* tests/unit/test_memory.c - once a model is made, a training step allocates nothing, neither by the runtime nor by
+ * malloc.
  *
- * malloc and its kin are defined here, in front of the C library's, and count. Under AddressSanitizer, which has its
- * own in front, only the runtime's hook counts. */
+ * malloc and its relatives are defined here, so that they take the place of the C library's, and count their calls.
+ * AddressSanitizer has its own malloc, which comes first; with it only the runtime's calls are counted, by its hook. */
 #include "runtime/base/memory.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>

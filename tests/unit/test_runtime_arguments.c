@@ -1,5 +1,6 @@
-/* tests/unit/test_runtime_arguments.c - every argument of every function of lamina.h that returns a status, wrong: no
- * pointer, a number out of range, an object of another network. Each is BAD_ARG and says which argument it was. */
+/* tests/unit/test_runtime_arguments.c - every function of lamina.h that returns a status is called with each of its
+ * arguments wrong: a NULL pointer, a number out of range, an object of another network. Each call gives BAD_ARG, and
+ * its text says which argument was wrong. */
 #include "tests/unit/runtime_case.h"
 #include <math.h>
 
