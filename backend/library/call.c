@@ -1,9 +1,9 @@
-/* backend/library/call.c - one function of the module: int32_t prefix_function(const lamina_call *).
+/* backend/library/call.c - one function of the network: int32_t prefix_function(const lamina_call *).
  *
  *     check the call; for each kernel, each phase: run_tasks(call, task function, number of tasks); return 0
  *
- * Every check comes before the first kernel, so a call is done whole or not begun; only `infer` may stop between
- * kernels, when the host raises its cancel flag. */
+ * All checks come before the first kernel, so a call is either done as a whole or not begun. The exception is
+ * `infer`, which may stop between two kernels if the host raises its cancel flag. */
 #include "backend/module.h"
 #include "ir/graph/build.h"
 #include "runtime/lamina_abi.h"

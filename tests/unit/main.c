@@ -1,4 +1,4 @@
-/* Runs every suite, or those whose names are given. Exit code 1 if anything failed. */
+/* tests/unit/main.c - run every suite, or those whose names are given. The exit code is 1 if anything failed. */
 #include <CUnit/Basic.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,7 @@
-/* Micro-batches combine as neighbours, an odd last one passing up unchanged: steps of 1 to 9 of them give the bits of
- * the rule written out, which keeps every micro-batch's gradients and adds up whole rows of them. */
+/* tests/unit/test_accumulate.c - the gradients of a step's micro-batches are combined as neighbours.
+ *
+ * A step of 1 to 9 micro-batches gives the bits of the rule written out in the plainest way: keep the gradients of
+ * every micro-batch, then add neighbours until one is left. An odd last one passes up unchanged. */
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>

@@ -1,6 +1,8 @@
-/* What `lamina bench` and --autotune stand on: operations and bytes are counted exactly; a library whose kernels are
- * launched one by one for measuring, and any plan that is measured, computes the same bits as the ordinary one. Nothing
- * here looks at a time. */
+/* tests/unit/test_bench.c - what `lamina bench` and --autotune rely on.
+ *
+ * Operations and bytes are counted exactly. A library whose kernels are launched one by one to be measured computes
+ * the same bits as the ordinary library, and so does one with any plan that is measured. No test here looks at a
+ * time. */
 #include "backend/backend.h"
 #include "ir/graph/cost.h"
 #include "passes/select/plans.h"

@@ -1,9 +1,9 @@
-/* tests/unit/test_convolutions.c - convolutions of every shape, generated code against the evaluator, bit for bit.
+/* tests/unit/test_convolutions.c - convolutions of every shape: generated code against the evaluator, bit for bit.
  *
- * Few channels, few features, strides and edges each have code of their own, and what goes wrong does so where two of
- * them meet. So each number of channels meets each number of features and each geometry, in all three directions: as
- * the forward pass has them, and as their gradients are written by passes/grad/contraction.c. A test is a module of all
- * geometries, with one function a geometry and direction. */
+ * Few channels, few features, strides and edges each have code of their own, and faults arise where two of them
+ * meet. So each number of channels is tried with each number of features and each geometry, in all three directions:
+ * the forward pass, and both gradients as passes/grad/contraction.c writes them. A test is a module of all
+ * geometries, with one function for each geometry and direction. */
 #include "ir/base/text.h"
 #include "tests/unit/extent.h"
 #include "tests/unit/lowered.h"

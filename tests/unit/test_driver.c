@@ -1,5 +1,5 @@
-/* The command line as a user meets it: dumps that read back, libraries from dumps, exit codes, training that is
- * interrupted and resumed. Runs the lamina binary in a directory of its own. */
+/* tests/unit/test_driver.c - the command line as a user meets it: dumps that can be read back, libraries from dumps,
+ * exit codes, training that is interrupted and resumed. The lamina binary runs in a directory of its own. */
 #include "passes/passes.h"
 #include "tests/unit/extent.h"
 #include <CUnit/CUnit.h>

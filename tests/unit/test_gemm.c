@@ -1,5 +1,7 @@
-/* Networks whose products OpenBLAS computes: values and gradients are the evaluator's but for rounding, the same for
- * any number of workers, and a host without sgemm is told so. */
+/* tests/unit/test_gemm.c - networks whose products OpenBLAS computes.
+ *
+ * Values and gradients are those of the evaluator but for rounding, and they are the same for any number of workers.
+ * A host that offers no sgemm gets an error that says so. */
 #include "ir/ops/eval.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>

@@ -1,10 +1,10 @@
 /* tests/unit/test_gradients.c - gradients against central differences.
  *
- * A file of tests/gradients is a module whose @train_step minimizes a loss. Parameters take numbers of [a, b) as they
- * say (init = uniform; [-1, 1) else), integer inputs 0, 1, 2, 0, ... The module is differentiated and its gradients,
- * worked in double, are compared with how the loss changes when an element of a parameter does. All zero is a failure:
- * then the operator under test was never reached. Together the files have to hold every operator that has a gradient
- * rule. */
+ * A file of tests/gradients is a module whose @train_step minimizes a loss. A parameter takes numbers of the range
+ * [a, b) that its attribute `init = uniform` states, otherwise of [-1, 1); integer inputs are 0, 1, 2, 0, ... The
+ * module is differentiated, its gradients are evaluated in double, and each is compared with how the loss changes
+ * when that element of the parameter does. It is a failure if all gradients are zero, since then the operator under
+ * test was never reached. Together the files must contain every operator that has a gradient rule. */
 #include "ir/ops/eval.h"
 #include "passes/grad/grad.h"
 #include "passes/passes.h"

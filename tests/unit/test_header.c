@@ -1,6 +1,8 @@
-/* Generated headers of networks with awkward names: words of C and C++, types, macros, functions of the runtime, names
- * that differ in case only, and random ones. All are included by one program, in four orders among other headers, as
- * C99 and as C++17, no warning allowed. */
+/* tests/unit/test_header.c - generated headers of networks with awkward names.
+ *
+ * The names are words of C and C++, types, macros, functions of the runtime, names that differ in case only, and
+ * random ones. One program includes all of the headers, in four orders among other headers, as C99 and as C++17. No
+ * warning is allowed. */
 #include "backend/backend.h"
 #include <CUnit/CUnit.h>
 #include <ctype.h>

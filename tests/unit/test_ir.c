@@ -1,4 +1,5 @@
-/* The IR's own parts: text that prints and parses back to the same bytes, numbers, the arena's and diag's promises. */
+/* tests/unit/test_ir.c - the parts of the IR itself: text that prints and parses back to the same bytes, numbers,
+ * and what arena and diag promise. */
 #include "ir/ir.h"
 #include <CUnit/CUnit.h>
 #include <string.h>

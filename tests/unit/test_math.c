@@ -1,5 +1,7 @@
-/* The elementary functions of ir/math/math.h against libm in double: every 257th f32, or all of them if LAMINA_FULL is
- * set in the environment (power: pairs drawn at random, more of them). */
+/* tests/unit/test_math.c - the elementary functions of ir/math/math.h against the C library's in double.
+ *
+ * Every 257th f32 is tried, or all of them if LAMINA_FULL is set in the environment. For power, pairs are drawn at
+ * random, more of them with LAMINA_FULL. */
 #include "ir/math/math.h"
 #include "tests/unit/extent.h"
 #include <CUnit/CUnit.h>

@@ -1,6 +1,8 @@
-/* The matrix of equal bits: a training run gives the same parameters and states for any number of workers, fused or
- * staged, any optional pass off, AVX2 or AVX-512; and those of the f32 evaluator. Twenty steps, the last of each five
- * on a short batch. All memory is fenced by guard pages and starts as NaN. */
+/* tests/unit/test_matrix.c - the matrix of equal bits.
+ *
+ * A training run gives the same parameters and states for any number of workers, fused or staged, with any optional
+ * pass off, for AVX2 and AVX-512; and the f32 evaluator gives the same again. A run has twenty steps, and the last
+ * of each five has a short batch. All memory is fenced by guard pages and starts as NaN. */
 #include "ir/ops/eval.h"
 #include "tests/unit/extent.h"
 #include "tests/unit/net_run.h"

@@ -1,4 +1,5 @@
-/* The cut of a list of layers into stages, against all cuts of that list, one by one. */
+/* tests/unit/test_partition.c - the cut of a list of layers into stages is compared with all possible cuts of that
+ * list. */
 #include "passes/partition/cut.h"
 #include <CUnit/CUnit.h>
 #include <float.h>

@@ -1,5 +1,7 @@
-/* Generated code against PyTorch: the nets of tests/nets/torch, five steps, every parameter within 1e-5 of its tensor's
- * largest value. The values and the formulas of the inputs are those of tests/reference/torch_values.py. */
+/* tests/unit/test_reference.c - generated code against PyTorch.
+ *
+ * The nets of tests/nets/torch train for five steps. Then every parameter must be within 1e-5 of the largest value
+ * of its tensor. The expected values, and the formulas of the inputs, are those of tests/reference/torch_values.py. */
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
 #include <math.h>

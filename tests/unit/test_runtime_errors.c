@@ -1,5 +1,6 @@
-/* tests/unit/test_runtime_errors.c - every error text of the runtime is provoked by a test: those that the tests of
- * data, models and training have no reason to meet are here; then the sources are searched for texts nobody saw. */
+/* tests/unit/test_runtime_errors.c - every error text of the runtime is provoked by some test. The tests of data,
+ * models and training provoke most of them, and this file the others. Then the sources are searched for texts that
+ * nobody saw. */
 #include "runtime/base/memory.h"
 #include "runtime/data/data.h"
 #include "runtime/data/idx.h"
