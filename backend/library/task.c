@@ -1,13 +1,17 @@
 /* backend/library/task.c - from a call to a kernel's body: void task(lamina_call *, int64_t task).
  *
- * The body's function takes the batch, the task's number and a pointer a buffer; bodies of equal nest text are one
- * function. A task function is particular to one fused node: it knows where that node's buffers lie. Where a buffer is
- * of the worker segment, tasks are dealt to at most `workers` launches, each with memory of its own, which so belongs
- * to one thread at a time. A launch takes the next task that nobody has, as long as there is one.
+ * The function of a body takes the batch, the number of the task and a pointer for each buffer, so kernels whose
+ * loop nests have equal text share one function. A task function belongs to one fused node: it knows where that
+ * node's buffers lie.
  *
- * In a chain a value of the worker segment with the batch holds one slice of it. Bodies index it by example as if all
- * were there: they get the pointer from which the slice's first example lies where it does. It may point outside the
- * workspace, what is read and written through it does not. */
+ * If a buffer is of the worker segment, the tasks are done by at most `workers` launches. Each launch has its own
+ * part of the segment, which thus belongs to one thread at a time, and it takes the next task that nobody has, as
+ * long as there is one.
+ *
+ * In a chain, kernels run depth-first over slices of the batch (passes/chain.c). There a value of the worker segment
+ * that has the batch holds only one slice. Bodies index it by example as if all examples were there. So they get a
+ * pointer that is moved back until the first example of the slice lies where it does in memory. This pointer may lie
+ * outside the workspace, but what is read and written through it does not. */
 #include "backend/module.h"
 #include "ir/graph/build.h"
 #include "ir/graph/layout.h"

@@ -1,9 +1,9 @@
-/* runtime/model/model.c - one network's memory, and the calls into its generated functions.
+/* runtime/model/model.c - the memory of one network, and the calls of its generated functions.
  *
- * Examples beyond max_batch are fed in pieces: infer and evaluate simply run on each; a training step gathers their
- * gradients (accumulate.c) and updates once. A staged model trains through the stage functions, forward from the first
- * stage to the last, backward and update from the last to the first: the update that runs last is the first stage's,
- * which is where the shared optimizer scalars are assigned. */
+ * More than max_batch examples are passed on in pieces. infer and evaluate run on each piece; a training step adds
+ * up the gradients of all pieces (accumulate.c) and updates once. A staged model trains by the functions of its
+ * stages: forward from the first stage to the last, then backward and update from the last to the first. The first
+ * stage updates last, so it is the one that assigns the optimizer scalars that all stages share. */
 #include "runtime/model/model.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"

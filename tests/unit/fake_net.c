@@ -1,8 +1,8 @@
-/* tests/unit/fake_net.c - linear regression as the compiler might lay it out.
+/* tests/unit/fake_net.c - linear regression, written by hand as the compiler might lay it out.
  *
- * The resident weight is reversed, padded and not at the segment's start, so that a runtime that mistakes resident for
- * plain memory fails. `saved` holds each example's product, then its derivative; the workspace is filled from parallel
- * tasks, one for each worker, to its last byte. */
+ * The weight in the model's own memory is reversed, padded and not at the start of its segment, so that a runtime
+ * that takes this memory for a plain tensor fails. `saved` holds the product of each example, then its derivative.
+ * The workspace is filled to its last byte by parallel tasks, one for each worker. */
 #include "tests/unit/fake_net.h"
 #include <stddef.h>
 #include <string.h>
