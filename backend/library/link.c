@@ -19,10 +19,12 @@ enum { PATH_SIZE = 4096 };
 
 static const src_loc nowhere = {0};
 
-/* The process is named so that others can tell what a dead one left behind. */
+/* The process is named so that others can tell what a dead one left behind. A linker would take a name that begins with
+ * a dash for an option, hence the "./". */
 static bool temporary_name(const char *path, const char *ending, char out[PATH_SIZE], diag *d)
 {
-    int n = snprintf(out, PATH_SIZE, "%s.%ld-XXXXXX%s", path, (long)getpid(), ending);
+    const char *folder = path[0] == '-' ? "./" : "";
+    int n = snprintf(out, PATH_SIZE, "%s%s.%ld-XXXXXX%s", folder, path, (long)getpid(), ending);
     if (n < PATH_SIZE)
         return true;
     diag_error(d, nowhere, "cannot write '%.60s...': the path is too long", path);
@@ -103,12 +105,14 @@ static void read_all(int fd, text *out)
             text_add_bytes(out, buffer, (size_t)n);
 }
 
-/* The program's exit status, or NOT_FOUND or DIED; what it says goes to 'said'. */
+/* The program's exit status, or NOT_FOUND or DIED; what it says, or why it did not start, goes to 'said'. */
 static int run_program(char *const *arguments, text *said)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        text_add(said, strerror(errno));
         return DIED;
+    }
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
@@ -124,8 +128,10 @@ static int run_program(char *const *arguments, text *said)
             ;
     }
     close(ends[0]);
-    if (problem)
+    if (problem) {
+        text_add(said, strerror(problem));
         return problem == ENOENT || problem == EACCES ? NOT_FOUND : DIED;
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : DIED;
 }
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -820,6 +821,28 @@ static void failures_leave_nothing(void)
     diag_free(d);
 }
 
+/* With one descriptor left the object can be written, but no pipe to the linker be made. */
+static void linker_not_started(void)
+{
+    char path[64];
+    temporary_path(path, ".so");
+    int next = dup(STDERR_FILENO);
+    close(next);
+    struct rlimit before, few;
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)next + 1;
+    diag *d = diag_new();
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+    CU_ASSERT_FALSE(be_link_shared(path, "x", 1, d));
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+    text said = {0};
+    diag_print_plain(d, &said, false);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text_get(&said), "the linker 'ld' failed: Too many open files"));
+    text_free(&said);
+    diag_free(d);
+}
+
 void suite_backend_library(void); /* test_backend_library.c: whole libraries, run as part of this suite's name */
 
 void suite_backend(void)
@@ -837,5 +860,6 @@ void suite_backend(void)
     CU_add_test(s, "loops and folds", loops);
     CU_add_test(s, "random numbers", random_numbers);
     CU_add_test(s, "failures leave nothing", failures_leave_nothing);
+    CU_add_test(s, "a linker that does not start", linker_not_started);
     suite_backend_library();
 }

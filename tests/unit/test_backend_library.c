@@ -486,6 +486,21 @@ static void one_library(void)
     unlink(second);
 }
 
+/* The linker must not take such a name for an option. */
+static void name_like_an_option(void)
+{
+    char folder[64], before[4096];
+    path_of(folder, "dash");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(getcwd(before, sizeof before));
+    CU_ASSERT_EQUAL_FATAL(mkdir(folder, 0777), 0);
+    CU_ASSERT_EQUAL_FATAL(chdir(folder), 0);
+    compile_tiny(BE_SO, "-shared.so", false, NULL);
+    CU_ASSERT_TRUE(file_has("./-shared.so", "ELF"));
+    CU_ASSERT_EQUAL(unlink("./-shared.so"), 0);
+    CU_ASSERT_EQUAL(chdir(before), 0);
+    CU_ASSERT_EQUAL(rmdir(folder), 0); /* nothing else is left in it */
+}
+
 static void unknown_target(void)
 {
     ir_module *m = parse_module(tiny);
@@ -512,5 +527,6 @@ void suite_backend_library(void)
     CU_add_test(s, "places of the ABI's fields", abi_places);
     CU_add_test(s, "kinds of files", kinds_of_files);
     CU_add_test(s, "one library", one_library);
+    CU_add_test(s, "a name like an option", name_like_an_option);
     CU_add_test(s, "unknown target", unknown_target);
 }
