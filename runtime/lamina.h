@@ -256,7 +256,8 @@ typedef struct lamina_fit_options {
 
 /* Train over a data set that has every input. The last, smaller batch of an epoch is never dropped. If out is not NULL
  * it is told where training stopped, ready for lamina_save_checkpoint. NOT_FINITE at the first step whose loss is not
- * finite; INTERRUPTED if stopped by the flag: the model is then sound, between two steps. */
+ * finite; if that step's examples hold a NaN or an infinity, the text names file, input and record (from 0) of the
+ * first. INTERRUPTED if stopped by the flag: the model is then sound, between two steps. */
 lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_fit_options *o, lamina_checkpoint *out,
                          lamina_error *e);
 /* Reset the metrics, evaluate the whole data set and write each metric's value to 'values' (NULL: ask for them with

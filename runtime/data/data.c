@@ -445,3 +445,31 @@ int64_t lamina_loader_next(lamina_loader *l)
     l->at += count;
     return count;
 }
+
+static double real_at(int32_t dtype, const void *data, int64_t i)
+{
+    return dtype == LAMINA_F32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
+}
+
+static bool input_bad_value(const lamina_loader *l, int32_t input, int64_t count, lamina_bad_value *out)
+{
+    const lamina_tensor *t = &l->data->net->inputs[input];
+    int64_t first = l->at - count, each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
+    for (int64_t i = 0; lamina_is_real(t->dtype) && i < count * each; i++) {
+        double value = real_at(t->dtype, l->inputs[input], i);
+        if (isfinite(value))
+            continue;
+        int64_t at = first + i / each;
+        *out = (lamina_bad_value){t->name, l->data->store->fields[input].source, l->order ? l->order[at] : at, value};
+        return true;
+    }
+    return false;
+}
+
+bool lamina_loader_bad_value(const lamina_loader *l, int64_t count, lamina_bad_value *out)
+{
+    for (int32_t i = 0; i < l->data->store->inputs; i++)
+        if (input_bad_value(l, i, count, out))
+            return true;
+    return false;
+}

@@ -25,6 +25,17 @@ void lamina_loader_skip(lamina_loader *l, int64_t batches);
 /* The next batch into l->inputs; how many records it has, 0 at the end. Only the last one has fewer than `batch`. */
 int64_t lamina_loader_next(lamina_loader *l);
 
+/* A value of the data that is no number to learn from. */
+typedef struct {
+    const char *input, *source; /* the file, or "memory" */
+    int64_t record;             /* counted from 0, as the file has them: neither order nor split changes it */
+    double value;
+} lamina_bad_value;
+
+/* The first NaN or infinity among the real inputs of the current batch, which has 'count' records; false if there is
+ * none. */
+bool lamina_loader_bad_value(const lamina_loader *l, int64_t count, lamina_bad_value *out);
+
 /* BAD_ARG, naming an input, unless the records are what a model of 'net' reads. */
 lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e);
 

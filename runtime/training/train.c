@@ -10,6 +10,7 @@
 #include "runtime/model/model.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -75,16 +76,26 @@ lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, 
 
 /* ---- an epoch ---- */
 
-/* The sum of losses over an epoch stops being finite at the first step whose loss is not. */
-static lamina_status check_loss(const fit *f, lamina_error *e)
+/* The loss is what its examples make of it: where one of them holds no number, that is what is wrong. */
+static lamina_status fail_loss(const fit *f, int64_t count, lamina_error *e)
 {
-    if (f->loss < 0 || isfinite(f->train[f->loss]))
-        return LAMINA_OK;
+    lamina_bad_value bad;
+    char cause[768] = "";
+    if (lamina_loader_bad_value(&f->loader, count, &bad))
+        snprintf(cause, sizeof cause, "; %s: input '%s': record %" PRId64 ": expected finite values, found %g",
+                 bad.source, bad.input, bad.record, bad.value);
     return lamina_fail(e, LAMINA_NOT_FINITE,
                        "%s: the loss is not finite (%g) at step %" PRId64 " of epoch %" PRId64 " (step %" PRId64
-                       " in all), learning rate %g",
+                       " in all), learning rate %g%s",
                        f->m->net->name, f->train[f->loss], f->step, f->epoch + 1, lamina_steps(f->m),
-                       f->report.learning_rate);
+                       f->report.learning_rate, cause);
+}
+
+/* The sum of losses over an epoch stops being finite at the first step whose loss is not. */
+static lamina_status check_loss(const fit *f, int64_t count, lamina_error *e)
+{
+    bool sound = f->loss < 0 || isfinite(f->train[f->loss]);
+    return sound ? LAMINA_OK : fail_loss(f, count, e);
 }
 
 static lamina_status take_step(fit *f, int64_t count, lamina_error *e)
@@ -101,7 +112,7 @@ static lamina_status take_step(fit *f, int64_t count, lamina_error *e)
     f->report.total_steps = lamina_steps(f->m);
     f->report.examples += count;
     f->report.seconds += now() - start;
-    if ((s = check_loss(f, e)))
+    if ((s = check_loss(f, count, e)))
         return s;
     tell(f, LAMINA_EVENT_STEP);
     return LAMINA_OK;

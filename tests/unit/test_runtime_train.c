@@ -182,6 +182,7 @@ static void test_fit_stops_where_told(void)
     lamina_set_learning_rate(m, INFINITY);
     FAILS(lamina_fit(m, d, &o, &c, &error), LAMINA_NOT_FINITE, "the loss is not finite");
     SAYS("at step 2 of epoch 1");
+    CU_ASSERT_PTR_NULL(strstr(error.text, "record")); /* the data are sound */
     o.epochs = -1;
     FAILS(lamina_fit(m, d, &o, NULL, &error), LAMINA_BAD_ARG, "epochs: expected 0 or more, found -1");
     FAILS(lamina_fit(m, d, &(lamina_fit_options){.first_step = 9}, NULL, &error), LAMINA_BAD_ARG,
@@ -191,6 +192,52 @@ static void test_fit_stops_where_told(void)
     lamina_dataset_free(empty);
     lamina_model_free(m);
     lamina_dataset_free(d);
+}
+
+/* 20 records, one value of which is bad: x from a file, y from memory. */
+static lamina_dataset *bad_data(int64_t x_at, float x_value, int64_t y_at, float y_value)
+{
+    unsigned char file[12 + 20 * 4 * FAKE_INPUTS] = {0, 0, IDX_F32, 2, 0, 0, 0, 20, 0, 0, 0, FAKE_INPUTS};
+    uint32_t bits;
+    memcpy(&bits, &x_value, sizeof bits);
+    for (int i = 0; i < 4; i++) /* IDX is big-endian */
+        file[12 + 4 * x_at + i] = (unsigned char)(bits >> (24 - 8 * i));
+    write_file(path_of("x.idx"), file, sizeof file);
+    float y[20] = {0};
+    y[y_at] = y_value;
+    lamina_dataset *d = NULL;
+    OK(lamina_dataset_new(fake_net_query(LAMINA_ABI_MAJOR), &d, &error));
+    OK(lamina_dataset_add_idx(d, "x", path_of("x.idx"), &error));
+    OK(lamina_dataset_add(d, "y", y, 20, &error));
+    return d;
+}
+
+static void check_bad_data(lamina_dataset *d, const lamina_fit_options *o, const char *words)
+{
+    lamina_model *m = new_model(1, false);
+    FAILS(lamina_fit(m, d, o, NULL, &error), LAMINA_NOT_FINITE, words);
+    lamina_model_free(m);
+}
+
+/* Whatever the order, the record has the number that it has in its file. */
+static void test_fit_names_the_bad_record(void)
+{
+    const lamina_fit_options kept = {.batch = 6, .keep_order = true};
+    lamina_dataset *x = bad_data(13 * FAKE_INPUTS + 1, NAN, 0, 0), *y = bad_data(0, 0, 19, -INFINITY), *other;
+    check_bad_data(x, &kept, "x.idx: input 'x': record 13: expected finite values, found nan");
+    SAYS("at step 3 of epoch 1");
+    for (uint64_t seed = 0; seed < 4; seed++)
+        check_bad_data(x, &(lamina_fit_options){.batch = 6, .seed = seed}, "x.idx: input 'x': record 13: ");
+    check_bad_data(y, &kept, "; memory: input 'y': record 19: expected finite values, found -inf");
+    SAYS("at step 4 of epoch 1"); /* the smaller batch */
+    OK(lamina_dataset_split(x, 0.5, 1, &other, &error));
+    lamina_model *m = new_model(1, false);
+    lamina_status first = lamina_fit(m, x, &kept, NULL, &error);
+    lamina_model_free(m);
+    check_bad_data(first ? x : other, &kept, "x.idx: input 'x': record 13: "); /* in the half that has it */
+    lamina_dataset_free(other);
+    lamina_dataset_free(x);
+    lamina_dataset_free(y);
 }
 
 typedef struct {
@@ -414,6 +461,7 @@ void add_runtime_train(CU_pSuite s)
     CU_add_test(s, "fit learns the line", test_fit_learns_the_line);
     CU_add_test(s, "fit resumes to the same bits", test_fit_resumes_to_the_same_bits);
     CU_add_test(s, "fit stops where told", test_fit_stops_where_told);
+    CU_add_test(s, "fit names the bad record", test_fit_names_the_bad_record);
     CU_add_test(s, "reports can save", test_reports_can_save);
     CU_add_test(s, "log and progress", test_log_and_progress);
     CU_add_test(s, "a log goes on", test_log_goes_on);
