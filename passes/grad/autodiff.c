@@ -211,7 +211,9 @@ static ir_node *gradient_of(grad *g, const ir_symbol *p, ir_node *const *forward
         return sum;
     diag_remark(g->d, p->loc, "the loss does not depend on '%s': its gradient is zero", p->name);
     aim(g->graph, g->graph->before, like);
-    if (!like) /* some stage must write it */
+    /* Some stage must write it, in its backward part. */
+    g->graph->at_label = arena_printf(g->graph->module->mem, "%s_gradient", p->name);
+    if (!like)
         g->graph->at_stage = ir_int(forward[0], "stage", 0);
     return ir_constant(g->graph, p->type, 0);
 }
