@@ -138,8 +138,21 @@ bool net_open(net_run *r, const char *yaml, const net_variant *v, int64_t worker
     return ok;
 }
 
+/* What net_set_batch made; pointers that a caller set have no size here. */
+static void free_batch(net_run *r)
+{
+    for (int i = 0; i < NET_RUN_TENSORS; i++) {
+        if (r->input_bytes[i])
+            guarded_free((void *)r->inputs[i], r->input_bytes[i]);
+        if (r->output_bytes[i])
+            guarded_free(r->outputs[i], r->output_bytes[i]);
+        r->input_bytes[i] = r->output_bytes[i] = 0;
+    }
+}
+
 void net_close(net_run *r)
 {
+    free_batch(r);
     for (int i = 0; i < 5; i++)
         if (r->segment[i])
             guarded_free(r->segment[i], r->segment_bytes[i]);
@@ -160,6 +173,25 @@ void net_initialize(net_run *r, uint64_t seed)
     for (int32_t i = 0; i < n->tensor_count; i++)
         free(tensors[i]);
     free(tensors);
+}
+
+uint32_t input_seed(uint32_t step, int32_t input)
+{
+    return step * 8 + (uint32_t)input + 1;
+}
+
+void net_set_batch(net_run *r, int64_t batch, const int64_t *classes, uint32_t seed)
+{
+    const lamina_net *n = r->net;
+    size_t mapped;
+    free_batch(r);
+    for (int32_t i = 0; i < n->input_count; i++) {
+        void *data = guarded_new(r->input_bytes[i] = (size_t)n->inputs[i].bytes * (size_t)batch, &mapped);
+        fill_input(&n->inputs[i], data, batch, classes ? classes[i] : 10, input_seed(seed, i));
+        r->inputs[i] = data;
+    }
+    for (int32_t i = 0; i < n->output_count; i++)
+        r->outputs[i] = guarded_new(r->output_bytes[i] = (size_t)n->outputs[i].bytes * (size_t)batch, &mapped);
 }
 
 int32_t net_step(net_run *r, int64_t batch)

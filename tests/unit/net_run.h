@@ -18,6 +18,8 @@ typedef struct {
     text *dumps; /* the module's text after each pass goes here, or NULL */
 } net_variant;
 
+enum { NET_RUN_TENSORS = 16 };
+
 typedef struct {
     lamina_library *library;
     const lamina_net *net;
@@ -25,8 +27,10 @@ typedef struct {
     lamina_pool *pool;
     void *segment[6];
     size_t segment_bytes[6];
-    const void *inputs[8];
-    void *outputs[8];
+    const void *inputs[NET_RUN_TENSORS];
+    size_t input_bytes[NET_RUN_TENSORS];
+    void *outputs[NET_RUN_TENSORS];
+    size_t output_bytes[NET_RUN_TENSORS];
 } net_run;
 
 /* The module of a YAML file after all passes of a variant; NULL with messages on stderr. */
@@ -39,6 +43,9 @@ bool net_set_workers(net_run *r, int64_t workers);
 void net_close(net_run *r);
 /* Start values by the descriptor's initialisers. */
 void net_initialize(net_run *r, uint64_t seed);
+/* Inputs for a batch by fill_input, and room for the outputs, all ended by guard pages; they last until the next call
+ * or net_close. classes[i] is of input i; NULL means ten for all. */
+void net_set_batch(net_run *r, int64_t batch, const int64_t *classes, uint32_t seed);
 /* One training step through the stage functions if the net has them, else train_step. Returns the call's code. */
 int32_t net_step(net_run *r, int64_t batch);
 /* The same step as gradients, then update: one micro-batch. */
@@ -50,6 +57,8 @@ void *net_export(net_run *r, size_t *bytes);
 void *guarded_new(size_t bytes, size_t *mapped);
 void guarded_free(void *p, size_t bytes);
 
+/* The seed of an input's values in a step. */
+uint32_t input_seed(uint32_t step, int32_t input);
 /* Reproducible bytes: images, labels below 'classes', or floats in -1..1, as the input's dtype asks. */
 void fill_input(const lamina_tensor *t, void *data, int64_t count, int64_t classes, uint32_t seed);
 

@@ -23,36 +23,14 @@ static int64_t batch_of(int step)
     return step % 5 == 4 ? SHORT_BATCH : BATCH;
 }
 
-/* Inputs of one step, each ending at a guard page. */
-static void set_inputs(net_run *r, int step, size_t *bytes)
-{
-    int64_t batch = batch_of(step);
-    for (int32_t i = 0; i < r->net->input_count; i++) {
-        size_t mapped;
-        const lamina_tensor *t = &r->net->inputs[i];
-        bytes[i] = (size_t)t->bytes * (size_t)batch;
-        void *data = guarded_new(bytes[i], &mapped);
-        fill_input(t, data, batch, CLASSES, (uint32_t)(step * 8 + i + 1));
-        r->inputs[i] = data;
-    }
-}
-
-static void free_inputs(net_run *r, const size_t *bytes)
-{
-    for (int32_t i = 0; i < r->net->input_count; i++)
-        guarded_free((void *)r->inputs[i], bytes[i]);
-}
-
 static void train(net_run *r, int steps, bool halves)
 {
-    size_t bytes[8];
     r->call.learning_rate = 0.01f;
     net_initialize(r, 5);
     for (int step = 0; step < steps; step++) {
-        set_inputs(r, step, bytes);
+        net_set_batch(r, batch_of(step), NULL, (uint32_t)step);
         int32_t code = halves ? net_gradients_update(r, batch_of(step)) : net_step(r, batch_of(step));
         CU_ASSERT_EQUAL(code, LAMINA_CALL_OK);
-        free_inputs(r, bytes);
     }
 }
 
@@ -71,7 +49,7 @@ static void *train_evaluator(const net_run *r, const ir_module *m, int steps)
         evaluator_set_call_value(e, "learning_rate", 0.01f);
         evaluator_set_call_value(e, "loss_scale", 1.0f / (float)batch);
         for (int32_t i = 0; i < n->input_count; i++)
-            fill_input(&n->inputs[i], evaluator_input(e, f, i)->data, batch, CLASSES, (uint32_t)(step * 8 + i + 1));
+            fill_input(&n->inputs[i], evaluator_input(e, f, i)->data, batch, CLASSES, input_seed((uint32_t)step, i));
         CU_ASSERT_TRUE(evaluator_run(e, f, d));
     }
     size_t bytes = 0;
@@ -228,13 +206,12 @@ static int64_t look_for_subnormal(net_run *r, bool *decayed)
 static void decaying_moments(void)
 {
     char path[512];
-    size_t bytes[8];
     net_run r;
     snprintf(path, sizeof path, "%s/nets/mlp.yaml", LAMINA_TESTS_DIR);
     CU_ASSERT_TRUE_FATAL(net_open(&r, path, &(net_variant){0}, 1));
     train(&r, 1, false);
-    set_inputs(&r, 0, bytes);
-    memset((void *)r.inputs[0], 0, bytes[0]);
+    net_set_batch(&r, batch_of(0), NULL, 0);
+    memset((void *)r.inputs[0], 0, r.input_bytes[0]);
     bool decayed = true;
     CU_ASSERT_EQUAL(look_for_subnormal(&r, &decayed), 0);
     CU_ASSERT_FALSE(decayed);
@@ -245,7 +222,6 @@ static void decaying_moments(void)
             CU_ASSERT_EQUAL(look_for_subnormal(&r, &decayed), 0);
     }
     CU_ASSERT_TRUE(decayed);
-    free_inputs(&r, bytes);
     net_close(&r);
 }
 
