@@ -21,15 +21,16 @@ static void set_int(ir_module *m, const char *name, int64_t v)
 /* Is 'how' one of these words, whose list ends with NULL? */
 static bool check_choice(const char *option, const char *how, const char *const *known, diag *d)
 {
-    text words = {0};
-    int count = 0;
-    for (; known[count]; count++) {
+    size_t count = 0;
+    for (; known[count]; count++)
         if (!strcmp(how, known[count]))
             return true;
-        text_add(&words, !count ? "" : known[count + 1] ? ", " : " or ");
-        text_add(&words, known[count]);
+    text words = {0};
+    for (size_t i = 0; i < count; i++) {
+        text_add(&words, !i ? "" : i + 1 < count ? ", " : " or ");
+        text_add(&words, known[i]);
     }
-    const char *near = diag_nearest(how, known, (size_t)count);
+    const char *near = diag_nearest(how, known, count);
     diag_error(d, (src_loc){0}, "--%s: expected %s, found '%s'%s%s%s", option, text_get(&words), how,
                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     text_free(&words);
