@@ -159,11 +159,13 @@ static lamina_status cut(const lamina_log *l, int64_t epochs, lamina_error *e)
 lamina_status lamina_log_resume(const char *path, int64_t epochs, lamina_log **out, lamina_error *e)
 {
     const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
-    lamina_status s = make(path, open(path, flags, 0666), out, e);
-    if (!s && (s = cut(*out, epochs, e))) {
-        lamina_log_free(*out, NULL);
-        *out = NULL;
+    lamina_log *log = NULL;
+    lamina_status s = make(path, open(path, flags, 0666), &log, e);
+    if (log && (s = cut(log, epochs, e))) {
+        lamina_log_free(log, NULL);
+        log = NULL;
     }
+    *out = log;
     return s;
 }
 
