@@ -40,12 +40,10 @@ typedef struct {
 turns emit_turns_begin(emitter *e, LLVMValueRef from);
 void emit_turns_end(emitter *e, const turns *t, LLVMValueRef step, LLVMValueRef end);
 
-/* Launches take the tasks that are left, one at a time: while ((task = taken++) < tasks) body. The counter follows a
- * copy of the call, which the tasks of such launches get in its place. */
-enum {
-    TURNS_CALL = 256,
-    TURNS_TAKEN = TURNS_CALL - 64
-}; /* bytes of copy and counter; to the counter, in a line alone */
+/* Launches take the tasks that are left, one at a time: while ((task = taken++) < tasks) body. They get a copy of the
+ * call in its place, behind which lie the pointer to the workers' memory, the bytes of each worker's part, and the
+ * counter, in a line alone. */
+enum { TURNS_CALL = 256, TURNS_TAKEN = TURNS_CALL - 64, TURNS_MEMORY = TURNS_TAKEN - 16, TURNS_PART = TURNS_TAKEN - 8 };
 typedef struct {
     LLVMValueRef task;
     LLVMBasicBlockRef next, after;

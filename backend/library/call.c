@@ -364,7 +364,7 @@ static void emit_cancel(call_emitter *c)
     LLVMPositionBuilderAtEnd(b, go_on);
 }
 
-/* Room for a copy of the call and a counter of tasks; it is filled once the call is known to be good. */
+/* Room for a copy of the call and what follows it; it is filled once the call is known to be good. */
 static void emit_room_for_copy(call_emitter *c)
 {
     emitter *e = &c->l->e;
@@ -383,11 +383,26 @@ static void emit_copy_word(emitter *e, LLVMValueRef to, LLVMValueRef from, int64
     LLVMBuildStore(e->builder, word, emit_offset(e, e->i8, to, emit_i64(e, at)));
 }
 
+/* The workers' parts follow the workspace. */
+static void emit_worker_memory(call_emitter *c)
+{
+    emitter *e = &c->l->e;
+    const be_interface *i = c->l->interface;
+    LLVMValueRef workspace = call_field(c, e->pointer, segment_field(SEG_WORKSPACE));
+    LLVMValueRef first = emit_offset(e, e->i8, workspace, emit_i64(e, i->workspace_bytes));
+    LLVMBuildStore(e->builder, first, emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_MEMORY)));
+    LLVMBuildStore(e->builder, emit_i64(e, i->workspace_worker_bytes),
+                   emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_PART)));
+}
+
 static void emit_copy(call_emitter *c)
 {
     emitter *e = &c->l->e;
-    for (size_t at = 0; c->copy && at < call_size(c); at += sizeof(int64_t))
+    if (!c->copy)
+        return;
+    for (size_t at = 0; at < call_size(c); at += sizeof(int64_t))
         emit_copy_word(e, c->copy, c->call, (int64_t)at);
+    emit_worker_memory(c);
 }
 
 static void list_launches(const call_emitter *c)

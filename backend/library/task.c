@@ -6,7 +6,7 @@
  *
  * If a buffer is of the worker segment, the tasks are done by at most `workers` launches. Each launch has its own
  * part of the segment, which thus belongs to one thread at a time, and it takes the next task that nobody has, as
- * long as there is one.
+ * long as there is one. Where the parts lie depends on the function of the net, which tells its tasks (call.c).
  *
  * In a chain, kernels run depth-first over slices of the batch (passes/chain.c). There a value of the worker segment
  * that has the batch holds only one slice. Bodies index it by example as if all examples were there. So they get a
@@ -104,11 +104,13 @@ LLVMValueRef emit_field(emitter *e, LLVMValueRef from, LLVMTypeRef type, abi_pla
     return LLVMBuildLoad2(e->builder, type, emit_field_address(e, from, field), "");
 }
 
-static LLVMValueRef worker_slice(library *l, LLVMValueRef workspace, LLVMValueRef launch)
+/* A launch's part of the workers' memory. */
+static LLVMValueRef worker_part(emitter *e, LLVMValueRef call, LLVMValueRef launch)
 {
-    emitter *e = &l->e;
-    LLVMValueRef size = emit_i64(e, l->interface->workspace_worker_bytes);
-    LLVMValueRef first = emit_offset(e, e->i8, workspace, emit_i64(e, l->interface->workspace_bytes));
+    LLVMValueRef first = emit_offset(e, e->i8, call, emit_i64(e, TURNS_MEMORY));
+    LLVMValueRef size = emit_offset(e, e->i8, call, emit_i64(e, TURNS_PART));
+    first = LLVMBuildLoad2(e->builder, e->pointer, first, "");
+    size = LLVMBuildLoad2(e->builder, e->i64, size, "");
     return emit_offset(e, e->i8, first, LLVMBuildMul(e->builder, launch, size, ""));
 }
 
@@ -138,11 +140,10 @@ static LLVMValueRef buffer_address(library *l, const nest_kernel *k, int phase, 
     if (is_call_value(b))
         return emit_field_address(e, call, call_value_field(holder(b->node)));
     ir_place place = buffer_place(b);
-    LLVMValueRef start = emit_field(e, call, e->pointer, segment_field(place.segment));
+    LLVMValueRef start = place.segment == SEG_WORKER ? worker_part(e, call, launch)
+                                                     : emit_field(e, call, e->pointer, segment_field(place.segment));
     if (place.segment == SEG_INPUT || place.segment == SEG_OUTPUT)
         return LLVMBuildLoad2(e->builder, e->pointer, emit_offset(e, e->pointer, start, emit_i64(e, place.offset)), "");
-    if (place.segment == SEG_WORKER)
-        start = worker_slice(l, start, launch);
     LLVMValueRef offset = emit_i64(e, place.offset);
     int64_t step = slice_step(k, b);
     if (step && phase)
@@ -280,7 +281,7 @@ void emit_turns_end(emitter *e, const turns *t, LLVMValueRef step, LLVMValueRef 
     LLVMPositionBuilderAtEnd(e->builder, after);
 }
 
-_Static_assert(sizeof(lamina_call) <= TURNS_TAKEN, "the counter of turns lies in the copy of the call");
+_Static_assert(sizeof(lamina_call) <= TURNS_MEMORY, "the workers' memory lies in the copy of the call");
 
 /* Nothing else is told by the counter: threads meet where the parallel loop begins and ends. */
 shared_turns emit_shared_turns_begin(emitter *e, LLVMValueRef call, LLVMValueRef tasks)
