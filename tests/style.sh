@@ -20,6 +20,9 @@ forbid passes 'frontend|backend|runtime' '^$'
 forbid backend 'passes|frontend|runtime' 'runtime/lamina_abi\.(h|def)'
 forbid runtime 'ir|passes|frontend|backend' '^$'
 forbid frontend 'passes|backend|runtime' '^frontend/command/'
+forbid frontend/document 'frontend/(catalogue|network|command)' '^$'
+forbid frontend/catalogue 'frontend/(network|command)' '^$'
+forbid frontend/network 'frontend/command' '^$'
 
 extra=$(ls | grep -vxE 'CMakeLists\.txt|frontend|ir|passes|backend|runtime|tests|examples|README\.md|LICENSE|build.*|runs' || true)
 [ -z "$extra" ] || { echo "style: unexpected at the top level: $extra"; failed=1; }

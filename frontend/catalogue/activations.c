@@ -3,7 +3,7 @@
  * Two nodes are never made in the arguments of one call: C leaves their order open, and the text must not depend on the
  * compiler that built us. Where a branch is not taken its argument is replaced by a harmless one first: the gradient of
  * select is 0 there, and 0 times the infinity of an overflowed exponential would be NaN. */
-#include "frontend/network/network.h"
+#include "frontend/catalogue/catalogue.h"
 
 typedef ir_node *activate_rule(ir_graph *g, const fe_choice *c, ir_node *x);
 

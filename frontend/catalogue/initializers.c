@@ -3,7 +3,7 @@
  *
  * Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998: variance 'scale' over the number of inputs, or over the mean
  * of inputs and outputs. */
-#include "frontend/network/network.h"
+#include "frontend/catalogue/catalogue.h"
 #include <math.h>
 
 typedef enum { FAN_NONE, FAN_IN, FAN_MEAN } fan;

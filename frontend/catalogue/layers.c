@@ -4,7 +4,7 @@
  * checks the inputs, infers the output and declares the parameters; build_<layer> writes the layer as a graph of IR
  * operators (one node a statement: C leaves the order of arguments open). A layer made of known operators is added here
  * and nowhere else. Tensors are [B, ...]; images are NHWC. */
-#include "frontend/network/network.h"
+#include "frontend/catalogue/catalogue.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

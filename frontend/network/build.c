@@ -11,58 +11,6 @@
 
 typedef enum { INFER, EVALUATE, TRAIN_STEP } purpose;
 
-/* ---- what the catalogues build with ---- */
-
-uint32_t fe_stream(const char *path)
-{
-    uint32_t hash = 2166136261u;
-    for (; *path; path++)
-        hash = (hash ^ (unsigned char)*path) * 16777619u;
-    return hash;
-}
-
-static uint64_t hash_bytes(const char *s)
-{
-    uint64_t hash = 14695981039346656037u;
-    for (; *s; s++)
-        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
-    return hash;
-}
-
-ir_node *fe_reduce_last(ir_graph *g, const char *kind, ir_node *x)
-{
-    return ir_reduce(g, kind, x, (int64_t[]){x->type.rank - 1}, 1);
-}
-
-ir_node *fe_spread_rows(ir_graph *g, ir_node *v, const ir_node *x)
-{
-    int64_t dims[IR_MAX_RANK];
-    for (int i = 0; i < v->type.rank; i++)
-        dims[i] = i;
-    return ir_broadcast_in_dim(g, v, x->type, dims);
-}
-
-ir_node *fe_spread_last(ir_graph *g, ir_node *v, const ir_node *x)
-{
-    return ir_broadcast_in_dim(g, v, x->type, (int64_t[]){x->type.rank - 1});
-}
-
-ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role)
-{
-    for (int i = 0; i < l->nparams; i++)
-        if (!strcmp(l->param[i].role, role))
-            return ir_symbol_find(b->m, l->param[i].name);
-    ir_bug("layer '%s' has no parameter '%s'", l->name, role);
-}
-
-ir_node *fe_use_param(fe_builder *b, const fe_layer *l, const char *role)
-{
-    ir_symbol *s = fe_param_symbol(b, l, role);
-    ir_node *n = s->segment == SEG_PARAM ? ir_param(b->g, s) : ir_state(b->g, s);
-    n->name = s->name;
-    return n;
-}
-
 /* ---- symbols and rows ---- */
 
 static void set_init(ir_module *m, ir_symbol *s, fe_init init)
@@ -116,7 +64,7 @@ static void declare_rows(const fe_network *n, ir_module *m)
 
 /* ---- functions ---- */
 
-static void aim(fe_builder *b, src_loc at, const char *name, const char *role)
+void fe_aim(fe_builder *b, src_loc at, const char *name, const char *role)
 {
     b->g->at.line = at.line;
     b->g->at.col = at.col;
@@ -124,35 +72,35 @@ static void aim(fe_builder *b, src_loc at, const char *name, const char *role)
 }
 
 /* As f32 where someone reads it so. The scale is part of the graph: programs pass raw values. */
-static void build_input(fe_builder *b, int index, purpose why)
+static void build_input(fe_function *f, int index, purpose why)
 {
-    const fe_input *input = &b->net->inputs[index];
+    const fe_input *input = &f->net->inputs[index];
     bool as_f32 = input->layer_reads || (why != INFER && input->loss_reads);
     if (!input->layer_reads && why == INFER)
         return;
-    b->g->at.line = input->at.line;
-    b->g->at.col = input->at.col;
-    ir_node *x = b->raw[index] = ir_input_new(b->g, input->name, input->type);
+    f->b.g->at.line = input->at.line;
+    f->b.g->at.col = input->at.col;
+    ir_node *x = f->raw[index] = ir_input_new(f->b.g, input->name, input->type);
     if (!as_f32)
         return;
-    aim(b, input->at, input->name, "scale");
+    fe_aim(&f->b, input->at, input->name, "scale");
     if (x->type.dtype != IR_F32)
-        x = ir_convert(b->g, x, IR_F32);
+        x = ir_convert(f->b.g, x, IR_F32);
     if (input->scaled)
-        x = ir_multiply(b->g, x, ir_like(b->g, x, input->scale));
-    b->inputs[index] = x;
+        x = ir_multiply(f->b.g, x, ir_like(f->b.g, x, input->scale));
+    f->inputs[index] = x;
 }
 
-static void build_layer(fe_builder *b, int index, ir_node **scratch)
+static void build_layer(fe_function *f, int index, ir_node **scratch)
 {
-    const fe_layer *l = &b->net->layers[index];
+    const fe_layer *l = &f->net->layers[index];
     for (int i = 0; i < l->nin; i++)
-        scratch[i] = l->in[i].is_input ? b->inputs[l->in[i].index] : b->layers[l->in[i].index];
-    aim(b, l->at, l->name, "forward");
-    ir_node *y = l->kind->build(b, l, scratch);
+        scratch[i] = l->in[i].is_input ? f->inputs[l->in[i].index] : f->layers[l->in[i].index];
+    fe_aim(&f->b, l->at, l->name, "forward");
+    ir_node *y = l->kind->build(&f->b, l, scratch);
     if (!y->name && y->op != IR_INPUT && y != scratch[0])
-        y->name = arena_strdup(b->m->mem, l->name);
-    b->layers[index] = y;
+        y->name = arena_strdup(f->b.m->mem, l->name);
+    f->layers[index] = y;
 }
 
 static void build_function(const fe_network *n, ir_module *m, const char *file, const char *name, purpose why)
@@ -161,23 +109,31 @@ static void build_function(const fe_network *n, ir_module *m, const char *file, 
     int most = 1;
     for (int i = 0; i < n->nlayers; i++)
         most = n->layers[i].nin > most ? n->layers[i].nin : most;
-    fe_builder b = {.net = n, .m = m, .training = why == TRAIN_STEP};
-    b.raw = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
-    b.inputs = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
-    b.layers = arena_new_array(scratch, ir_node *, (size_t)n->nlayers);
-    b.g = ir_function_new(m, name, (src_loc){file, n->at.line, n->at.col});
-    b.g->at.file = file;
+    fe_function f = {.b = {.m = m, .training = why == TRAIN_STEP}, .net = n};
+    f.raw = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
+    f.inputs = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
+    f.layers = arena_new_array(scratch, ir_node *, (size_t)n->nlayers);
+    f.b.g = ir_function_new(m, name, (src_loc){file, n->at.line, n->at.col});
+    f.b.g->at.file = file;
     for (int i = 0; i < n->ninputs; i++)
-        build_input(&b, i, why);
+        build_input(&f, i, why);
     ir_node **in = arena_new_array(scratch, ir_node *, (size_t)most);
     for (int i = 0; i < n->nlayers; i++)
-        build_layer(&b, i, in);
+        build_layer(&f, i, in);
     if (why != INFER)
-        fe_build_objective(&b);
+        fe_build_objective(&f);
     for (int i = 0; why == INFER && i < n->nlayers; i++)
         if (n->layers[i].is_output)
-            ir_result_add(b.g, n->layers[i].name, b.layers[i]);
+            ir_result_add(f.b.g, n->layers[i].name, f.layers[i]);
     arena_free(scratch);
+}
+
+static uint64_t hash_bytes(const char *s)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (; *s; s++)
+        hash = (hash ^ (unsigned char)*s) * 1099511628211u;
+    return hash;
 }
 
 static void set_hash(ir_module *m)

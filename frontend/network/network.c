@@ -6,39 +6,9 @@
 #include "frontend/network/network.h"
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
-/* Elements of one example, or of a parameter: any shape they take has dimensions that the IR allows. */
-static const int64_t MOST_ELEMENTS = INT32_MAX;
-
-/* ---- names and types ---- */
-
-bool fe_check_size(fe_reader *r, src_loc at, const char *what, const ir_type *t)
-{
-    int64_t count = 1;
-    for (int i = 0; i < t->rank; i++) {
-        if (t->dim[i].n > MOST_ELEMENTS / count) {
-            diag_error(r->d, at, "%s: more than %" PRId64 " elements", what, MOST_ELEMENTS);
-            return false;
-        }
-        count *= t->dim[i].n;
-    }
-    return true;
-}
-
-const char *fe_describe_type(arena *mem, const ir_type *t)
-{
-    static const char *const names[IR_NDTYPES] = {[IR_F32] = "float32", [IR_I32] = "int32", [IR_UI8] = "uint8"};
-    text s = {0};
-    text_printf(&s, "%s of shape [", names[t->dtype]);
-    for (int i = 1; i < t->rank; i++)
-        text_printf(&s, "%s%" PRId64, i > 1 ? ", " : "", t->dim[i].n);
-    text_add(&s, "]");
-    const char *words = arena_strdup(mem, text_get(&s));
-    text_free(&s);
-    return words;
-}
+/* ---- names ---- */
 
 /* Length of a kind without its 1d, 2d or 3d. */
 static size_t base_length(const char *kind)
@@ -254,84 +224,6 @@ static bool check_inputs_read(fe_reader *r, const fe_network *n)
     return true;
 }
 
-/* ---- stages ---- */
-
-static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after)
-{
-    static const fe_kind kind = {.name = "stage",
-                                 .keys = {{"name", FE_NAME, FE_REQUIRED},
-                                          {"through", FE_NAME, FE_REQUIRED},
-                                          {"head", FE_LATER, NULL},
-                                          {"loss", FE_LATER, NULL},
-                                          {"optimizer", FE_LATER, NULL},
-                                          {"epochs", FE_LATER, NULL},
-                                          {"data", FE_LATER, NULL},
-                                          {"weights", FE_LATER, NULL},
-                                          {"frozen", FE_LATER, NULL}}};
-    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
-    if (!c)
-        return false;
-    const fe_option *name = fe_get(c, "name"), *through = fe_get(c, "through");
-    const char **known = arena_new_array(r->mem, const char *, (size_t)n->nlayers);
-    int last = 0;
-    for (int i = 0; i < n->nlayers; i++)
-        known[i] = n->layers[i].name;
-    while (last < n->nlayers && strcmp(known[last], through->word))
-        last++;
-    if (last == n->nlayers)
-        return fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
-    if (last <= *after)
-        return fe_mismatch(r, through->at, "through", arena_printf(r->mem, "a layer below '%s'", known[*after]),
-                           fe_yaml_describe(fe_yaml_find(y, "through"), r->mem));
-    for (int i = 0; i < n->nstages; i++)
-        if (!strcmp(n->stages[i].name, name->word))
-            return fe_twice(r, name->at, "stage name", name->word, n->stages[i].at);
-    *after = last;
-    n->stages[n->nstages++] = (fe_stage){name->word, &n->layers[last], c->at};
-    return true;
-}
-
-static bool read_stages(fe_reader *r, fe_network *n, const fe_yaml *root)
-{
-    const fe_yaml *y = fe_yaml_find(root, "stages");
-    int after = -1;
-    if (!y)
-        return true;
-    if (y->kind == FE_SCALAR && !strcmp(y->word, "auto"))
-        return fe_later(r, y->at, "stages", "auto");
-    if (!fe_expect_kind(r, y, "stages", FE_LIST, "a list of stages"))
-        return false;
-    n->stages = arena_new_array(r->mem, fe_stage, (size_t)y->count + 1);
-    for (int i = 0; i < y->count; i++)
-        if (!read_stage(r, n, y->item[i], &after))
-            return false;
-    if (after == n->nlayers - 1)
-        return true;
-    const char *expected =
-        arena_printf(r->mem, "the last stage to end at the last layer, '%s'", n->layers[n->nlayers - 1].name);
-    const char *found = after < 0 ? "no stage" : arena_printf(r->mem, "'%s'", n->layers[after].name);
-    return fe_mismatch(r, after < 0 ? y->at : n->stages[n->nstages - 1].at, "stages", expected, found);
-}
-
-/* Coupled stages are the whole net cut up; everything else is a way of learning that is still to come. */
-static bool read_staging(fe_reader *r, const fe_yaml *root)
-{
-    static const char *const known[] = {"coupled", "local"};
-    static const fe_kind kind = {.name = "staging",
-                                 .keys = {{"coupling", FE_NAME, "coupled"},
-                                          {"schedule", FE_LATER, NULL},
-                                          {"partition", FE_LATER, NULL},
-                                          {"balance", FE_LATER, NULL}}};
-    const fe_yaml *y = fe_yaml_find(root, "staging");
-    const fe_choice *c = y ? fe_read_options(r, &kind, NULL, y) : NULL;
-    if (!c)
-        return !y;
-    const fe_option *coupling = fe_get(c, "coupling");
-    if (!strcmp(coupling->word, "local"))
-        return fe_later(r, coupling->at, "coupling", "local");
-    return !strcmp(coupling->word, "coupled") || fe_unknown(r, coupling->at, "coupling", coupling->word, known, 2);
-}
-
 /* ---- the whole ---- */
 
 static bool check_sections(fe_reader *r, const fe_yaml *root)
@@ -366,8 +258,7 @@ fe_network *fe_read_text(const char *content, size_t length, const char *path, a
     n->at = root->at;
     bool ok = check_sections(&r, root) && read_name(&r, n, root) && read_inputs(&r, n, root) &&
               read_layers(&r, n, root) && fe_read_objective(&r, n, root) && check_inputs_read(&r, n) &&
-              read_staging(&r, root) && read_stages(&r, n, root) && fe_read_data(&r, n, root) &&
-              fe_read_train(&r, n, root);
+              fe_read_stages(&r, n, root) && fe_read_data(&r, n, root) && fe_read_train(&r, n, root);
     if (ok)
         fe_warn(&r, n);
     return ok ? n : NULL;

@@ -1,0 +1,115 @@
+/* frontend/catalogue/catalogue.h - what a network is made of: the kinds of layers, losses, optimizers, activations and
+ * initialisers, each a row of a table, and what the rules of these rows see of a network.
+ *
+ * This folder stands on document/ alone. network/ reads a network by these tables and calls their rules: 'shape' and
+ * 'check' while it reads, 'build' once for each function of the module. */
+#ifndef FRONTEND_CATALOGUE_H
+#define FRONTEND_CATALOGUE_H
+
+#include "frontend/document/options.h"
+#include "ir/graph/build.h"
+
+typedef struct fe_layer fe_layer;
+typedef struct fe_loss fe_loss;
+
+/* The first values of a parameter: constant a; uniform in [a, b); normal with mean a, deviation b. */
+typedef struct {
+    const char *kind;
+    double a, b;
+} fe_init;
+
+typedef struct {
+    const char *name; /* "dense1.weight" */
+    const char *role; /* "weight" */
+    bool state;       /* a running statistic, not learned */
+    ir_type type;
+    fe_init init;
+} fe_param;
+
+/* A layer's value or an input's. */
+typedef struct {
+    bool is_input;
+    int index;
+} fe_ref;
+
+typedef struct {
+    int64_t size[2], stride[2], low[2], high[2], out[2]; /* rows, columns */
+} fe_window;
+
+/* A function being built, as rules see it. */
+typedef struct {
+    ir_module *m;
+    ir_graph *g;
+    bool training;
+} fe_builder;
+
+/* A row of the layer catalogue. 'shape' checks the inputs, sets l->type and adds the parameters; 'build' appends the
+ * layer's graph and returns its value. */
+typedef struct {
+    fe_kind kind;
+    int least_inputs, most_inputs;
+    bool (*shape)(fe_reader *r, fe_layer *l);
+    ir_node *(*build)(fe_builder *b, const fe_layer *l, ir_node *const *in);
+} fe_layer_kind;
+
+enum { FE_MAX_PARAMS = 4 };
+
+struct fe_layer {
+    const fe_layer_kind *kind;
+    const fe_choice *options;
+    const char *name;
+    src_loc at;
+    int nin;
+    fe_ref *in;
+    ir_type *in_type;
+    ir_type type;
+    fe_window window; /* convolution and pooling */
+    int nparams;
+    fe_param param[FE_MAX_PARAMS];
+    bool is_read;   /* by another layer */
+    bool is_output; /* a result of infer */
+};
+
+/* A row of the loss catalogue. The arguments are the kind's first two keys. 'build' gives f32[B]. */
+typedef struct {
+    fe_kind kind;
+    bool (*check)(fe_reader *r, fe_loss *l);
+    ir_node *(*build)(fe_builder *b, const fe_loss *l, ir_node *const *in);
+    bool classes; /* labels are class numbers: accuracy has a meaning */
+} fe_loss_kind;
+
+struct fe_loss {
+    const fe_loss_kind *kind;
+    const fe_choice *options;
+    const char *name;
+    src_loc at;
+    fe_ref in[2];
+    ir_type in_type[2];
+    double weight;
+};
+
+extern const fe_catalogue fe_layers, fe_losses, fe_optimizers;
+
+/* An activation's graph. */
+ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);
+/* An initialiser as numbers, for a parameter between so many inputs and outputs. */
+fe_init fe_resolve_init(const fe_choice *c, double fan_in, double fan_out);
+
+/* ---- for rules that read ---- */
+
+/* False (and a message) if a tensor is too large to address with comfort. */
+bool fe_check_size(fe_reader *r, src_loc at, const char *what, const ir_type *t);
+/* "float32 of shape [28, 28]": one example of a tensor, in the YAML's words. */
+const char *fe_describe_type(arena *mem, const ir_type *t);
+
+/* ---- for rules that build ---- */
+
+ir_node *fe_use_param(fe_builder *b, const fe_layer *l, const char *role);
+ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role);
+/* Row-wise work: reduce the last dimension; spread a value that lacks x's last dimension, or has only it, over x. */
+ir_node *fe_reduce_last(ir_graph *g, const char *kind, ir_node *x);
+ir_node *fe_spread_rows(ir_graph *g, ir_node *v, const ir_node *x);
+ir_node *fe_spread_last(ir_graph *g, ir_node *v, const ir_node *x);
+uint32_t fe_stream(const char *path); /* FNV-1a, 32 bits */
+
+#endif

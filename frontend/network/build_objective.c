@@ -1,0 +1,149 @@
+/* frontend/network/build_objective.c - losses, metrics and the optimizer as parts of a module.
+ *
+ * A loss gives f32[B], one number an example. The total is the weighted sum of all losses, summed over the batch; in
+ * train_step it is what `minimize` takes, with the caller's loss_scale as cotangent. Metrics are sums in f64 states:
+ *     metric.loss += sum of the total, metric.examples += B, metric.accuracy += hits, metric.<name> for each of several
+ *     losses
+ * and the host divides. */
+#include "frontend/network/network.h"
+#include <string.h>
+
+/* ---- symbols and rows ---- */
+
+typedef void metric_rule(ir_module *m, const char *name, bool higher_is_better, src_loc at);
+
+/* Every metric that has a value of its own: the loss, each of several losses, then those asked for. */
+static void for_each_metric(const fe_network *n, ir_module *m, metric_rule *rule)
+{
+    if (n->nlosses)
+        rule(m, "loss", false, n->losses[0].at);
+    for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
+        rule(m, n->losses[i].name, false, n->losses[i].at);
+    for (int i = 0; i < n->nmetrics; i++)
+        rule(m, n->metrics[i].name, true, n->metrics[i].at);
+}
+
+static void add_row(ir_module *m, const char *name, bool higher_is_better, src_loc at)
+{
+    int64_t higher = higher_is_better;
+    ir_row *row = ir_row_new(m, "metric", name, at);
+    ir_attr_set_word(m->mem, &row->attrs, "kind", "mean");
+    ir_attr_set_word(m->mem, &row->attrs, "sum", arena_printf(m->mem, "metric.%s", name));
+    ir_attr_set_word(m->mem, &row->attrs, "count", "metric.examples");
+    ir_attr_set_ints(m->mem, &row->attrs, "higher_is_better", &higher, 1);
+}
+
+static void add_sum_state(ir_module *m, const char *name, bool higher_is_better, src_loc at)
+{
+    (void)higher_is_better;
+    double zero = 0;
+    ir_symbol *s = ir_symbol_new(m, SEG_STATE, arena_printf(m->mem, "metric.%s", name), ir_type_scalar(IR_F64), at);
+    ir_attr_set_word(m->mem, &s->attrs, "init", "constant");
+    ir_attr_set_numbers(m->mem, &s->attrs, "a", &zero, 1);
+}
+
+void fe_metric_rows(const fe_network *n, ir_module *m)
+{
+    for_each_metric(n, m, add_row);
+}
+
+void fe_declare_metrics(const fe_network *n, ir_module *m)
+{
+    for_each_metric(n, m, add_sum_state);
+    if (n->nlosses)
+        add_sum_state(m, "examples", false, n->losses[0].at);
+}
+
+/* `row rate @learning_rate {...}`, whose number fe_build_rate adds, and `row optimizer @adam {...}`: every key but the
+ * rate is a number of the row. */
+void fe_build_rows(const fe_network *n, ir_module *m)
+{
+    const fe_choice *c = n->optimizer;
+    if (!c)
+        return;
+    src_loc at = c->at;
+    ir_row *row = ir_row_new(m, "rate", "learning_rate", at);
+    ir_attr_set_word(m->mem, &row->attrs, "kind", "constant");
+    row = ir_row_new(m, "optimizer", c->kind->name, at);
+    for (int i = 0; i < c->count; i++) {
+        const fe_option *o = &c->options[i];
+        double value = o->key->type == FE_BOOL ? o->yes : o->number;
+        if (o->key->type != FE_RATE)
+            ir_attr_set_numbers(m->mem, &row->attrs, o->key->name, &value, 1);
+    }
+}
+
+void fe_build_rate(const fe_network *n, ir_module *m)
+{
+    double rate = n->optimizer ? fe_get_number(n->optimizer, "learning_rate") : 0;
+    for (ir_row *row = m->rows; row; row = row->next)
+        if (!strcmp(row->kind, "rate"))
+            ir_attr_set_numbers(m->mem, &row->attrs, "a", &rate, 1);
+}
+
+/* ---- functions ---- */
+
+/* metric.<name> += amount */
+static void add_to_metric(fe_builder *b, const char *name, ir_node *amount)
+{
+    ir_symbol *s = ir_symbol_find(b->m, arena_printf(b->m->mem, "metric.%s", name));
+    ir_assign(b->g, s, ir_add(b->g, ir_state(b->g, s), amount));
+}
+
+/* The sum over the batch, in f64, of a value an example. */
+static ir_node *sum_examples(ir_graph *g, ir_node *each)
+{
+    return ir_reduce(g, "sum", ir_convert(g, each, IR_F64), (int64_t[]){0}, 1);
+}
+
+static ir_node *argument(fe_function *f, const fe_loss *l, int index)
+{
+    fe_ref ref = l->in[index];
+    if (!ref.is_input)
+        return f->layers[ref.index];
+    return l->in_type[index].dtype == IR_F32 ? f->inputs[ref.index] : f->raw[ref.index];
+}
+
+static void build_accuracy(fe_function *f, const fe_metric *m)
+{
+    fe_builder *b = &f->b;
+    fe_aim(b, m->at, m->name, "forward");
+    ir_node *guess = fe_reduce_last(b->g, "argmax", argument(f, m->loss, 0));
+    ir_node *hit = ir_compare(b->g, "EQ", guess, argument(f, m->loss, 1));
+    add_to_metric(b, m->name, sum_examples(b->g, hit));
+}
+
+/* The weighted loss of each example, f32[B]. */
+static ir_node *build_loss(fe_function *f, const fe_loss *l)
+{
+    fe_builder *b = &f->b;
+    fe_aim(b, l->at, l->name, "forward");
+    ir_node *in[2] = {argument(f, l, 0), argument(f, l, 1)};
+    ir_node *each = l->kind->build(b, l, in);
+    if (l->weight != 1)
+        each = ir_multiply(b->g, each, ir_like(b->g, each, l->weight));
+    return each;
+}
+
+void fe_build_objective(fe_function *f)
+{
+    fe_builder *b = &f->b;
+    ir_graph *g = b->g;
+    const fe_network *n = f->net;
+    ir_node *total = NULL;
+    for (int i = 0; i < n->nlosses; i++) {
+        ir_node *each = build_loss(f, &n->losses[i]);
+        if (n->nlosses > 1)
+            add_to_metric(b, n->losses[i].name, sum_examples(g, each));
+        total = total ? ir_add(g, total, each) : each;
+    }
+    fe_aim(b, n->losses[0].at, "loss", "forward");
+    if (b->training) {
+        ir_node *sum = ir_reduce(g, "sum", total, (int64_t[]){0}, 1);
+        ir_minimize(g, sum, ir_call_value(g, "loss_scale"));
+    }
+    add_to_metric(b, "loss", sum_examples(g, total));
+    add_to_metric(b, "examples", ir_convert(g, ir_batch_size(g), IR_F64));
+    for (int i = 0; i < n->nmetrics; i++)
+        build_accuracy(f, &n->metrics[i]);
+}

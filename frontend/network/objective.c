@@ -1,0 +1,190 @@
+/* frontend/network/objective.c - the sections `losses`, `metrics` and `optimizer`: what a network learns, how that is
+ * measured, and by what it learns. */
+#include "frontend/network/network.h"
+#include <string.h>
+
+static const fe_kind metric_rows[] = {
+    {.name = "accuracy", .keys = {{"loss", FE_NAME, NULL}, {"name", FE_NAME, "accuracy"}}},
+};
+
+static const fe_catalogue metrics = {
+    "metric", metric_rows, sizeof metric_rows / sizeof *metric_rows, sizeof *metric_rows, {{0}}};
+
+/* Without a name: the last layer for what the net says, the only input that no layer reads for what is true. */
+static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l, int index, fe_ref *out)
+{
+    int found = 0;
+    *out = (fe_ref){false, n->nlayers - 1};
+    for (int i = 0; index && i < n->ninputs; i++)
+        if (!n->inputs[i].layer_reads) {
+            *out = (fe_ref){true, i};
+            found++;
+        }
+    if (!index || found == 1)
+        return true;
+    const char *expected = "the name of an input or layer";
+    return fe_missing(r, l->at, l->kind->kind.name, l->kind->kind.keys[index].name, expected);
+}
+
+/* Labels are read as they are; everything else as f32. */
+static void note_reading(fe_network *n, fe_loss *l, int index)
+{
+    l->in_type[index] = fe_ref_type(n, l->in[index]);
+    if (!l->in[index].is_input)
+        return;
+    fe_input *input = &n->inputs[l->in[index].index];
+    bool raw = index == 1 && l->kind->classes && !input->scaled;
+    if (raw)
+        l->in_type[index] = input->type;
+    *(raw ? &input->raw_reads : &input->loss_reads) = true;
+}
+
+static bool read_loss(fe_reader *r, fe_network *n, const fe_choice *const *entries, int index)
+{
+    fe_loss *l = &n->losses[index];
+    const fe_choice *c = entries[index];
+    *l = (fe_loss){.kind = (const fe_loss_kind *)(const void *)c->kind, .options = c, .at = c->at};
+    l->name = fe_entry_name(r, entries, index);
+    l->weight = fe_get_number(c, "weight");
+    for (int i = 0; i < 2; i++) {
+        const fe_option *o = fe_get(c, c->kind->keys[i].name);
+        bool ok = o->present ? fe_resolve(r, n, n->nlayers, o->word, o->at, &l->in[i])
+                             : default_argument(r, n, l, i, &l->in[i]);
+        if (!ok)
+            return false;
+        note_reading(n, l, i);
+    }
+    if (!l->in[0].is_input)
+        n->layers[l->in[0].index].is_output = true;
+    for (int i = 0; i < index; i++)
+        if (!strcmp(n->losses[i].name, l->name))
+            return fe_twice(r, l->at, "name", l->name, n->losses[i].at);
+    return l->kind->check(r, l);
+}
+
+static bool read_losses(fe_reader *r, fe_network *n, const fe_yaml *y)
+{
+    if (!fe_expect_kind(r, y, "losses", FE_LIST, "a list of losses"))
+        return false;
+    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count + 1);
+    for (int i = 0; i < y->count; i++)
+        if (!(entries[i] = fe_read_choice(r, &fe_losses, y->item[i])))
+            return false;
+    n->losses = arena_new_array(r->mem, fe_loss, (size_t)y->count + 1);
+    n->nlosses = y->count;
+    for (int i = 0; i < y->count; i++)
+        if (!read_loss(r, n, entries, i))
+            return false;
+    return true;
+}
+
+/* The loss a metric belongs to: the one it names, or the only one. */
+static const fe_loss *metric_loss(fe_reader *r, const fe_network *n, const fe_choice *c)
+{
+    const fe_option *o = fe_get(c, "loss");
+    if (!o->present && n->nlosses == 1)
+        return &n->losses[0];
+    if (!o->present) {
+        fe_missing(r, c->at, c->kind->name, "loss", "the name of one of several losses");
+        return NULL;
+    }
+    const char **names = arena_new_array(r->mem, const char *, (size_t)n->nlosses + 1);
+    for (int i = 0; i < n->nlosses; i++) {
+        names[i] = n->losses[i].name;
+        if (!strcmp(names[i], o->word))
+            return &n->losses[i];
+    }
+    fe_unknown(r, o->at, "loss", o->word, names, (size_t)n->nlosses);
+    return NULL;
+}
+
+/* The sums of every network. */
+static bool is_reserved(fe_reader *r, src_loc at, const char *name)
+{
+    if (strcmp(name, "loss") && strcmp(name, "examples"))
+        return false;
+    fe_mismatch(r, at, "name", "a name other than loss and examples, which every network has", name);
+    return true;
+}
+
+static bool is_metric_name_free(fe_reader *r, const fe_network *n, const fe_metric *m)
+{
+    if (is_reserved(r, m->at, m->name))
+        return false;
+    for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
+        if (!strcmp(n->losses[i].name, m->name))
+            return fe_twice(r, m->at, "metric name", m->name, n->losses[i].at);
+    for (const fe_metric *other = n->metrics; other < m; other++)
+        if (!strcmp(other->name, m->name))
+            return fe_twice(r, m->at, "metric name", m->name, other->at);
+    return true;
+}
+
+static bool read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y)
+{
+    if (!fe_expect_kind(r, y, "metrics", FE_LIST, "a list of metrics"))
+        return false;
+    n->metrics = arena_new_array(r->mem, fe_metric, (size_t)y->count + 1);
+    for (int i = 0; i < y->count; i++) {
+        fe_metric *m = &n->metrics[n->nmetrics++];
+        const fe_choice *c = fe_read_choice(r, &metrics, y->item[i]);
+        if (!c)
+            return false;
+        *m = (fe_metric){fe_get(c, "name")->word, c->at, metric_loss(r, n, c)};
+        if (!m->loss || !is_metric_name_free(r, n, m))
+            return false;
+        if (!m->loss->kind->classes)
+            return fe_mismatch(r, c->at, c->kind->name, "a loss with class labels (softmax_cross_entropy)",
+                               m->loss->kind->kind.name);
+    }
+    return true;
+}
+
+/* A loss name is also its metric's where there are several. */
+static bool check_loss_names(fe_reader *r, const fe_network *n)
+{
+    for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
+        if (is_reserved(r, n->losses[i].at, n->losses[i].name))
+            return false;
+    return true;
+}
+
+static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
+{
+    for (int i = 0; i < n->nlayers; i++)
+        for (int k = 0; k < n->layers[i].nparams; k++)
+            if (!n->layers[i].param[k].state)
+                return true;
+    return fe_mismatch(r, at, "losses", "a layer with parameters to train", "none");
+}
+
+bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *losses = fe_yaml_find(root, "losses"), *metric_list = fe_yaml_find(root, "metrics");
+    const fe_yaml *optimizer = fe_yaml_find(root, "optimizer");
+    if (!losses) {
+        const fe_yaml *orphan = metric_list ? metric_list : optimizer;
+        return !orphan ||
+               fe_missing(r, orphan->at, metric_list ? "metrics" : "optimizer", "losses", "a list of losses");
+    }
+    if (!read_losses(r, n, losses) || !check_loss_names(r, n))
+        return false;
+    if (!n->nlosses)
+        return fe_mismatch(r, losses->at, "losses", "a list of losses", "[]");
+    if (metric_list && !read_metrics(r, n, metric_list))
+        return false;
+    if (!optimizer)
+        return fe_missing(r, losses->at, "losses", "optimizer", "adam or sgd");
+    n->optimizer = fe_read_choice(r, &fe_optimizers, optimizer);
+    return n->optimizer && check_trainable(r, n, losses->at);
+}
+
+int64_t fe_classes(const fe_network *n, const char *input)
+{
+    for (int i = 0; i < n->nlosses; i++) {
+        const fe_loss *l = &n->losses[i];
+        if (l->kind->classes && l->in[1].is_input && !strcmp(n->inputs[l->in[1].index].name, input))
+            return l->in_type[0].dim[1].n;
+    }
+    return 0;
+}
