@@ -123,7 +123,7 @@ static const activation rows[] = {
     {{.name = "softmax"}, softmax},
 };
 
-const fe_catalogue fe_activations = {"activation", rows, sizeof rows / sizeof *rows, sizeof *rows, {{0}}};
+const fe_catalogue fe_activations = {"activation", FE_ONE_TABLE(rows), {{0}}};
 
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x)
 {

@@ -85,8 +85,5 @@ static const fe_loss_kind rows[] = {
     LOSS(sigmoid_cross_entropy, "logits", "labels", true, NULL, NULL, false),
 };
 
-const fe_catalogue fe_losses = {"loss",
-                                rows,
-                                sizeof rows / sizeof *rows,
-                                sizeof *rows,
-                                {{"weight", FE_NOT_NEGATIVE, "1"}, {"name", FE_NAME, NULL}}};
+const fe_catalogue fe_losses = {
+    "loss", FE_ONE_TABLE(rows), {{"weight", FE_NOT_NEGATIVE, "1"}, {"name", FE_NAME, NULL}}};

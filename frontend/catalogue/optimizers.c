@@ -12,4 +12,4 @@ static const fe_kind rows[] = {
               {"epsilon", FE_POSITIVE, "1e-7"}}},
 };
 
-const fe_catalogue fe_optimizers = {"optimizer", rows, sizeof rows / sizeof *rows, sizeof *rows, {{0}}};
+const fe_catalogue fe_optimizers = {"optimizer", FE_ONE_TABLE(rows), {{0}}};

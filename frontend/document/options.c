@@ -381,7 +381,32 @@ static bool read_key(fe_reader *r, const fe_choice *c, const fe_yaml *key, const
 
 const fe_kind *fe_row(const fe_catalogue *c, size_t index)
 {
-    return (const fe_kind *)((const char *)c->rows + index * c->row_size);
+    for (const fe_rows *const *t = c->tables; *t; t++) {
+        if (index < (*t)->count)
+            return (const fe_kind *)((const char *)(*t)->rows + index * (*t)->row_size);
+        index -= (*t)->count;
+    }
+    return NULL;
+}
+
+static const fe_kind *find_kind(const fe_catalogue *c, const char *name)
+{
+    const fe_kind *kind;
+    for (size_t i = 0; (kind = fe_row(c, i)); i++)
+        if (!strcmp(kind->name, name))
+            return kind;
+    return NULL;
+}
+
+static void unknown_kind(fe_reader *r, const fe_catalogue *c, const fe_yaml *word)
+{
+    size_t count = 0;
+    while (fe_row(c, count))
+        count++;
+    const char **known = arena_new_array(r->mem, const char *, count);
+    for (size_t i = 0; i < count; i++)
+        known[i] = fe_row(c, i)->name;
+    fe_unknown(r, word->at, c->what, word->word, known, count);
 }
 
 /* Is it the short key's value, and only looks like a mapping of keys? `activation: {leaky_relu: {...}}` */
@@ -390,10 +415,7 @@ static bool is_short_value(const fe_choice *c, const fe_yaml *y)
     const fe_option *o = c->kind->short_key ? find_option(c, c->kind->short_key) : NULL;
     if (!o || o->key->type != FE_ACTIVATION || y->count != 1 || find_option(c, y->key[0]->word))
         return false;
-    for (size_t i = 0; i < fe_activations.count; i++)
-        if (!strcmp(fe_row(&fe_activations, i)->name, y->key[0]->word))
-            return true;
-    return false;
+    return find_kind(&fe_activations, y->key[0]->word) != NULL;
 }
 
 static bool read_keys(fe_reader *r, const fe_choice *c, const fe_yaml *y)
@@ -429,7 +451,6 @@ fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *comm
 
 fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
 {
-    const char *known[64];
     bool map = y->kind == FE_MAP && y->count == 1;
     if (!map && (y->kind != FE_SCALAR || fe_yaml_is_null(y))) {
         const char *expected =
@@ -438,17 +459,13 @@ fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
         return NULL;
     }
     const fe_yaml *word = map ? y->key[0] : y;
-    for (size_t i = 0; i < c->count; i++) {
-        const fe_kind *kind = fe_row(c, i);
-        known[i] = kind->name;
-        if (strcmp(kind->name, word->word))
-            continue;
-        if (!kind->later)
-            return read_kind(r, kind, c->common, word->at, map ? y->item[0] : NULL);
+    const fe_kind *kind = find_kind(c, word->word);
+    if (kind && !kind->later)
+        return read_kind(r, kind, c->common, word->at, map ? y->item[0] : NULL);
+    if (kind)
         fe_later(r, word->at, c->what, word->word);
-        return NULL;
-    }
-    fe_unknown(r, word->at, c->what, word->word, known, c->count);
+    else
+        unknown_kind(r, c, word);
     return NULL;
 }
 

@@ -77,13 +77,30 @@ struct fe_choice {
     fe_option *options;
 };
 
-/* A catalogue: rows that begin with a fe_kind, and keys that all its kinds have besides their own. */
+/* A table of kinds: rows that begin with a fe_kind. */
 typedef struct {
-    const char *what; /* "layer" */
     const void *rows;
     size_t count, row_size;
+} fe_rows;
+
+#define FE_ROWS(table)                                                                                                 \
+    {                                                                                                                  \
+        table, sizeof table / sizeof *table, sizeof *table                                                             \
+    }
+
+/* A catalogue: tables of kinds, NULL behind the last, and keys that all kinds have besides their own. */
+typedef struct {
+    const char *what; /* "layer" */
+    const fe_rows *const *tables;
     fe_key common[5];
 } fe_catalogue;
+
+/* The tables of a catalogue that has only this one. */
+#define FE_ONE_TABLE(table)                                                                                            \
+    (const fe_rows *const[])                                                                                           \
+    {                                                                                                                  \
+        &(const fe_rows)FE_ROWS(table), NULL                                                                           \
+    }
 
 extern const fe_catalogue fe_activations, fe_initializers;
 
@@ -92,6 +109,7 @@ typedef struct {
     diag *d;
 } fe_reader;
 
+/* A catalogue's kinds in order, whatever their tables; NULL behind the last. */
 const fe_kind *fe_row(const fe_catalogue *c, size_t index);
 
 /* Read `kind`, `{kind: value}` or `{kind: {...}}`. NULL after an error. */

@@ -7,8 +7,7 @@ static const fe_kind metric_rows[] = {
     {.name = "accuracy", .keys = {{"loss", FE_NAME, NULL}, {"name", FE_NAME, "accuracy"}}},
 };
 
-static const fe_catalogue metrics = {
-    "metric", metric_rows, sizeof metric_rows / sizeof *metric_rows, sizeof *metric_rows, {{0}}};
+static const fe_catalogue metrics = {"metric", FE_ONE_TABLE(metric_rows), {{0}}};
 
 /* Without a name: the last layer for what the net says, the only input that no layer reads for what is true. */
 static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l, int index, fe_ref *out)

@@ -165,21 +165,25 @@ static bool takes_turns(const fe_layer_kind *l)
     return !strcmp(l->kind.name, "dense") || !strcmp(l->kind.name, "activation") || !strcmp(l->kind.name, "layer_norm");
 }
 
+static const fe_layer_kind *layer_kind(size_t index)
+{
+    return (const fe_layer_kind *)(const void *)fe_row(&fe_layers, index);
+}
+
 static void layers(void)
 {
-    const fe_layer_kind *rows = fe_layers.rows;
-    for (size_t i = 0; i < fe_layers.count; i++)
+    for (size_t i = 0; layer_kind(i); i++)
         for (int training = 0; training < 2; training++) {
-            compile_turns(&rows[i], NULL, training);
-            for (size_t k = 0; k < fe_layers.count; k++)
-                if (i != k && takes_turns(&rows[k]))
-                    compile_turns(&rows[i], &rows[k], training);
+            compile_turns(layer_kind(i), NULL, training);
+            for (size_t k = 0; layer_kind(k); k++)
+                if (i != k && takes_turns(layer_kind(k)))
+                    compile_turns(layer_kind(i), layer_kind(k), training);
         }
 }
 
 static void activations(void)
 {
-    for (size_t i = 0; i < fe_activations.count; i++)
+    for (size_t i = 0; fe_row(&fe_activations, i); i++)
         for (int training = 0; training < 2; training++) {
             const fe_kind *kind = fe_row(&fe_activations, i);
             text y = {0};

@@ -1,0 +1,124 @@
+/* frontend/catalogue/layers/normalisation.c - layers that bring values to mean 0 and variance 1. */
+#include "frontend/catalogue/layers/layers.h"
+
+#define NORM_KEYS                                                                                                      \
+    KEY("epsilon", FE_POSITIVE, "0.001"), KEY("center", FE_BOOL, "true"), KEY("scale", FE_BOOL, "true"),               \
+        KEY("gamma_initializer", FE_INITIALIZER, "ones"), KEY("beta_initializer", FE_INITIALIZER, "zeros")
+
+static bool shape_norm(fe_reader *r, fe_layer *l)
+{
+    if (!fe_expect_features(r, l))
+        return false;
+    int64_t features = fe_last_size(&l->in_type[0]);
+    double fan = (double)features;
+    ir_type row = fe_plain_type(1, &features);
+    l->type = l->in_type[0];
+    if (fe_get_bool(l->options, "scale") &&
+        !fe_add_param(r, l, "gamma", row, fe_init_of(l, "gamma_initializer", fan, fan)))
+        return false;
+    return !fe_get_bool(l->options, "center") ||
+           fe_add_param(r, l, "beta", row, fe_init_of(l, "beta_initializer", fan, fan));
+}
+
+static bool shape_batch_norm(fe_reader *r, fe_layer *l)
+{
+    if (!shape_norm(r, l))
+        return false;
+    int64_t features = fe_last_size(&l->type);
+    return fe_add_state(r, l, "moving_mean", fe_plain_type(1, &features), 0) &&
+           fe_add_state(r, l, "moving_variance", fe_plain_type(1, &features), 1);
+}
+
+/* normal * gamma + beta, as far as the layer has them */
+static ir_node *rescaled(fe_builder *b, const fe_layer *l, ir_node *x)
+{
+    if (fe_get_bool(l->options, "scale"))
+        x = ir_multiply(b->g, x, fe_spread_last(b->g, fe_use_param(b, l, "gamma"), x));
+    if (fe_get_bool(l->options, "center"))
+        x = ir_add(b->g, x, fe_spread_last(b->g, fe_use_param(b, l, "beta"), x));
+    return x;
+}
+
+/* 1 / sqrt(variance + epsilon) */
+static ir_node *inverse_deviation(fe_builder *b, const fe_layer *l, ir_node *variance)
+{
+    ir_node *epsilon = ir_like(b->g, variance, fe_get_number(l->options, "epsilon"));
+    return ir_rsqrt(b->g, ir_add(b->g, variance, epsilon));
+}
+
+/* moving = moving * momentum + seen * (1 - momentum); what has decayed below 2^-100 is 0 */
+static void update_moving(fe_builder *b, const fe_layer *l, const char *role, ir_node *seen)
+{
+    ir_graph *g = b->g;
+    double momentum = fe_get_number(l->options, "momentum");
+    ir_node *old = fe_use_param(b, l, role);
+    old = ir_multiply(g, old, ir_like(g, seen, momentum));
+    ir_node *fresh = ir_multiply(g, seen, ir_like(g, seen, 1 - momentum));
+    ir_node *moved = ir_flush_below(g, ir_add(g, old, fresh), 0x1p-100);
+    ir_assign(g, fe_param_symbol(b, l, role), moved);
+}
+
+/* Sum over everything but the last dimension. */
+static ir_node *sum_features(ir_graph *g, ir_node *x)
+{
+    int64_t dims[IR_MAX_RANK];
+    int count = x->type.rank - 1;
+    for (int i = 0; i < count; i++)
+        dims[i] = i;
+    return ir_reduce(g, "sum", x, dims, count);
+}
+
+/* The number of values that each feature's statistics are taken over, as f32[features]. */
+static ir_node *count_features(fe_builder *b, const ir_node *x)
+{
+    ir_graph *g = b->g;
+    ir_node *examples = ir_batch_size(g);
+    int64_t each = ir_static_count(&x->type) / fe_last_size(&x->type), features = fe_last_size(&x->type);
+    ir_node *n = ir_convert(g, ir_multiply(g, examples, ir_like(g, examples, (double)each)), IR_F32);
+    return ir_broadcast_scalar(g, n, fe_plain_type(1, &features));
+}
+
+/* Ioffe & Szegedy 2015. In training the batch's own statistics normalise (the variance in two passes, biased) and move
+ * the running ones (with the unbiased variance); elsewhere the running ones normalise. */
+static ir_node *build_batch_norm(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    ir_graph *g = b->g;
+    ir_node *x = in[0], *mean, *variance;
+    if (!b->training) {
+        mean = fe_use_param(b, l, "moving_mean");
+        variance = fe_use_param(b, l, "moving_variance");
+        ir_node *centred = ir_subtract(g, x, fe_spread_last(g, mean, x));
+        return rescaled(b, l, ir_multiply(g, centred, fe_spread_last(g, inverse_deviation(b, l, variance), x)));
+    }
+    ir_node *n = count_features(b, x);
+    mean = ir_divide(g, sum_features(g, x), n);
+    ir_node *centred = ir_subtract(g, x, fe_spread_last(g, mean, x));
+    variance = ir_divide(g, sum_features(g, ir_multiply(g, centred, centred)), n);
+    ir_node *y = ir_multiply(g, centred, fe_spread_last(g, inverse_deviation(b, l, variance), x));
+    ir_node *one = ir_like(g, n, 1);
+    ir_node *unbias = ir_divide(g, n, ir_maximum(g, ir_subtract(g, n, one), one));
+    update_moving(b, l, "moving_mean", mean);
+    update_moving(b, l, "moving_variance", ir_multiply(g, variance, unbias));
+    return rescaled(b, l, y);
+}
+
+/* Ba et al. 2016, over the last dimension. */
+static ir_node *build_layer_norm(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    ir_graph *g = b->g;
+    ir_node *x = in[0];
+    double n = (double)fe_last_size(&x->type);
+    ir_node *sum = fe_reduce_last(g, "sum", x);
+    ir_node *mean = ir_divide(g, sum, ir_like(g, sum, n));
+    ir_node *centred = ir_subtract(g, x, fe_spread_rows(g, mean, x));
+    ir_node *squares = fe_reduce_last(g, "sum", ir_multiply(g, centred, centred));
+    ir_node *variance = ir_divide(g, squares, ir_like(g, squares, n));
+    return rescaled(b, l, ir_multiply(g, centred, fe_spread_rows(g, inverse_deviation(b, l, variance), x)));
+}
+
+static const fe_layer_kind rows[] = {
+    LAYER(batch_norm, ONE, NULL, shape_batch_norm, build_batch_norm, KEY("momentum", FE_UNIT, "0.99"), NORM_KEYS),
+    LAYER(layer_norm, ONE, NULL, shape_norm, build_layer_norm, NORM_KEYS),
+};
+
+const fe_rows fe_normalising_layers = FE_ROWS(rows);
