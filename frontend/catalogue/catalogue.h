@@ -32,10 +32,6 @@ typedef struct {
     int index;
 } fe_ref;
 
-typedef struct {
-    int64_t size[2], stride[2], low[2], high[2], out[2]; /* rows, columns */
-} fe_window;
-
 /* A function being built, as rules see it. */
 typedef struct {
     ir_module *m;
@@ -52,8 +48,6 @@ typedef struct {
     ir_node *(*build)(fe_builder *b, const fe_layer *l, ir_node *const *in);
 } fe_layer_kind;
 
-enum { FE_MAX_PARAMS = 4 };
-
 struct fe_layer {
     const fe_layer_kind *kind;
     const fe_choice *options;
@@ -63,9 +57,9 @@ struct fe_layer {
     fe_ref *in;
     ir_type *in_type;
     ir_type type;
-    fe_window window; /* convolution and pooling */
+    const void *found; /* what 'shape' found out for 'build', of a type that its family has for this; else NULL */
     int nparams;
-    fe_param param[FE_MAX_PARAMS];
+    fe_param *param;
     bool is_read;   /* by another layer */
     bool is_output; /* a result of infer */
 };

@@ -26,6 +26,7 @@ int64_t fe_last_size(const ir_type *t)
 
 bool fe_add_param(fe_reader *r, fe_layer *l, const char *role, ir_type type, fe_init init)
 {
+    l->param = arena_grown(r->mem, l->param, (size_t)l->nparams, sizeof *l->param);
     fe_param *p = &l->param[l->nparams++];
     *p = (fe_param){.role = role, .type = type, .init = init};
     p->name = arena_printf(r->mem, "%s.%s", l->name, role);

@@ -2,12 +2,22 @@
 #include "frontend/catalogue/layers/layers.h"
 #include <inttypes.h>
 
+typedef struct {
+    int64_t size[2], stride[2], low[2], high[2], out[2]; /* rows, columns */
+} window;
+
+static const window *window_of(const fe_layer *l)
+{
+    return l->found;
+}
+
 /* `same` gives ceil(in / stride) outputs, the odd padded row at the high side. */
 static bool place_window(fe_reader *r, fe_layer *l, const char *size_key)
 {
     const fe_option *size = fe_get(l->options, size_key), *stride = fe_get(l->options, "strides");
     const fe_option *padding = fe_get(l->options, "padding");
-    fe_window *w = &l->window;
+    window *w = arena_make(r->mem, window);
+    l->found = w;
     for (int i = 0; i < 2; i++) {
         int64_t in = l->in_type[0].dim[i + 1].n;
         w->size[i] = size->list[i];
@@ -35,7 +45,7 @@ static bool shape_conv2d(fe_reader *r, fe_layer *l)
 {
     if (!fe_expect_image(r, l) || !place_window(r, l, "kernel_size"))
         return false;
-    const fe_window *w = &l->window;
+    const window *w = window_of(l);
     int64_t filters = fe_get_int(l->options, "filters"), channels = fe_last_size(&l->in_type[0]);
     double field = (double)w->size[0] * (double)w->size[1];
     l->type = fe_batched_type(3, (int64_t[]){w->out[0], w->out[1], filters});
@@ -55,9 +65,9 @@ static ir_node *build_conv2d(fe_builder *b, const fe_layer *l, ir_node *const *i
                  .feature_groups = 1,
                  .batch_groups = 1};
     for (int i = 0; i < 2; i++) {
-        c.stride[i] = l->window.stride[i];
-        c.low[i] = l->window.low[i];
-        c.high[i] = l->window.high[i];
+        c.stride[i] = window_of(l)->stride[i];
+        c.low[i] = window_of(l)->low[i];
+        c.high[i] = window_of(l)->high[i];
     }
     return fe_activated(b, l, fe_biased(b, l, ir_convolution(b->g, in[0], fe_use_param(b, l, "weight"), &c)));
 }
@@ -66,7 +76,7 @@ static bool shape_pool(fe_reader *r, fe_layer *l)
 {
     if (!fe_expect_image(r, l) || !place_window(r, l, "pool_size"))
         return false;
-    const fe_window *w = &l->window;
+    const window *w = window_of(l);
     /* A window in padding alone would have no maximum and no mean. */
     for (int i = 0; i < 2; i++)
         if (w->low[i] >= w->size[i] || w->high[i] >= w->size[i]) {
@@ -84,7 +94,7 @@ static bool shape_max_pool2d(fe_reader *r, fe_layer *l)
 {
     if (!shape_pool(r, l))
         return false;
-    const fe_window *w = &l->window;
+    const window *w = window_of(l);
     if (w->size[0] <= 256 && w->size[1] <= 256 && w->size[0] * w->size[1] <= 256)
         return true;
     return fe_mismatch(r, fe_get(l->options, "pool_size")->at, "pool_size", "at most 256 elements in a window",
@@ -93,12 +103,13 @@ static bool shape_max_pool2d(fe_reader *r, fe_layer *l)
 
 static ir_node *pooled(fe_builder *b, const fe_layer *l, const char *kind, ir_node *x)
 {
+    const window *from = window_of(l);
     ir_window w = {.window = {1, 1, 1, 1}, .stride = {1, 1, 1, 1}};
     for (int i = 0; i < 2; i++) {
-        w.window[i + 1] = l->window.size[i];
-        w.stride[i + 1] = l->window.stride[i];
-        w.low[i + 1] = l->window.low[i];
-        w.high[i + 1] = l->window.high[i];
+        w.window[i + 1] = from->size[i];
+        w.stride[i + 1] = from->stride[i];
+        w.low[i + 1] = from->low[i];
+        w.high[i + 1] = from->high[i];
     }
     return ir_reduce_window(b->g, kind, x, &w);
 }
@@ -111,7 +122,7 @@ static ir_node *build_max_pool2d(fe_builder *b, const fe_layer *l, ir_node *cons
 /* How many elements of each window along one axis are not padding. */
 static ir_node *window_counts(fe_builder *b, const fe_layer *l, int axis, int64_t in)
 {
-    const fe_window *w = &l->window;
+    const window *w = window_of(l);
     arena *scratch = arena_new();
     double *count = arena_new_array(scratch, double, (size_t)w->out[axis]);
     for (int64_t i = 0; i < w->out[axis]; i++) {
@@ -128,7 +139,7 @@ static ir_node *window_counts(fe_builder *b, const fe_layer *l, int axis, int64_
 static ir_node *build_average_pool2d(fe_builder *b, const fe_layer *l, ir_node *const *in)
 {
     ir_graph *g = b->g;
-    const fe_window *w = &l->window;
+    const window *w = window_of(l);
     ir_node *sum = pooled(b, l, "sum", in[0]);
     if (!(w->low[0] | w->low[1] | w->high[0] | w->high[1]))
         return ir_divide(g, sum, ir_like(g, sum, (double)(w->size[0] * w->size[1])));
