@@ -1,13 +1,11 @@
 /* frontend/command/bench.c - lamina bench: how fast a network's functions are, and with --roofline each kernel.
  *
  * Inputs are random numbers; learning goes on at a rate so small that a thousand steps change little, and nothing
- * decays to numbers that are slow to compute with. */
+ * decays to numbers that are slow to compute with. With --data they are the network's own, and it learns. */
 #include "frontend/command/bench.h"
 #include "frontend/command/data.h"
 #include "ir/graph/cost.h"
 #include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +15,8 @@ typedef struct {
     cmd_build build;
     int64_t threads, batch;
     const char *seconds;
-    bool roofline, json;
+    bool roofline, json, data;
+    int64_t epochs;
 } bench_options;
 
 static bool fail(bench *b, const lamina_error *e)
@@ -28,10 +27,20 @@ static bool fail(bench *b, const lamina_error *e)
 
 /* ---- compiling ---- */
 
+static bool check_data(bench *b)
+{
+    const src_loc place = {b->path, 0, 0};
+    if (!b->network)
+        diag_error(b->d, place, "--data needs the YAML: an IR text has no data");
+    else if (!fe_data(b->network, "train")->present)
+        diag_error(b->d, place, "--data: expected 'data:' with a 'train:' set, found none");
+    return !diag_errors(b->d);
+}
+
 static bool load(bench *b, const bench_options *o)
 {
     b->module = cmd_load(b->path, &o->build, b->mem, &b->network, b->d);
-    if (!b->module)
+    if (!b->module || (o->data && !check_data(b)))
         return false;
     int64_t most = (int64_t)ir_attr_find(b->module->attrs, "max_batch")->number[0];
     b->batch = o->batch ? o->batch : most;
@@ -90,6 +99,13 @@ static size_t value_bytes(const bench *b, const lamina_tensor *t)
     return (size_t)t->bytes * (t->batch_dim >= 0 ? (size_t)b->batch : 1);
 }
 
+static void copy_records(const bench *b, int32_t input, char *data)
+{
+    uint64_t bytes = b->net->inputs[input].bytes;
+    for (int64_t i = 0; i < b->batch; i++)
+        memcpy(data + (uint64_t)i * bytes, lamina_dataset_record(b->data.train, input, i), bytes);
+}
+
 void bench_data(bench *b)
 {
     const lamina_net *n = b->net;
@@ -98,8 +114,11 @@ void bench_data(bench *b)
     for (int32_t i = 0; i < n->input_count; i++) {
         const lamina_tensor *t = &n->inputs[i];
         void *data = arena_array(b->mem, value_bytes(b, t), 1);
-        int64_t classes = b->network ? fe_classes(b->network, t->name) : 0;
-        fill_input(t, classes, data, value_bytes(b, t) / lamina_dtype_bytes(t->dtype), (uint32_t)i + 1);
+        if (b->data.train)
+            copy_records(b, i, data);
+        else
+            fill_input(t, b->network ? fe_classes(b->network, t->name) : 0, data,
+                       value_bytes(b, t) / lamina_dtype_bytes(t->dtype), (uint32_t)i + 1);
         b->inputs[i] = data;
     }
     for (int32_t i = 0; i < n->output_count; i++)
@@ -193,122 +212,10 @@ static bool time_functions(bench *b)
     lamina_model *m = NULL;
     bool ok = bench_model(b, b->net, NULL, NULL, &m);
     for (int32_t i = 0; ok && i < b->function_count; i++)
-        ok = time_function(b, m, &b->functions[i]);
+        ok = i == 0 && b->data.asked ? bench_training_run(b, m, &b->functions[i])
+                                     : time_function(b, m, &b->functions[i]);
     lamina_model_free(m);
     return ok;
-}
-
-/* ---- reports ---- */
-
-static const struct {
-    const char *name;
-    size_t offset;
-} segments[] = {{"parameters", offsetof(lamina_net, params_bytes)},
-                {"state", offsetof(lamina_net, state_bytes)},
-                {"gradients", offsetof(lamina_net, gradient_bytes)},
-                {"saved", offsetof(lamina_net, saved_bytes)},
-                {"workspace", offsetof(lamina_net, workspace_bytes)},
-                {"workspace_per_worker", offsetof(lamina_net, workspace_worker_bytes)}};
-enum { SEGMENTS = sizeof segments / sizeof *segments };
-
-static uint64_t segment_bytes(const lamina_net *n, int i)
-{
-    uint64_t bytes;
-    memcpy(&bytes, (const char *)n + segments[i].offset, sizeof bytes);
-    return bytes;
-}
-
-static int longest_label(const bench *b)
-{
-    size_t longest = 0;
-    for (int32_t i = 0; i < b->kernel_count; i++)
-        longest = strlen(b->kernels[i].label) > longest ? strlen(b->kernels[i].label) : longest;
-    return (int)longest;
-}
-
-static void print_kernels(const bench *b)
-{
-    int width = longest_label(b);
-    const char *function = "";
-    printf("\npeaks: %.1f GFLOP/s; read from L2 %.1f, L3 %.1f, memory %.1f GB/s\n", 1e-9 * b->peaks.operations,
-           1e-9 * b->peaks.l2, 1e-9 * b->peaks.l3, 1e-9 * b->peaks.memory);
-    for (int32_t i = 0; i < b->kernel_count; i++) {
-        const bench_kernel *k = &b->kernels[i];
-        if (strcmp(function, k->function))
-            printf("\n%-*s %-12s %10s %7s %10s %10s %9s %9s %-8s %6s\n", width, k->function, "kind", "us", "share %",
-                   "GFLOP", "MB", "GFLOP/s", "GB/s", "bound", "of it %");
-        function = k->function;
-        printf("%-*s %-12s %10.2f %7.1f %10.6f %10.4f %9.1f %9.1f %-8s %6.1f\n", width, k->label, k->kind,
-               1e6 * k->seconds, 100 * k->share, 1e-9 * k->operations, 1e-6 * k->bytes,
-               1e-9 * k->operations / k->seconds, 1e-9 * k->bytes / k->seconds, k->bound, 100 * k->reached);
-    }
-}
-
-static void print_text(const bench *b, bool roofline)
-{
-    const lamina_net *n = b->net;
-    printf("%s: batch %" PRId64 ", %" PRId64 " thread%s, %s with vectors of %d f32\n", n->name, b->batch, b->threads,
-           b->threads == 1 ? "" : "s", n->cpu, (int)b->module->target.vector);
-    printf("\n%-20s %10s %10s %14s %10s\n", "function", "median us", "least us", "examples/s", "GFLOP/s");
-    for (int32_t i = 0; i < b->function_count; i++) {
-        const bench_function *f = &b->functions[i];
-        printf("%-20s %10.2f %10.2f %14.0f %10.1f\n", f->name, 1e6 * f->median, 1e6 * f->least,
-               (double)b->batch / f->median, 1e-9 * f->operations / f->median);
-    }
-    printf("\n%-20s %10.1f ms\n%-20s %10" PRId64 " bytes\n", "compiled in", 1e3 * b->compile_seconds, "library",
-           b->library_bytes);
-    for (int i = 0; i < SEGMENTS; i++)
-        printf("%-20s %10" PRIu64 " bytes\n", segments[i].name, segment_bytes(n, i));
-    if (roofline)
-        print_kernels(b);
-}
-
-static json_t *functions_json(const bench *b)
-{
-    json_t *all = json_array();
-    for (int32_t i = 0; i < b->function_count; i++) {
-        const bench_function *f = &b->functions[i];
-        json_array_append_new(all, json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", f->name, "median_us", 1e6 * f->median,
-                                             "least_us", 1e6 * f->least, "examples_per_s", (double)b->batch / f->median,
-                                             "gflop_per_s", 1e-9 * f->operations / f->median));
-    }
-    return all;
-}
-
-static json_t *kernels_json(const bench *b)
-{
-    json_t *all = json_array();
-    for (int32_t i = 0; i < b->kernel_count; i++) {
-        const bench_kernel *k = &b->kernels[i];
-        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:s, s:f}", "function", k->function,
-                                             "label", k->label, "kind", k->kind, "us", 1e6 * k->seconds, "share",
-                                             k->share, "flop", k->operations, "bytes", k->bytes, "bound", k->bound,
-                                             "reached", k->reached));
-    }
-    return all;
-}
-
-static void print_json(const bench *b, bool roofline)
-{
-    const lamina_net *n = b->net;
-    json_t *memory = json_object();
-    for (int i = 0; i < SEGMENTS; i++)
-        json_object_set_new(memory, segments[i].name, json_integer((json_int_t)segment_bytes(n, i)));
-    json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:o}", "net", n->name, "cpu", n->cpu, "batch",
-                            (json_int_t)b->batch, "threads", (json_int_t)b->threads, "compile_ms",
-                            1e3 * b->compile_seconds, "library_bytes", (json_int_t)b->library_bytes, "memory_bytes",
-                            memory, "functions", functions_json(b));
-    if (roofline) {
-        json_object_set_new(all, "peaks",
-                            json_pack("{s:f, s:f, s:f, s:f}", "gflop_per_s", 1e-9 * b->peaks.operations, "l2_gb_per_s",
-                                      1e-9 * b->peaks.l2, "l3_gb_per_s", 1e-9 * b->peaks.l3, "memory_gb_per_s",
-                                      1e-9 * b->peaks.memory));
-        json_object_set_new(all, "kernels", kernels_json(b));
-    }
-    char *words = json_dumps(all, JSON_INDENT(2));
-    puts(words ? words : "");
-    free(words);
-    json_decref(all);
 }
 
 /* ---- the command ---- */
@@ -316,15 +223,16 @@ static void print_json(const bench *b, bool roofline)
 static void run(bench *b, const bench_options *o)
 {
     lamina_library *library = NULL;
-    bool ok = load(b, o) && compile(b, o, &library) && list_functions(b);
+    bool ok = load(b, o) && compile(b, o, &library) && list_functions(b) && (!o->data || bench_training_open(b));
     if (ok) {
         bench_data(b);
         ok = time_functions(b) && (!o->roofline || *b->stop || bench_roofline(b)) && !*b->stop;
     }
     if (ok && o->json)
-        print_json(b, o->roofline);
+        bench_print_json(b);
     else if (ok)
-        print_text(b, o->roofline);
+        bench_print_text(b);
+    bench_training_close(b);
     lamina_library_free(library);
     ir_module_free(b->module);
 }
@@ -342,21 +250,29 @@ int cmd_bench(int argc, char **argv)
     const cmd_option options[] = {
         {"roofline", NULL, "every kernel beside the machine's peaks, which are measured first", &o.roofline, NULL, NULL,
          0, 0},
+        {"data", NULL, "train on the YAML's own data, shuffled, as train does; not on made-up inputs", &o.data, NULL,
+         NULL, 0, 0},
+        {"epochs", "N", "with --data: measure whole epochs, each by itself", NULL, NULL, &o.epochs, 1, 1000000},
         {"threads", "N", "workers (default: all processors)", NULL, NULL, &o.threads, 1, 1024},
         {"batch", "N", "examples of a call (default: the largest)", NULL, NULL, &o.batch, 1, 1 << 20},
         {"seconds", "S", "how long each function is measured (default: 1)", NULL, &o.seconds, NULL, 0, 0},
         {"json", NULL, "print JSON", &o.json, NULL, NULL, 0, 0},
         CMD_BUILD_OPTIONS(o.build),
         {0}};
-    const cmd_syntax syntax = {"bench", "lamina bench NET.yaml [--roofline] [--threads=N] [--batch=N] [options]",
+    const cmd_syntax syntax = {"bench",
+                               "lamina bench NET.yaml [--data] [--roofline] [--threads=N] [--batch=N] [options]",
                                "Measures a network's training step and inference (YAML or IR text).", options};
     const char *path;
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
     if (code >= 0)
         return code;
     bench b = {.mem = arena_new(), .d = diag_new(), .path = path, .build = &o.build, .stop = cmd_catch_interrupts()};
+    b.data = (bench_training){.asked = o.data, .epochs = o.epochs};
     if (!read_seconds(o.seconds, &b.seconds)) {
         fprintf(stderr, "lamina bench: --seconds: expected a number from 0.001 to 3600, found '%s'\n", o.seconds);
+        code = EXIT_USAGE;
+    } else if (o.epochs && !o.data) {
+        fputs("lamina bench: --epochs: expected --data with it, found none\n", stderr);
         code = EXIT_USAGE;
     } else {
         if (o.batch && !o.build.max_batch)

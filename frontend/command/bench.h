@@ -22,6 +22,16 @@ typedef struct {
     double reached;    /* and how much of that it does: 1 is all */
 } bench_kernel;
 
+/* Training on the YAML's own data. */
+typedef struct {
+    bool asked;
+    int64_t epochs; /* whole ones to measure; 0: as many steps as the time allows */
+    lamina_dataset *train, *validation;
+    uint64_t seed;
+    int64_t steps;        /* of an epoch */
+    cmd_samples measured; /* the epochs that were done, unless only their steps were asked for */
+} bench_training;
+
 /* What times, calls and reports share. */
 typedef struct {
     arena *mem;
@@ -33,6 +43,7 @@ typedef struct {
     fe_network *network; /* NULL for an IR text */
     int64_t batch, threads;
     double seconds; /* that each measurement takes about */
+    bench_training data;
     const void **inputs;
     void **outputs;
     double compile_seconds;
@@ -45,10 +56,16 @@ typedef struct {
     int32_t kernel_count;
 } bench;
 
-/* Random inputs and room for outputs, of b->net at b->batch. */
+/* Inputs and room for outputs, of b->net at b->batch: the first records of the data, where it is open, else random. */
 void bench_data(bench *b);
 /* A model of a library, ready to be called; parallel_for may be NULL. False after an error in b->d. */
 bool bench_model(bench *b, const lamina_net *net, lamina_parallel_for *parallel_for, void *host, lamina_model **out);
+/* Read the data of b->network; b->batch is at most all of it then. False after an error in b->d. */
+bool bench_training_open(bench *b);
+void bench_training_close(bench *b);
+/* Train on it as lamina_fit does, from the start values on: the times of steps go to f, of epochs to b->data. False
+ * after an error in b->d, and when b->stop was raised. */
+bool bench_training_run(bench *b, lamina_model *m, bench_function *f);
 /* One call of b->functions[i]. */
 bool bench_call(bench *b, lamina_model *m, const bench_function *f);
 
@@ -74,5 +91,9 @@ bool bench_profile_run(bench_profile *p, const bench_function *f, double seconds
 
 /* Peaks, and every kernel by itself. False after an error in b->d. */
 bool bench_roofline(bench *b);
+
+/* All that was measured: kernels and epochs where there are any. */
+void bench_print_text(const bench *b);
+void bench_print_json(const bench *b);
 
 #endif

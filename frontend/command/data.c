@@ -35,6 +35,24 @@ bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *com
     return true;
 }
 
+bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
+                       lamina_dataset **validation, diag *d)
+{
+    const fe_data_set *other = fe_data(net, "validation");
+    lamina_error e;
+    *validation = NULL;
+    if (!cmd_dataset(net, "train", compiled, train, d))
+        return false;
+    if (!other->present)
+        return true;
+    if (other->split <= 0)
+        return cmd_dataset(net, "validation", compiled, validation, d);
+    if (lamina_dataset_split(*train, other->split, seed, validation, &e) == LAMINA_OK)
+        return true;
+    diag_error(d, (src_loc){0}, "%s", e.text);
+    return false;
+}
+
 static bool is_finite(lamina_model *m, const lamina_tensor *t, float *values)
 {
     if (lamina_get_tensor(m, t->name, values, t->bytes, NULL) != LAMINA_OK)

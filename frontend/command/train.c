@@ -125,17 +125,8 @@ static bool open_network(session *s, const char *path)
 static bool open_data(session *s)
 {
     const lamina_net *compiled = lamina_library_net(s->loaded);
-    const fe_data_set *validation = fe_data(s->net, "validation");
-    lamina_error e;
-    if (!cmd_dataset(s->net, "train", compiled, &s->train, s->d))
-        return false;
-    if (validation->present && validation->split > 0) {
-        if (lamina_dataset_split(s->train, validation->split, (uint64_t)s->o->seed, &s->validation, &e) != LAMINA_OK)
-            return fail(s, &e);
-    } else if (validation->present && !cmd_dataset(s->net, "validation", compiled, &s->validation, s->d)) {
-        return false;
-    }
-    return !fe_data(s->net, "test")->present || cmd_dataset(s->net, "test", compiled, &s->test, s->d);
+    return cmd_training_data(s->net, compiled, (uint64_t)s->o->seed, &s->train, &s->validation, s->d) &&
+           (!fe_data(s->net, "test")->present || cmd_dataset(s->net, "test", compiled, &s->test, s->d));
 }
 
 static bool open_model(session *s, lamina_checkpoint *at)

@@ -423,6 +423,48 @@ static void measured(void)
     CU_ASSERT_EQUAL(run(NULL, "rmdir tmp"), 0); /* nothing was left in it */
 }
 
+static json_t *measured_json(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/data.json", directory);
+    json_t *all = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+    CU_ASSERT_PTR_NOT_NULL(all);
+    return all;
+}
+
+/* Bench on the data trains on its records: as many as are left beside the validation set, epoch by epoch, and a NaN
+ * among them is found. */
+static void measured_on_data(void)
+{
+    static const char options[] = "--seconds=0.01 --threads=1 --batch=100 --json >data.json 2>err";
+    CU_ASSERT_EQUAL(
+        run(NULL,
+            "mkdir -p data && cp %s/examples/data/linear-train-?.idx data && "
+            "sed '/^  test:/s/.*/  validation: {split: 0.25}/' %s/examples/linear_two_stage.yaml >data.yaml && "
+            "%s bench data.yaml --data --epochs=3 %s",
+            LAMINA_SOURCE_DIR, LAMINA_SOURCE_DIR, LAMINA_BINARY, options),
+        0);
+    json_t *all = measured_json(), *data = json_object_get(all, "data"), *epochs = json_object_get(data, "epochs");
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(data, "records")), 3072);
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(data, "steps")), 31);
+    CU_ASSERT_EQUAL(json_array_size(epochs), 3);
+    for (size_t i = 0; i < json_array_size(epochs); i++)
+        CU_ASSERT_TRUE(json_number_value(json_object_get(json_array_get(epochs, i), "examples_per_s")) > 0);
+    json_decref(all);
+    CU_ASSERT_EQUAL(run(NULL, "%s bench data.yaml --data %s", LAMINA_BINARY, options), 0);
+    all = measured_json();
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(json_object_get(all, "data"), "epochs")), 0);
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(all, "functions")), 2);
+    json_decref(all);
+    CU_ASSERT_EQUAL(run(NULL,
+                        "printf '\\177\\300\\0\\0' | dd of=data/linear-train-x.idx bs=4 seek=$((3 + 7 * 10)) "
+                        "conv=notrunc 2>/dev/null && sed -i '/validation/d' data.yaml && "
+                        "%s bench data.yaml --data --epochs=1 %s",
+                        LAMINA_BINARY, options),
+                    3);
+    CU_ASSERT_EQUAL(run(NULL, "grep -q \"linear-train-x.idx: input 'x': record 7: expected finite\" err"), 0);
+}
+
 /* Who computes products: kernels of ours on every machine, if nothing else is asked for. */
 static void products_by_default(void)
 {
@@ -506,6 +548,7 @@ void suite_driver(void)
     CU_add_test(s, "output lost", output_lost);
     CU_add_test(s, "leftovers swept", leftovers_swept);
     CU_add_test(s, "bench: a row a kernel, JSON", measured);
+    CU_add_test(s, "bench on the network's data", measured_on_data);
     CU_add_test(s, "products by default and by OpenBLAS", products_by_default);
     CU_add_test(s, "autotune: the same bits, a cache", autotuned);
     CU_add_test(s, "bench interrupted", measuring_interrupted);
