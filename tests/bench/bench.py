@@ -13,9 +13,10 @@ import sys
 import time
 
 from contractions import ONEDNN, measure_contractions
-from figures import COMPILE_GOALS
+from figures import COMPILE_GOALS, PROTOTYPE_BATCHES
 from report import report
 from sides import HERE, LAMINA, PROTOTYPE, Failed, Process, Prototype, find_peers, find_prototype
+from training import measure_training
 
 CHECK_RATES = {"large": 1e-4, "cnn": 3e-4}  # else 1e-3, where these two magnify rounding: peers differ by as much too
 
@@ -84,7 +85,8 @@ def open_sides(makers, dump):
 
 def rounds_of(a, net, batch, what):
     """All where the figures rest on pairs with the prototype; half elsewhere, which keeps a run short."""
-    return a.rounds if what == "train" and net != "large" and batch > 1 else max(3, a.rounds // 2)
+    paired = what == "train" and net != "large" and batch in PROTOTYPE_BATCHES
+    return a.rounds if paired else max(3, a.rounds // 2)
 
 
 def measure_rounds(a, sides, what, rounds):
@@ -147,13 +149,14 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--lamina", required=True)
     p.add_argument("--build", required=True, help="directory with step, gemm and onednn, for everything made here")
-    p.add_argument("--nets", default="mlp,cnn,large", help="none: only contractions")
-    p.add_argument("--batches", type=numbers, default=[1, 32, 128])
+    p.add_argument("--nets", default="mlp,cnn,large", help="none: only contractions; real training has mlp and cnn")
+    p.add_argument("--batches", type=numbers, default=[1, 8, 32, 128])
     p.add_argument("--threads", type=numbers, default=[1, 2])
     p.add_argument("--rounds", type=int, default=15)
     p.add_argument("--seconds", type=float, default=0.2, help="of one measurement")
     p.add_argument("--peers", default="", help="only those whose names contain one of these: prototype,Debian,oneDNN")
     p.add_argument("--no-contractions", action="store_true")
+    p.add_argument("--no-training", action="store_true")
     p.add_argument("--out", help="file for the Markdown (default: stdout)")
     return p.parse_args()
 
@@ -170,7 +173,8 @@ def main():
     compile_seconds = compile_examples(a)
     results = measure_nets(a)
     cases = [] if a.no_contractions else measure_contractions(a, progress)
-    text = report(a, results, cases, compile_seconds)
+    training = [] if a.no_training else measure_training(a, progress)
+    text = report(a, results, cases, training, compile_seconds)
     progress("done")
     if a.out:
         with open(a.out, "w") as f:

@@ -3,7 +3,7 @@ import os
 import statistics
 
 from contractions import AVX2, FILTERED, ONEDNN
-from figures import (NARROW, WORK, all_figures, geometric_mean, is_wide, mean_of, named, note_value,
+from figures import (NARROW, WORK, all_figures, geometric_mean, is_wide, mean_of, named, note_value, paired_ratio,
                      prototype_ratios, ratios_to, shares, speedups, step_ratio, PROTOTYPE_BATCHES, SMALL_NETS)
 from sides import LAMINA, PROTOTYPE
 
@@ -176,6 +176,31 @@ def filtered_table(cases, threads):
     return out
 
 
+# ---- real training ----
+
+def training_row(case, epoch, names):
+    """The ratio is Lamina's rate over the peer's, paired: bold where Lamina loses."""
+    rates = {name: [rounds[epoch] for rounds in case.rates[name]] for name in case.rates}
+    cells = []
+    for name in names:
+        if name not in rates:
+            cells.append("-")
+            continue
+        ratio = paired_ratio(rates[LAMINA], rates[name])
+        cells.append(bold_if(ratio < 1, f"{statistics.median(rates[name]):.4g} ({ratio:.2f}x)"))
+    return row(f"fashion_{case.net}", case.threads, epoch + 1, f"{statistics.median(rates[LAMINA]):.4g}", *cells)
+
+
+def training_table(cases):
+    names = sorted({name for case in cases for name in case.rates} - {LAMINA})
+    out = "\n## Real training: examples a second of an epoch of Fashion-MNIST, the first and a later one\n"
+    out += header("net", "threads", "epoch", LAMINA, *names)
+    for case in cases:
+        for epoch in (0, len(case.rates[LAMINA][0]) - 1):
+            out += training_row(case, epoch, names)
+    return out
+
+
 # ---- the whole ----
 
 def figures_table(results, cases, compile_seconds):
@@ -192,11 +217,12 @@ def processor():
         return next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "unknown")
 
 
-def report(a, results, cases, compile_seconds):
+def report(a, results, cases, training, compile_seconds):
     sides = {PROTOTYPE: a.prototype, **a.peers, ONEDNN: a.onednn}
     absent = [name for name, side in sides.items() if not side]
     out = f"# Bench\n{processor()}, {os.cpu_count()} processors; {a.rounds} rounds of {a.seconds} s, sides in turn, "
-    out += "half as many for inference, batch 1 and the large net, a third for contractions. "
+    out += "half as many for inference, batches 1 and 8 and the large net, a third for contractions, "
+    out += "a fifth for real training. "
     out += "Medians; in brackets how many times Lamina's time, bold where Lamina is slower.\n"
     out += f"Absent or not asked for: {', '.join(absent) or 'none'}. "
     out += "`-`: not measured, or other losses than Lamina's (see the messages).\n"
@@ -206,4 +232,6 @@ def report(a, results, cases, compile_seconds):
         for threads in a.threads:
             out += contractions_table(cases, threads) + filtered_table(cases, threads)
         out += avx2_table(cases)
+    if training:
+        out += training_table(training)
     return out + figures_table(results, cases, compile_seconds)
