@@ -209,6 +209,8 @@ ir_row *ir_row_new(ir_module *m, const char *kind, const char *name, src_loc loc
 ir_row *ir_row_find(const ir_module *m, const char *kind, const char *name); /* name NULL: the first of that kind */
 ir_graph *ir_function_new(ir_module *m, const char *name, src_loc loc);      /* at the end */
 ir_graph *ir_function_find(const ir_module *m, const char *name);
+/* infer or evaluate: a model that does not train has memory for these alone. */
+bool ir_is_inference(const ir_graph *function);
 ir_graph *ir_region_new(ir_module *m);
 ir_node *ir_input_new(ir_graph *g, const char *name, ir_type type); /* the graph's next input */
 void ir_result_add(ir_graph *g, const char *name, ir_node *value);  /* the graph's next result */

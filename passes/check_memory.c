@@ -10,7 +10,8 @@
  *     their rows.
  *  4. What kernels write else lies in the workspace, or in a worker's if it is a slice for its own chain. No two
  * buffers that live together overlap, save where a kernel may write over its operand (buffers.c).
- *  5. Every offset in memory is a multiple of 64, and what lies there ends inside its segment. */
+ *  5. Every offset in memory is a multiple of 64, and what lies there ends inside its segment; if `infer` or `evaluate`
+ * use it, inside the part of the segment that inference has, which is all of it where the module does not say. */
 #include "passes/buffers.h"
 #include "passes/memory.h"
 #include "passes/passes.h"
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory that outlives a function: a symbol's, or what crosses between stages. */
+/* Memory of a symbol, of what crosses between stages, or of a value. */
 typedef struct {
     const char *name;
     const ir_type *type;
@@ -59,28 +60,51 @@ static bool check_place(const checker *c, const ir_node *n, ir_place expected)
     return false;
 }
 
-/* Rule 5. */
-static bool check_inside(const checker *c, ir_place p, int64_t bytes, src_loc at, const char *what, const char *name)
+static int64_t size_of(const checker *c, const char *name, int64_t fallback)
 {
-    const ir_attr *size = ir_attr_find(c->m->attrs, mem_size_name(p.segment));
-    int64_t room = size && size->count == 1 ? (int64_t)size->number[0] : 0;
-    if (p.offset % MEM_ALIGNMENT) {
-        diag_error(c->d, at, "%s '%s': expected an offset that is a multiple of %d, found %" PRId64, what, name,
-                   MEM_ALIGNMENT, p.offset);
+    const ir_attr *a = ir_attr_find(c->m->attrs, name);
+    return a && a->count == 1 ? (int64_t)a->number[0] : fallback;
+}
+
+/* Rule 5. */
+static bool check_inside(const checker *c, const range *r, bool inference, const char *what)
+{
+    int64_t room = size_of(c, mem_size_name(r->place.segment), 0), end = r->place.offset + r->bytes;
+    if (inference)
+        room = size_of(c, mem_inference_size_name(r->place.segment), room);
+    if (r->place.offset % MEM_ALIGNMENT) {
+        diag_error(c->d, r->loc, "%s '%s': expected an offset that is a multiple of %d, found %" PRId64, what, r->name,
+                   MEM_ALIGNMENT, r->place.offset);
         return false;
     }
-    if (p.offset + bytes <= room)
+    if (end <= room)
         return true;
-    diag_error(c->d, at, "%s '%s': expected it to end within the %" PRId64 " bytes of %s, found its end at %" PRId64,
-               what, name, room, ir_segment_name(p.segment), p.offset + bytes);
+    diag_error(c->d, r->loc,
+               "%s '%s': expected it to end within the %" PRId64 " bytes of %s%s, found its end at %" PRId64, what,
+               r->name, room, ir_segment_name(r->place.segment), inference ? " that inference has" : "", end);
     return false;
+}
+
+/* A model that trains has room for inference, too. */
+static bool check_sizes(const checker *c)
+{
+    for (int i = 0; i < SEG_COUNT; i++) {
+        const char *part = mem_inference_size_name((ir_segment)i), *whole = mem_size_name((ir_segment)i);
+        int64_t most = size_of(c, whole, 0), found = size_of(c, part, 0);
+        if (found <= most)
+            continue;
+        diag_error(c->d, (src_loc){0}, "%s: expected at most %s, %" PRId64 ", found %" PRId64, part, whole, most,
+                   found);
+        return false;
+    }
+    return true;
 }
 
 /* ---- memory that outlives a function ---- */
 
-static bool add_range(checker *c, range r, const char *what)
+static bool add_range(checker *c, range r, bool inference, const char *what)
 {
-    if (!check_inside(c, r.place, r.bytes, r.loc, what, r.name))
+    if (!check_inside(c, &r, inference, what))
         return false;
     range *kept = arena_make(c->mem, range);
     *kept = r;
@@ -91,6 +115,7 @@ static bool add_range(checker *c, range r, const char *what)
 
 static bool check_symbols(checker *c)
 {
+    const ir_map *needed = mem_inference_symbols(c->m, c->mem);
     for (const ir_symbol *y = c->m->symbols; y; y = y->next) {
         if (y->place.segment != y->segment) {
             diag_error(c->d, y->loc, "@%s: expected a place in %s, found %s", y->name, ir_segment_name(y->segment),
@@ -98,7 +123,8 @@ static bool check_symbols(checker *c)
             return false;
         }
         range r = {y->name, &y->type, y->place, mem_bytes(&y->type, y->attrs, mem_max_batch(c->m)), y->loc};
-        if (!add_range(c, r, "symbol"))
+        bool inference = y->segment == SEG_STATE && ir_map_get(needed, y);
+        if (!add_range(c, r, inference, "symbol"))
             return false;
     }
     return true;
@@ -123,7 +149,7 @@ static bool check_saved(checker *c, const ir_node *n, const char *name)
     }
     if (known)
         return check_place(c, n, known->place);
-    if (!add_range(c, r, ir_ops[n->op].name))
+    if (!add_range(c, r, false, ir_ops[n->op].name))
         return false;
     if (name)
         ir_map_set(c->named, name, c->ranges[c->count - 1]);
@@ -234,8 +260,10 @@ static bool check_buffers(const checker *c, mem_function *f)
     mem_buffer **order = arena_new_array(c->mem, mem_buffer *, (size_t)f->count + 1);
     for (int32_t i = 0; i < f->count; i++) {
         mem_buffer *b = order[i] = &f->buffers[i];
-        b->offset = b->owner->place.offset;
-        if (!check_inside(c, b->owner->place, b->bytes, b->owner->loc, ir_ops[b->owner->op].name, name_of(b->owner)))
+        const ir_node *n = b->owner;
+        b->offset = n->place.offset;
+        const range r = {name_of(n), &n->type, n->place, b->bytes, n->loc};
+        if (!check_inside(c, &r, ir_is_inference(f->g), ir_ops[n->op].name))
             return false;
     }
     qsort(order, (size_t)f->count, sizeof *order, by_first);
@@ -264,7 +292,7 @@ bool passes_check_memory(const ir_module *m, int after, diag *d)
 {
     checker c = {.m = m, .mem = arena_new(), .d = d, .after = after};
     c.named = ir_map_new(c.mem, IR_MAP_TEXTS);
-    bool planned = c.after >= pass_index("plan_memory"), ok = !planned || check_symbols(&c);
+    bool planned = c.after >= pass_index("plan_memory"), ok = !planned || (check_sizes(&c) && check_symbols(&c));
     for (const ir_graph *g = m->functions; g && ok; g = g->next)
         ok = check_crossing(&c, g);
     for (ir_graph *g = m->functions; g && ok && planned; g = g->next)

@@ -1,6 +1,7 @@
 /* passes/memory.c - see memory.h. */
 #include "passes/memory.h"
 #include "ir/graph/build.h"
+#include <string.h>
 
 /* What the command line takes where neither the net nor the user says a batch. */
 enum { DEFAULT_MAX_BATCH = 128 };
@@ -72,6 +73,48 @@ const char *mem_size_name(ir_segment s)
         [SEG_PARAM] = "params_bytes", [SEG_STATE] = "state_bytes",         [SEG_GRADIENT] = "gradient_bytes",
         [SEG_SAVED] = "saved_bytes",  [SEG_WORKSPACE] = "workspace_bytes", [SEG_WORKER] = "workspace_worker_bytes"};
     return names[s] ? names[s] : "";
+}
+
+const char *mem_inference_size_name(ir_segment s)
+{
+    static const char *const names[SEG_COUNT] = {[SEG_STATE] = "inference_state_bytes",
+                                                 [SEG_WORKSPACE] = "inference_workspace_bytes",
+                                                 [SEG_WORKER] = "inference_worker_bytes"};
+    return names[s] ? names[s] : "";
+}
+
+static void add_symbols(const ir_graph *g, ir_map *out)
+{
+    for (ir_node *n = g->first; n; n = n->next) {
+        if (n->symbol)
+            ir_map_set(out, n->symbol, n->symbol);
+        if (n->region)
+            add_symbols(n->region, out);
+    }
+}
+
+/* A caller sets the sums of a metric to 0, whatever functions there are. */
+static void add_sums(const ir_module *m, const ir_row *metric, ir_map *out)
+{
+    static const char *const sums[] = {"sum", "count"};
+    for (int i = 0; i < 2; i++) {
+        const ir_attr *a = ir_attr_find(metric->attrs, sums[i]);
+        ir_symbol *y = a && a->word ? ir_symbol_find(m, a->word) : NULL;
+        if (y)
+            ir_map_set(out, y, y);
+    }
+}
+
+ir_map *mem_inference_symbols(const ir_module *m, arena *mem)
+{
+    ir_map *out = ir_map_new(mem, IR_MAP_POINTERS);
+    for (const ir_graph *g = m->functions; g; g = g->next)
+        if (ir_is_inference(g))
+            add_symbols(g, out);
+    for (const ir_row *r = m->rows; r; r = r->next)
+        if (!strcmp(r->kind, "metric"))
+            add_sums(m, r, out);
+    return out;
 }
 
 ir_target mem_target(const ir_module *m)

@@ -14,7 +14,11 @@ bool mem_is_bare(const ir_node *n);            /* it runs, but is no `fused` nod
 bool mem_is_leaf(const ir_node *n);            /* without operands, made anew wherever it is needed */
 int64_t mem_max_batch(const ir_module *m);     /* the module's max_batch, or the default */
 const char *mem_size_name(ir_segment s);       /* the module's attribute that says a segment's size, or "" */
-ir_target mem_target(const ir_module *m);      /* the module's, or the least one that there is code for */
+/* The attribute that says how much of a segment inference takes, or "" where that is all or nothing. */
+const char *mem_inference_size_name(ir_segment s);
+/* The symbols that inference reads or writes, in 'mem': all that its functions have, and the metrics' sums. */
+ir_map *mem_inference_symbols(const ir_module *m, arena *mem);
+ir_target mem_target(const ir_module *m); /* the module's, or the least one that there is code for */
 /* Is n a kernel's result that only members of that kernel's chain read? One slice of it at a time is enough then. */
 bool mem_is_slice(const ir_node *n);
 /* Bytes at the largest batch, the `halo` among the attributes included; at most MEM_LIMIT. */

@@ -1,6 +1,6 @@
 /* passes/plan_memory.c - a place for every buffer.
  *
- *     symbols      their segments, one after the other
+ *     symbols      their segments, one after the other; those that inference needs first
  *     inputs       the number of their `row input`; each has its own pointer in the call
  *     results      the number of their `row output`: the kernel that makes one writes it there
  *     saved        what crosses between a stage's functions has its place from split
@@ -10,8 +10,11 @@
  * How long a buffer lives and which follow each other in place: buffers.c. Offsets: largest buffer first, each into the
  * tightest gap between those it lives with. check_memory.c then proves that no two that live together overlap.
  *
+ * A segment is as large as the function asks that takes the most of it. A second size is the most that `infer` and
+ * `evaluate` take: all that a model needs which does not train.
+ *
  * Needs:  every value outside kernels is a symbol's, an input's, a kernel's or a reshape of one; schedule done.
- * Keeps:  the graph.      Leaves: places; module attributes params_bytes, ..., workspace_worker_bytes. */
+ * Keeps:  the graph.      Leaves: places; module attributes params_bytes, ..., inference_worker_bytes. */
 #include "ir/graph/build.h"
 #include "passes/buffers.h"
 #include "passes/memory.h"
@@ -22,21 +25,37 @@
 
 enum { HOLDERS = 8 };
 
+typedef struct {
+    int64_t whole[SEG_COUNT], inference[SEG_COUNT];
+} sizes;
+
 /* ---- segments that outlive the call ---- */
 
-static bool place_symbols(ir_module *m, int64_t total[SEG_COUNT], diag *d)
+static bool place_symbol(const ir_module *m, ir_symbol *y, int64_t total[SEG_COUNT], diag *d)
 {
-    for (ir_symbol *y = m->symbols; y; y = y->next) {
-        int64_t bytes = mem_bytes(&y->type, y->attrs, mem_max_batch(m));
-        y->place = (ir_place){y->segment, total[y->segment]};
-        total[y->segment] += mem_align(bytes);
-        if (total[y->segment] >= MEM_LIMIT) {
-            diag_error(d, y->loc, "'%s' makes the %s segment larger than %" PRId64 " bytes", y->name,
-                       ir_segment_name(y->segment), MEM_LIMIT);
-            return false;
-        }
+    y->place = (ir_place){y->segment, total[y->segment]};
+    total[y->segment] += mem_align(mem_bytes(&y->type, y->attrs, mem_max_batch(m)));
+    if (total[y->segment] < MEM_LIMIT)
+        return true;
+    diag_error(d, y->loc, "'%s' makes the %s segment larger than %" PRId64 " bytes", y->name,
+               ir_segment_name(y->segment), MEM_LIMIT);
+    return false;
+}
+
+static bool place_symbols(ir_module *m, sizes *s, diag *d)
+{
+    arena *tmp = arena_new();
+    const ir_map *needed = mem_inference_symbols(m, tmp);
+    bool ok = true;
+    for (int training = 0; training < 2; training++) {
+        for (ir_symbol *y = m->symbols; y && ok; y = y->next)
+            if (training == !ir_map_get(needed, y))
+                ok = place_symbol(m, y, s->whole, d);
+        if (!training)
+            s->inference[SEG_STATE] = s->whole[SEG_STATE];
     }
-    return true;
+    arena_free(tmp);
+    return ok;
 }
 
 static bool place_inputs(mem_function *f)
@@ -208,7 +227,13 @@ static bool check_sizes(const mem_function *f)
     return true;
 }
 
-static bool plan_function(ir_graph *g, int64_t total[SEG_COUNT], diag *d)
+static void grow(int64_t total[SEG_COUNT], const int64_t size[SEG_COUNT])
+{
+    for (int i = 0; i < SEG_COUNT; i++)
+        total[i] = size[i] > total[i] ? size[i] : total[i];
+}
+
+static bool plan_function(ir_graph *g, sizes *s, diag *d)
 {
     arena *tmp = arena_new();
     mem_function f = mem_function_open(g, false, tmp, d);
@@ -217,7 +242,11 @@ static bool plan_function(ir_graph *g, int64_t total[SEG_COUNT], diag *d)
             n->place = (ir_place){SEG_NONE, 0};
     bool ok = place_inputs(&f) && place_results(&f) && mem_find_buffers(&f) && check_sizes(&f);
     if (ok) {
-        place_buffers(&f, total);
+        int64_t size[SEG_COUNT] = {0};
+        place_buffers(&f, size);
+        grow(s->whole, size);
+        if (ir_is_inference(g))
+            grow(s->inference, size);
         write_places(&f);
         remark_peak(&f, SEG_WORKSPACE);
         remark_peak(&f, SEG_WORKER);
@@ -226,16 +255,23 @@ static bool plan_function(ir_graph *g, int64_t total[SEG_COUNT], diag *d)
     return ok;
 }
 
+static void set_size(ir_module *m, const char *name, int64_t bytes)
+{
+    if (*name)
+        ir_attr_set_ints(m->mem, &m->attrs, name, &bytes, 1);
+}
+
 bool pass_plan_memory(ir_module *m, diag *d)
 {
-    int64_t total[SEG_COUNT] = {0};
+    sizes s = {0};
     const ir_attr *saved = ir_attr_find(m->attrs, "saved_bytes"); /* of the slots that split gave out */
-    total[SEG_SAVED] = saved && saved->count == 1 ? (int64_t)saved->number[0] : 0;
-    bool ok = place_symbols(m, total, d);
+    s.whole[SEG_SAVED] = saved && saved->count == 1 ? (int64_t)saved->number[0] : 0;
+    bool ok = place_symbols(m, &s, d);
     for (ir_graph *g = m->functions; g && ok; g = g->next)
-        ok = plan_function(g, total, d);
+        ok = plan_function(g, &s, d);
     for (int i = 0; ok && i < SEG_COUNT; i++)
-        if (*mem_size_name((ir_segment)i))
-            ir_attr_set_ints(m->mem, &m->attrs, mem_size_name((ir_segment)i), &total[i], 1);
+        set_size(m, mem_size_name((ir_segment)i), s.whole[i]);
+    for (int i = 0; ok && i < SEG_COUNT; i++)
+        set_size(m, mem_inference_size_name((ir_segment)i), s.inference[i]);
     return ok;
 }

@@ -116,6 +116,11 @@ ir_graph *ir_function_find(const ir_module *m, const char *name)
     return NULL;
 }
 
+bool ir_is_inference(const ir_graph *function)
+{
+    return !strcmp(function->name, "infer") || !strcmp(function->name, "evaluate");
+}
+
 ir_graph *ir_region_new(ir_module *m)
 {
     return graph_new(m);

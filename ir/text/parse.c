@@ -580,11 +580,19 @@ static void check_header(parser *p, src_loc at)
     static const struct {
         const char *name;
         double least, most;
-    } sizes[] = {{"abi", 1, INT32_MAX},         {"max_batch", 1, 1 << 20},
-                 {"planned_batch", 1, 1 << 20}, {"stages", 0, 64},
-                 {"params_bytes", 0, 1e15},     {"state_bytes", 0, 1e15},
-                 {"gradient_bytes", 0, 1e15},   {"saved_bytes", 0, 1e15},
-                 {"workspace_bytes", 0, 1e15},  {"workspace_worker_bytes", 0, 1e15}};
+    } sizes[] = {{"abi", 1, INT32_MAX},
+                 {"max_batch", 1, 1 << 20},
+                 {"planned_batch", 1, 1 << 20},
+                 {"stages", 0, 64},
+                 {"params_bytes", 0, 1e15},
+                 {"state_bytes", 0, 1e15},
+                 {"gradient_bytes", 0, 1e15},
+                 {"saved_bytes", 0, 1e15},
+                 {"workspace_bytes", 0, 1e15},
+                 {"workspace_worker_bytes", 0, 1e15},
+                 {"inference_state_bytes", 0, 1e15},
+                 {"inference_workspace_bytes", 0, 1e15},
+                 {"inference_worker_bytes", 0, 1e15}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (ir_attr_find(p->m->attrs, sizes[i].name))
             number_of(p, p->m->attrs, sizes[i].name, 0, 1, sizes[i].least, sizes[i].most, at);
