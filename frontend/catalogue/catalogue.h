@@ -82,7 +82,7 @@ struct fe_loss {
     double weight;
 };
 
-extern const fe_catalogue fe_layers, fe_losses, fe_optimizers;
+extern const fe_catalogue fe_layers, fe_losses, fe_optimizers, fe_activations, fe_initializers;
 
 /* An activation's graph. */
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);

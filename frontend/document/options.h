@@ -30,7 +30,7 @@ typedef enum {
     FE_DTYPE,      /* float32, int32, uint8 */
     FE_NAME,       /* of a layer, input, loss ... */
     FE_NAMES,      /* a list of them */
-    FE_ACTIVATION, /* a choice from fe_activations */
+    FE_ACTIVATION, /* a choice from the reader's activations */
     FE_INITIALIZER,
     FE_RATE, /* a learning rate */
     FE_LATER /* known, but not supported yet */
@@ -92,7 +92,7 @@ typedef struct {
 typedef struct {
     const char *what; /* "layer" */
     const fe_rows *const *tables;
-    fe_key common[5];
+    fe_key common[5]; /* the last has no name */
 } fe_catalogue;
 
 /* The tables of a catalogue that has only this one. */
@@ -102,11 +102,10 @@ typedef struct {
         &(const fe_rows)FE_ROWS(table), NULL                                                                           \
     }
 
-extern const fe_catalogue fe_activations, fe_initializers;
-
 typedef struct {
     arena *mem;
     diag *d;
+    const fe_catalogue *activations, *initializers; /* for keys of these types */
 } fe_reader;
 
 /* A catalogue's kinds in order, whatever their tables; NULL behind the last. */
@@ -122,6 +121,11 @@ const fe_option *fe_get(const fe_choice *c, const char *key);
 double fe_get_number(const fe_choice *c, const char *key);
 int64_t fe_get_int(const fe_choice *c, const char *key);
 bool fe_get_bool(const fe_choice *c, const char *key);
+
+/* The value of o->key, which 'y' gives. False after an error. */
+bool fe_read_value(fe_reader *r, const fe_yaml *y, fe_option *o);
+/* What such a value should be, for messages: "a number from 0". */
+const char *fe_expected(const fe_key *key);
 
 /* A name that can be part of a C identifier and of IR text. */
 bool fe_is_name(const char *word);

@@ -246,7 +246,7 @@ static bool check_sections(fe_reader *r, const fe_yaml *root)
 
 fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d)
 {
-    fe_reader r = {mem, d};
+    fe_reader r = {mem, d, &fe_activations, &fe_initializers};
     fe_network *n = arena_make(mem, fe_network);
     n->mem = mem;
     n->named = ir_map_new(mem, IR_MAP_TEXTS);
