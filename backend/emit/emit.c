@@ -80,8 +80,15 @@ static bool is_multiple(const nest_value *v, int64_t by)
 
 static LLVMValueRef random_words(emitter *e, nest_value *v)
 {
-    return emit_rng(e, emit_value(e, v->in[0]), emit_value(e, v->in[1]), emit_value(e, v->in[2]),
-                    emit_value(e, v->in[3]), is_multiple(v->in[3], 4), v->lanes, (uint32_t)v->number);
+    const emit_random r = {.seed = emit_value(e, v->in[0]),
+                           .step = emit_value(e, v->in[1]),
+                           .lane = emit_value(e, v->in[2]),
+                           .element = emit_value(e, v->in[3]),
+                           .by = v->step,
+                           .aligned = is_multiple(v->in[3], 4),
+                           .lanes = v->lanes,
+                           .stream = (uint32_t)v->number};
+    return emit_rng(e, &r);
 }
 
 /* ---- loops ---- */

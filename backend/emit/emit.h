@@ -102,8 +102,16 @@ LLVMValueRef emit_elementwise(emitter *e, const emit_what *w, const LLVMValueRef
 
 /* The operator by its table in ir/math/math.h, on f32. */
 LLVMValueRef emit_math(emitter *e, ir_op op, int lanes, const LLVMValueRef *in);
-/* 'aligned': the first element's number is known to be a multiple of 4. */
-LLVMValueRef emit_rng(emitter *e, LLVMValueRef seed, LLVMValueRef step, LLVMValueRef lane, LLVMValueRef element,
-                      bool aligned, int lanes, uint32_t stream);
+
+/* The random words of some elements of a stream. */
+typedef struct {
+    LLVMValueRef seed, step, lane, element; /* i64; element: the first one's number */
+    int64_t by;                             /* from an element to the next lane's */
+    bool aligned;                           /* the first is known to be a multiple of 4 */
+    int lanes;
+    uint32_t stream;
+} emit_random;
+
+LLVMValueRef emit_rng(emitter *e, const emit_random *r);
 
 #endif

@@ -4,7 +4,8 @@
  *     element e takes word e mod 4 of its block
  *
  * A block gives four words, so a vector of n words needs n / 4 blocks where the first element is a multiple of 4, else
- * one more: blocks run side by side in lanes, their words are interleaved, and the wanted window is shuffled out.
+ * one more: blocks run side by side in lanes, their words are interleaved, and the wanted window is shuffled out. Where
+ * lanes are not consecutive elements, each has a block for itself.
  *
  * Words live in the low halves of 64-bit lanes until the end, their high halves being anything: a round is then two
  * multiplications of low halves (one instruction each), two shifts and two exclusive ors, with nothing to move. */
@@ -38,17 +39,22 @@ static void philox_round(emitter *e, counter *c, const LLVMValueRef key[2])
     c->word[3] = product0;
 }
 
-/* The words of 'count' consecutive blocks. */
-static counter philox(emitter *e, LLVMValueRef seed, LLVMValueRef step, LLVMValueRef lane, LLVMValueRef block,
-                      int count, uint32_t stream)
+/* from, from + by, ... in 'count' lanes. */
+static LLVMValueRef counting(emitter *e, LLVMValueRef from, int64_t by, int count)
 {
     LLVMValueRef number[MOST_WORDS];
     for (int i = 0; i < count; i++)
-        number[i] = emit_i64(e, i);
+        number[i] = emit_i64(e, i * by);
     LLVMValueRef each = count == 1 ? number[0] : LLVMConstVector(number, (unsigned)count);
-    counter c = {{LLVMBuildAdd(e->builder, emit_splat(e, block, count), each, ""), emit_splat(e, step, count),
-                  emit_splat(e, emit_i64(e, stream), count), emit_splat(e, lane, count)}};
-    LLVMValueRef key[] = {seed, high_half(e, seed)};
+    return LLVMBuildAdd(e->builder, emit_splat(e, from, count), each, "");
+}
+
+/* The words of the blocks in the lanes of 'block'. */
+static counter philox(emitter *e, const emit_random *r, LLVMValueRef block, int count)
+{
+    counter c = {{block, emit_splat(e, r->step, count), emit_splat(e, emit_i64(e, r->stream), count),
+                  emit_splat(e, r->lane, count)}};
+    LLVMValueRef key[] = {r->seed, high_half(e, r->seed)};
     for (int i = 0; i < ROUNDS; i++) {
         LLVMValueRef round_key[] = {emit_splat(e, key[0], count), emit_splat(e, key[1], count)};
         philox_round(e, &c, round_key);
@@ -93,22 +99,40 @@ static LLVMValueRef window(emitter *e, LLVMValueRef all, int from, int lanes)
     return emit_shuffle(e, all, LLVMGetPoison(LLVMTypeOf(all)), index, lanes);
 }
 
-LLVMValueRef emit_rng(emitter *e, LLVMValueRef seed, LLVMValueRef step, LLVMValueRef lane, LLVMValueRef element,
-                      bool aligned, int lanes, uint32_t stream)
+/* Elements one after the other. */
+static LLVMValueRef consecutive(emitter *e, const emit_random *r)
 {
     LLVMBuilderRef b = e->builder;
-    int most = aligned ? 1 : WORDS; /* how many places the first element may have in its block */
-    int needed = (lanes + most - 1 + WORDS - 1) / WORDS, count = 1;
+    int most = r->aligned ? 1 : WORDS; /* how many places the first element may have in its block */
+    int needed = (r->lanes + most - 1 + WORDS - 1) / WORDS, count = 1;
     while (count < needed) /* LLVM likes powers of two; the lanes are there anyway */
         count *= 2;
-    LLVMValueRef block = LLVMBuildLShr(b, element, emit_i64(e, 2), "");
-    counter c = philox(e, seed, step, lane, block, count, stream);
+    LLVMValueRef block = LLVMBuildLShr(b, r->element, emit_i64(e, 2), "");
+    counter c = philox(e, r, counting(e, block, 1, count), count);
     LLVMValueRef all = interleave(e, &c, count);
-    LLVMValueRef words = window(e, all, 0, lanes);
-    LLVMValueRef place = LLVMBuildAnd(b, element, emit_i64(e, WORDS - 1), "");
+    LLVMValueRef words = window(e, all, 0, r->lanes);
+    LLVMValueRef place = LLVMBuildAnd(b, r->element, emit_i64(e, WORDS - 1), "");
     for (int i = 1; i < most; i++) {
         LLVMValueRef here = LLVMBuildICmp(b, LLVMIntEQ, place, emit_i64(e, i), "");
-        words = LLVMBuildSelect(b, here, window(e, all, i, lanes), words, "");
+        words = LLVMBuildSelect(b, here, window(e, all, i, r->lanes), words, "");
     }
     return words;
+}
+
+/* Elements some steps apart, as those of an image's column are: each lane makes a block of its own. */
+static LLVMValueRef scattered(emitter *e, const emit_random *r)
+{
+    LLVMBuilderRef b = e->builder;
+    LLVMValueRef element = counting(e, r->element, r->by, r->lanes);
+    LLVMTypeRef t = LLVMTypeOf(element);
+    counter c = philox(e, r, LLVMBuildLShr(b, element, emit_integer(t, 2), ""), r->lanes);
+    LLVMValueRef place = LLVMBuildAnd(b, element, emit_integer(t, WORDS - 1), ""), words = c.word[0];
+    for (uint64_t i = 1; i < WORDS; i++)
+        words = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, place, emit_integer(t, i), ""), c.word[i], words, "");
+    return LLVMBuildTrunc(b, words, LLVMVectorType(e->i32, (unsigned)r->lanes), "");
+}
+
+LLVMValueRef emit_rng(emitter *e, const emit_random *r)
+{
+    return r->lanes == 1 || r->by == 1 ? consecutive(e, r) : scattered(e, r);
 }

@@ -223,11 +223,12 @@ static nest_value *constant_value(lowering *l, const ir_node *n, const lower_poi
 static nest_value *rng_value(lowering *l, const ir_node *n, const lower_point *p)
 {
     lower_point scalar = lower_scalar_point(l, 0);
-    nest_value *in[3];
+    nest_value *in[4];
     for (int i = 0; i < 3; i++)
         in[i] = lower_value(l, n->in[i], &scalar);
-    return nest_rng(l->kernel, in[0], in[1], in[2], lower_element_number(l, &n->type, p), p->lanes,
-                    (uint32_t)ir_attr_find(n->attrs, "stream")->number[0]);
+    in[3] = lower_element_number(l, &n->type, p);
+    uint32_t stream = (uint32_t)ir_attr_find(n->attrs, "stream")->number[0];
+    return nest_rng(l->kernel, in, lower_element_step(&n->type, p), p->lanes, stream);
 }
 
 /* ---- any node ---- */

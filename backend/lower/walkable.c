@@ -230,7 +230,7 @@ static bool takes_lanes(const lowering *l, const ir_node *n, int dim)
         return !ask(l, READS_PANELS, n, 0, reads_panels) && lower_takes_lanes(l, n->in[0], dim);
     case IR_CONCATENATE:
         return ir_int(n, "dim", 0) != dim && all_take_lanes(l, n, dim);
-    case IR_RNG_BITS:
+    case IR_RNG_BITS: /* along any other, each lane would make four words to take one */
         return dim == n->type.rank - 1;
     case IR_RESHAPE:
         return false;

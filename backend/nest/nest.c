@@ -301,12 +301,11 @@ nest_value *nest_fma(nest_kernel *k, nest_value *a, nest_value *b, nest_value *c
     return v;
 }
 
-nest_value *nest_rng(nest_kernel *k, nest_value *seed, nest_value *step, nest_value *lane, nest_value *element,
-                     int lanes, uint32_t stream)
+nest_value *nest_rng(nest_kernel *k, nest_value *const in[4], int64_t by, int lanes, uint32_t stream)
 {
-    nest_value *in[] = {seed, step, lane, element};
     nest_value *v = append_new(k, NEST_RNG, IR_UI32, lanes);
     set_operands(v, in, 4);
+    v->step = by;
     v->number = stream;
     return v;
 }

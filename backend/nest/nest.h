@@ -27,7 +27,7 @@ typedef enum {
     NEST_OP,      /* elementwise operator 'op' on in[], lane by lane; compare's direction in 'word' */
     NEST_PRODUCT, /* no value: a matrix product by the host's function: in[] are m, n, k, then offsets into a, b, c */
     NEST_FMA,     /* in[0] * in[1] + in[2], one rounding (two on a target without) */
-    NEST_RNG /* ui32 words of the elements in[3], in[3]+1, ...; in[0..2] seed, step, lane (i64); stream in 'number' */
+    NEST_RNG /* ui32 words of the elements in[3], in[3] + step, ...; in[0..2] seed, step, lane (i64), stream 'number' */
 } nest_kind;
 
 typedef struct nest_value nest_value;
@@ -133,8 +133,8 @@ nest_value *nest_op(nest_kernel *k, ir_op op, ir_dtype t, nest_value *const *in,
 nest_value *nest_fma(nest_kernel *k, nest_value *a, nest_value *b, nest_value *c);
 /* 'in': m, n, k and the offsets into a, b, c, all i64 scalars; *p is copied. */
 void nest_multiply(nest_kernel *k, const nest_product *p, nest_value *const in[6]);
-nest_value *nest_rng(nest_kernel *k, nest_value *seed, nest_value *step, nest_value *lane, nest_value *element,
-                     int lanes, uint32_t stream);
+/* 'in': seed, step, lane and the first element's number, all i64 scalars; 'by': from there to the next lane's. */
+nest_value *nest_rng(nest_kernel *k, nest_value *const in[4], int64_t by, int lanes, uint32_t stream);
 
 /* i64 scalars */
 nest_value *nest_add(nest_kernel *k, nest_value *a, nest_value *b);

@@ -212,6 +212,8 @@ static void print_computed(printer *p, nest_value *v)
         text_printf(p->out, "[%d]", v->index);
     if (v->kind == NEST_UNZIP)
         text_printf(p->out, " by %" PRId64, v->step);
+    if (v->kind == NEST_RNG && v->lanes > 1 && v->step != 1)
+        text_printf(p->out, " by %" PRId64, v->step);
     if (v->kind == NEST_RNG)
         text_printf(p->out, " stream %.0f", v->number);
     text_add(p->out, " : ");
