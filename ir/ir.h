@@ -139,11 +139,14 @@ struct ir_symbol {
     const char *name;
     ir_segment segment;
     ir_type type;
-    ir_attr *attrs; /* init = ..., and what later parts need */
+    ir_attr *attrs; /* init = ..., trainable = [0], and what later parts need */
     ir_place place;
     src_loc loc;
     ir_symbol *next;
 };
+
+/* Is it learned? A parameter with {trainable = [0]} is frozen: it has no gradient. */
+bool ir_is_trainable(const ir_symbol *y);
 
 /* What only the descriptor needs: `row metric @accuracy {...}`. */
 struct ir_row {

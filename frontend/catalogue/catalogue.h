@@ -60,6 +60,7 @@ struct fe_layer {
     const void *found; /* what 'shape' found out for 'build', of a type that its family has for this; else NULL */
     int nparams;
     fe_param *param;
+    bool trainable; /* false: frozen, its parameters stay as they are */
     bool is_read;   /* by another layer */
     bool is_output; /* a result of infer */
 };

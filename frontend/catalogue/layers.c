@@ -10,4 +10,6 @@ static const fe_rows *const tables[] = {&fe_dense_layers,
                                         NULL};
 
 const fe_catalogue fe_layers = {
-    "layer", tables, {{"name", FE_NAME, NULL}, {"input", FE_NAME, NULL}, {"inputs", FE_NAMES, NULL}}};
+    "layer",
+    tables,
+    {{"name", FE_NAME, NULL}, {"input", FE_NAME, NULL}, {"inputs", FE_NAMES, NULL}, {"trainable", FE_BOOL, "true"}}};

@@ -31,8 +31,12 @@ static void declare_params(const fe_network *n, ir_module *m, bool states)
         const fe_layer *l = &n->layers[i];
         for (int k = 0; k < l->nparams; k++) {
             const fe_param *p = &l->param[k];
-            if (p->state == states)
-                set_init(m, ir_symbol_new(m, states ? SEG_STATE : SEG_PARAM, p->name, p->type, l->at), p->init);
+            if (p->state != states)
+                continue;
+            ir_symbol *y = ir_symbol_new(m, states ? SEG_STATE : SEG_PARAM, p->name, p->type, l->at);
+            set_init(m, y, p->init);
+            if (!states && !l->trainable)
+                ir_attr_set_ints(m->mem, &y->attrs, "trainable", &(int64_t){0}, 1);
         }
     }
 }

@@ -197,6 +197,7 @@ static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
         l->kind = (const fe_layer_kind *)(const void *)entries[i]->kind;
         l->options = entries[i];
         l->at = entries[i]->at;
+        l->trainable = fe_get_bool(l->options, "trainable");
         l->name = fe_entry_name(r, entries, i);
         if (!is_layer_name_free(r, n, l, i))
             return false;

@@ -150,11 +150,15 @@ static bool check_loss_names(fe_reader *r, const fe_network *n)
 
 static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
 {
+    bool has_frozen = false;
     for (int i = 0; i < n->nlayers; i++)
-        for (int k = 0; k < n->layers[i].nparams; k++)
-            if (!n->layers[i].param[k].state)
+        for (int k = 0; k < n->layers[i].nparams; k++) {
+            if (n->layers[i].trainable && !n->layers[i].param[k].state)
                 return true;
-    return fe_mismatch(r, at, "losses", "a layer with parameters to train", "none");
+            has_frozen |= !n->layers[i].trainable;
+        }
+    return fe_mismatch(r, at, "losses", "a layer with parameters to train",
+                       has_frozen ? "only such with 'trainable: false'" : "none");
 }
 
 bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root)

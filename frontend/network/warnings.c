@@ -25,14 +25,14 @@ static void warn_of_logits(fe_reader *r, const fe_network *n, const fe_loss *l)
         diag_warning(r->d, l->at, "%s: expected two classes or more, found one, for which the loss is always 0", kind);
 }
 
-/* By layer: does a parameter of it, or of a layer that it reads, take part in its value? */
+/* By layer: does a trainable parameter of it, or of a layer that it reads, take part in its value? */
 static bool *find_trained(fe_reader *r, const fe_network *n)
 {
     bool *trained = arena_new_array(r->mem, bool, (size_t)n->nlayers);
     for (int i = 0; i < n->nlayers; i++) {
         const fe_layer *l = &n->layers[i];
         for (int k = 0; k < l->nparams; k++)
-            trained[i] |= !l->param[k].state;
+            trained[i] |= l->trainable && !l->param[k].state;
         for (int k = 0; k < l->nin; k++)
             trained[i] |= !l->in[k].is_input && trained[l->in[k].index];
     }
@@ -49,7 +49,8 @@ void fe_warn(fe_reader *r, const fe_network *n)
             learns |= !l->in[k].is_input && trained[l->in[k].index];
         warn_of_logits(r, n, l);
         if (!learns)
-            diag_warning(r->d, l->at, "loss '%s': no parameter has a part in what it measures, so it trains nothing",
+            diag_warning(r->d, l->at,
+                         "loss '%s': no trainable parameter has a part in what it measures, so it trains nothing",
                          l->name);
     }
 }

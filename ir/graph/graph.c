@@ -72,6 +72,12 @@ ir_symbol *ir_symbol_new(ir_module *m, ir_segment s, const char *name, ir_type t
     return y;
 }
 
+bool ir_is_trainable(const ir_symbol *y)
+{
+    const ir_attr *a = ir_attr_find(y->attrs, "trainable");
+    return y->segment == SEG_PARAM && (!a || a->number[0] != 0);
+}
+
 ir_row *ir_row_new(ir_module *m, const char *kind, const char *name, src_loc loc)
 {
     ir_row *r = arena_make(m->mem, ir_row), **end = &m->rows;

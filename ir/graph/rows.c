@@ -120,7 +120,8 @@ bool verify_symbols(const ir_module *m, diag *d)
         if (!check_word(y->name, y->attrs, "init", "none constant uniform normal truncated_normal seed", y->loc, d) ||
             !check_number(y->name, y->attrs, "a", 0, y->loc, d) ||
             !check_number(y->name, y->attrs, "b", 0, y->loc, d) ||
-            !check_number(y->name, y->attrs, "stream", UINT32_MAX, y->loc, d))
+            !check_number(y->name, y->attrs, "stream", UINT32_MAX, y->loc, d) ||
+            !check_number(y->name, y->attrs, "trainable", 1, y->loc, d))
             return false;
         if (ir_attr_find(y->attrs, "halo")) {
             diag_error(d, y->loc, "%s '%s': expected no 'halo', found one", ir_segment_name(y->segment), y->name);

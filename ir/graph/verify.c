@@ -125,6 +125,10 @@ static bool verify_symbol(const ir_node *n, diag *d)
                    ir_segment_name(n->symbol->segment), n->symbol->name);
         return false;
     }
+    if (n->op == IR_PARAM_GRADIENT && !ir_is_trainable(n->symbol)) {
+        diag_error(d, n->loc, "param_gradient: expected a trainable param, found @%s, which is not", n->symbol->name);
+        return false;
+    }
     bool has_value = n->op == IR_ASSIGN || n->op == IR_PARAM_GRADIENT;
     if (has_value && !ir_type_equal(&n->in[0]->type, &n->symbol->type)) {
         diag_error(d, n->loc, "%s: the value's type is not that of @%s", op->name, n->symbol->name);

@@ -1,6 +1,6 @@
 /* passes/grad/autodiff.c - reverse-mode differentiation.
  *     minimize %loss, %scale      =>      backward nodes ...
- *                                         param_gradient @dense1.weight %g     one for every parameter
+ *                                         param_gradient @dense1.weight %g     one for every trainable parameter
  *
  * In a function with `minimize` the forward nodes are visited from last to first. When the visit comes to a node, all
  * readers of its result have been visited, so its gradient is complete; the node's rule (passes/grad/<family>.c) then
@@ -12,6 +12,9 @@
  *     dense1.bias_gradient       what leads to that of a parameter named ....bias
  *     dense1.input_gradient      the other gradient of a product or convolution
  *     dense1.backward            everything else
+ *
+ * Nothing is made for the gradient of a value that no trainable parameter flows into: what lies below the lowest layer
+ * that is trained has no backward nodes.
  *
  * A composite with a gradient rule of its own is one node for this pass. Other composites are dissolved into their
  * nodes before it, and the rest after it, in every function. stop_gradient goes too: its work is done.
@@ -161,14 +164,14 @@ static ir_node *last_minimize(const ir_graph *g)
     return last;
 }
 
-/* Who needs a gradient: float values that a parameter flows into. */
+/* Who needs a gradient: float values that a trainable parameter flows into. */
 static const bool *find_wanted(const ir_graph *g, int32_t count, arena *mem)
 {
     bool *wanted = arena_new_array(mem, bool, (size_t)count + 1);
     for (const ir_node *n = g->first; n; n = n->next) {
         if (!ir_dtype_is_float(n->type.dtype))
             continue;
-        wanted[n->id] = n->op == IR_PARAM;
+        wanted[n->id] = n->op == IR_PARAM && ir_is_trainable(n->symbol);
         for (int i = 0; i < n->nin && grad_rules[n->op] != grad_none; i++)
             wanted[n->id] |= wanted[n->in[i]->id];
     }
@@ -221,7 +224,7 @@ static ir_node *gradient_of(grad *g, const ir_symbol *p, ir_node *const *forward
 static void answer(grad *g, ir_node *const *forward, int32_t count)
 {
     for (ir_symbol *p = g->graph->module->symbols; p; p = p->next) {
-        if (p->segment != SEG_PARAM || !ir_dtype_is_float(p->type.dtype))
+        if (!ir_is_trainable(p) || !ir_dtype_is_float(p->type.dtype))
             continue;
         ir_node *value = gradient_of(g, p, forward, count);
         aim(g->graph, g->graph->before, value);

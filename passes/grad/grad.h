@@ -14,7 +14,7 @@ typedef struct {
     diag *d;
     bool failed;         /* after an error in d */
     ir_node **gradient;  /* by forward node's id; NULL: none yet */
-    const bool *wanted;  /* by forward node's id: a parameter lies upstream of it */
+    const bool *wanted;  /* by forward node's id: a trainable parameter lies upstream of it */
     const ir_node *node; /* the node whose rule runs */
     arena *mem;          /* scratch of this function's differentiation */
 } grad;

@@ -22,7 +22,7 @@ typedef struct {
     double batch, lanes, multiply_adds; /* a cycle */
     layer_costs costs;
     int *home;     /* a node's layer, by id; -1: none */
-    bool *trained; /* does a node's value depend on a parameter? */
+    bool *trained; /* does a node's value depend on a trainable parameter? */
     int *last;     /* the last layer that reads a node's value */
     arena *mem;
 } predictor;
@@ -66,7 +66,7 @@ static void place_nodes(predictor *p)
 {
     for (ir_node *n = p->graph->first; n; n = n->next) {
         int home = p->home[n->id] = home_of(p, n);
-        p->trained[n->id] = n->op == IR_PARAM;
+        p->trained[n->id] = n->op == IR_PARAM && ir_is_trainable(n->symbol);
         for (int i = 0; i < n->nin; i++) {
             int *last = &p->last[n->in[i]->id];
             *last = home > *last ? home : *last;
@@ -109,10 +109,13 @@ static void add_node(predictor *p, const ir_node *n, layer_cost *l)
     double operations = ir_node_operations(n, (int64_t)p->batch);
     if (n->op == IR_PARAM) {
         double elements = (double)ir_static_count(&n->symbol->type);
+        int values = p->trained[n->id] ? UPDATE_VALUES : 1;
         l->parameters += (int64_t)elements;
+        l->bytes += (double)values * sizeof(float) * elements;
+        if (!p->trained[n->id])
+            return;
         l->operations += UPDATE_OPERATIONS * elements;
         l->cycles += 2 * UPDATE_VALUES * sizeof(float) * elements / BYTES_A_CYCLE;
-        l->bytes += UPDATE_VALUES * sizeof(float) * elements;
     } else if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION) {
         operations *= products_of(p, n);
         l->operations += operations;

@@ -28,6 +28,7 @@ typedef struct {
     text inputs, layers, losses, metrics;
     value values[MOST_VALUES];
     int count, nlosses;
+    bool must_train; /* the layer that is being made: no other may be left to */
 } maker;
 
 /* ---- drawing ---- */
@@ -153,6 +154,7 @@ static value *open_layer(maker *m, const char *kind, const int *in, int nin, con
 
 static void close_layer(maker *m)
 {
+    maybe_add(m, m->must_train ? 0 : 10, ", trainable: false");
     text_add(&m->layers, "}\n");
 }
 
@@ -442,6 +444,7 @@ static void add_layers(maker *m)
         make_flatten(m, last);
         last = m->count - 1;
     }
+    m->must_train = true;
     while (!make_dense(m, last)) {
     }
 }

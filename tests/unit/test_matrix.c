@@ -167,6 +167,13 @@ static void matrix_chains(void)
     check_net("chains", NULL, off, 2, 160 << 10);
 }
 
+/* The first stage, or two, may learn nothing. */
+static void matrix_frozen(void)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
+    check_net("frozen", NULL, off, 3, 0);
+}
+
 /* All 3x3 convolutions by minimal filtering, those of few channels too. */
 static void matrix_filtered(void)
 {
@@ -233,6 +240,7 @@ void suite_matrix(void)
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
     CU_add_test(s, "losses on several branches", matrix_branches);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
+    CU_add_test(s, "frozen layers", matrix_frozen);
     CU_add_test(s, "moments decay to 0", decaying_moments);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }

@@ -28,7 +28,7 @@ extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_elementwise_layers
 /* How many inputs: least, most. */
 #define ONE 1, 1
 #define SEVERAL 2, 64
-/* name, inputs, short key, rules, keys of its own (all layers have name, input, inputs) */
+/* name, inputs, short key, rules, keys of its own (all layers have name, input, inputs, trainable) */
 #define LAYER(name, inputs, short_key, shape, build, ...)                                                              \
     {                                                                                                                  \
         {#name, short_key, {__VA_ARGS__}, false}, inputs, shape, build                                                 \

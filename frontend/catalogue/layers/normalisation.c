@@ -79,12 +79,12 @@ static ir_node *count_features(fe_builder *b, const ir_node *x)
 }
 
 /* Ioffe & Szegedy 2015. In training the batch's own statistics normalise (the variance in two passes, biased) and move
- * the running ones (with the unbiased variance); elsewhere the running ones normalise. */
+ * the running ones (with the unbiased variance); elsewhere, and in a frozen layer, the running ones normalise. */
 static ir_node *build_batch_norm(fe_builder *b, const fe_layer *l, ir_node *const *in)
 {
     ir_graph *g = b->g;
     ir_node *x = in[0], *mean, *variance;
-    if (!b->training) {
+    if (!b->training || !l->trainable) {
         mean = fe_use_param(b, l, "moving_mean");
         variance = fe_use_param(b, l, "moving_variance");
         ir_node *centred = ir_subtract(g, x, fe_spread_last(g, mean, x));

@@ -1,0 +1,230 @@
+/* tests/unit/test_update.c - what is learned, and how: frozen layers.
+ *
+ * Steps of small nets in the f32 evaluator, whose bits generated code has (suites matrix and random), against what must
+ * come out by a way of its own: a frozen layer next to the same net without one. */
+#include "frontend/frontend.h"
+#include "ir/ops/eval.h"
+#include "passes/labels.h"
+#include "passes/passes.h"
+#include "tests/unit/any_target.h"
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 11, CLASSES = 5 };
+
+static const float RATE = 0.03f;
+
+/* ---- a net and the evaluator that trains it ---- */
+
+typedef struct {
+    ir_module *m;
+    evaluator *e;
+} learner;
+
+static ir_module *compiled(const char *yaml, const char *stop_after)
+{
+    arena *mem = arena_new();
+    diag *d = diag_new();
+    const pass_options o = {.stop_after = stop_after};
+    fe_network *n = fe_read_text(yaml, strlen(yaml), "net.yaml", mem, d);
+    ir_module *m = n ? fe_build(n, d) : NULL;
+    if (m)
+        m->target = any_target;
+    bool ok = m && passes_run(m, &o, d);
+    text messages = {0};
+    diag_print(d, &messages, false);
+    fputs(text_get(&messages), stderr);
+    text_free(&messages);
+    diag_free(d);
+    arena_free(mem);
+    if (!ok)
+        abort();
+    return m;
+}
+
+/* Numbers in [-1, 1) that differ from call to call. */
+static double noise(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (double)(*state >> 8) / 8388608.0 - 1.0;
+}
+
+/* Of parameters, by their order; other symbols start as the module says. */
+static void fill_symbols(learner *l)
+{
+    uint32_t seed = 7;
+    for (const ir_symbol *y = l->m->symbols; y; y = y->next) {
+        eval_tensor *t = evaluator_symbol(l->e, y->name);
+        const ir_attr *a = ir_attr_find(y->attrs, "a");
+        for (int64_t i = 0; i < ir_static_count(&y->type); i++)
+            evaluator_put(l->e, t, i, y->segment == SEG_PARAM ? noise(&seed) : a ? a->number[0] : 0);
+    }
+}
+
+static learner learner_new(const char *yaml)
+{
+    learner l = {.m = compiled(yaml, "cleanup")};
+    l.e = evaluator_new(l.m, EVAL_F32, BATCH);
+    evaluator_set_call_value(l.e, "learning_rate", RATE);
+    evaluator_set_call_value(l.e, "loss_scale", 1.0f / BATCH);
+    fill_symbols(&l);
+    return l;
+}
+
+static void learner_free(learner *l)
+{
+    evaluator_free(l->e);
+    ir_module_free(l->m);
+}
+
+static void call(learner *l, const char *function)
+{
+    diag *d = diag_new();
+    const ir_graph *f = ir_function_find(l->m, function);
+    if (!f)
+        abort();
+    for (int i = 0; i < f->ninputs; i++) {
+        eval_tensor *t = evaluator_input(l->e, f, i);
+        uint32_t seed = 100 + (uint32_t)i;
+        for (int64_t k = 0; k < ir_count(&t->type, t->batch); k++)
+            evaluator_put(l->e, t, k, t->type.dtype == IR_I32 ? (double)(k % CLASSES) : noise(&seed));
+    }
+    CU_ASSERT(evaluator_run(l->e, f, d));
+    diag_free(d);
+}
+
+static bool same(const learner *a, const learner *b, const char *symbol)
+{
+    const eval_tensor *x = evaluator_symbol(a->e, symbol), *y = evaluator_symbol(b->e, symbol);
+    CU_ASSERT_FATAL(x && y);
+    return !memcmp(x->data, y->data, (size_t)evaluator_bytes(a->e, x));
+}
+
+/* ---- frozen layers ---- */
+
+/* Frozen below everything that is trained, and between. 'frozen' is what to say of these layers. */
+static char *deep_net(arena *mem, const char *frozen)
+{
+    return arena_printf(mem,
+                        "inputs: {x: [6, 6, 2], y: {shape: [], dtype: int32}}\n"
+                        "layers:\n"
+                        "  - conv2d: {name: low, filters: 3, kernel_size: 3, activation: relu%s}\n"
+                        "  - layer_norm: {name: norm%s}\n"
+                        "  - flatten\n"
+                        "  - dense: {name: middle, units: 7, activation: tanh}\n"
+                        "  - dense: {name: fixed, units: 6, activation: gelu%s}\n"
+                        "  - dense: {name: top, units: 5}\n"
+                        "losses: [softmax_cross_entropy]\n"
+                        "optimizer: {adam: {learning_rate: 0.03}}\n"
+                        "train: {batch: 16}\n",
+                        frozen, frozen, frozen);
+}
+
+static bool is_frozen(const char *name)
+{
+    return !strncmp(name, "low.", 4) || !strncmp(name, "norm.", 5) || !strncmp(name, "fixed.", 6);
+}
+
+/* Nobody's gradient depends on whether other layers learn: the first step of those that do is the same. */
+static void frozen_layers_stay(void)
+{
+    arena *mem = arena_new();
+    learner all = learner_new(deep_net(mem, "")), some = learner_new(deep_net(mem, ", trainable: false")),
+            unmoved = learner_new(deep_net(mem, ""));
+    call(&all, "train_step");
+    call(&some, "train_step");
+    int frozen = 0, moved = 0;
+    for (const ir_symbol *y = all.m->symbols; y; y = y->next)
+        if (y->segment == SEG_PARAM) {
+            frozen += is_frozen(y->name);
+            moved += !same(&all, &unmoved, y->name);
+            CU_ASSERT(same(&some, is_frozen(y->name) ? &unmoved : &all, y->name));
+        }
+    CU_ASSERT_EQUAL(frozen, 6);
+    CU_ASSERT_EQUAL(moved, 10);
+    learner_free(&all);
+    learner_free(&some);
+    learner_free(&unmoved);
+    arena_free(mem);
+}
+
+/* Its own batch's statistics neither normalise in training nor move the running ones. */
+static void frozen_batch_norm(void)
+{
+    static const char yaml[] = "inputs: {x: [4], y: [3]}\n"
+                               "layers:\n"
+                               "  - dense: {name: low, units: 4, use_bias: false}\n"
+                               "  - batch_norm: {name: norm, momentum: 0.5, trainable: false}\n"
+                               "  - dense: {name: top, units: 3}\n"
+                               "losses: [mean_squared_error]\n"
+                               "optimizer: sgd\n";
+    learner l = learner_new(yaml), unmoved = learner_new(yaml);
+    call(&l, "evaluate");
+    double inference = evaluator_get(l.e, evaluator_symbol(l.e, "metric.loss"), 0);
+    evaluator_put(l.e, evaluator_symbol(l.e, "metric.loss"), 0, 0);
+    call(&l, "train_step");
+    CU_ASSERT_EQUAL(evaluator_get(l.e, evaluator_symbol(l.e, "metric.loss"), 0), inference);
+    CU_ASSERT(same(&l, &unmoved, "norm.moving_mean"));
+    CU_ASSERT(same(&l, &unmoved, "norm.moving_variance"));
+    CU_ASSERT(same(&l, &unmoved, "norm.gamma"));
+    CU_ASSERT_FALSE(same(&l, &unmoved, "low.weight"));
+    learner_free(&l);
+    learner_free(&unmoved);
+}
+
+static int64_t bytes_of(const ir_module *m, const char *segment)
+{
+    const ir_attr *a = ir_attr_find(m->attrs, segment);
+    return a ? (int64_t)a->number[0] : 0;
+}
+
+/* Kernels of a layer in one of the roles that learning has. */
+static int count_learning(const ir_module *m, const char *layer, bool below)
+{
+    int count = 0;
+    arena *mem = arena_new();
+    for (const ir_graph *g = m->functions; g; g = g->next)
+        for (const ir_node *n = g->first; n; n = n->next) {
+            const char *of = label_layer(mem, n->label), *role = n->label ? label_role(n->label) : "";
+            if (n->op == IR_FUSED && of && !strcmp(of, layer))
+                count += !strncmp(role, "weight_gradient", 15) || !strncmp(role, "bias_gradient", 13) ||
+                         !strcmp(role, "update") || (below && strcmp(role, "forward"));
+        }
+    arena_free(mem);
+    return count;
+}
+
+/* Neither code nor memory: conv and norm have no backward kernel at all, as nothing below them learns. */
+static void frozen_layers_cost_nothing(void)
+{
+    arena *mem = arena_new();
+    ir_module *all = compiled(deep_net(mem, ""), NULL), *some = compiled(deep_net(mem, ", trainable: false"), NULL);
+    int64_t of_frozen = 0;
+    for (const ir_symbol *y = some->symbols; y; y = y->next) {
+        if (y->segment == SEG_PARAM && is_frozen(y->name))
+            of_frozen += ir_static_count(&y->type) * (int64_t)sizeof(float);
+        if (y->segment != SEG_PARAM && strchr(y->name, '/'))
+            CU_ASSERT_FALSE(is_frozen(strchr(y->name, '/') + 1));
+    }
+    CU_ASSERT(bytes_of(all, "gradient_bytes") >= bytes_of(some, "gradient_bytes") + of_frozen);
+    CU_ASSERT(bytes_of(all, "state_bytes") >= bytes_of(some, "state_bytes") + 2 * of_frozen);
+    CU_ASSERT_EQUAL(bytes_of(all, "params_bytes"), bytes_of(some, "params_bytes"));
+    CU_ASSERT(count_learning(all, "low", true) > 0 && count_learning(all, "fixed", false) > 0);
+    CU_ASSERT_EQUAL(count_learning(some, "low", true), 0);
+    CU_ASSERT_EQUAL(count_learning(some, "norm", true), 0);
+    CU_ASSERT_EQUAL(count_learning(some, "fixed", false), 0);
+    ir_module_free(all);
+    ir_module_free(some);
+    arena_free(mem);
+}
+
+void suite_update(void);
+void suite_update(void)
+{
+    CU_pSuite s = CU_add_suite("update", NULL, NULL);
+    CU_add_test(s, "frozen layers stay, and others learn as beside any", frozen_layers_stay);
+    CU_add_test(s, "a frozen batch norm uses its running statistics", frozen_batch_norm);
+    CU_add_test(s, "frozen layers have no backward code, gradients or moments", frozen_layers_cost_nothing);
+}
