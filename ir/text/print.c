@@ -1,4 +1,4 @@
-/* ir/text/print.c - a module as text. parse.c mirrors this file function by function.
+/* ir/text/print.c - a module as text. The parser (parse.h) mirrors this file function by function.
  *
  * One node a line, no addresses, order fixed by the graph. Neither file knows an operator by name: a line is
  *     %value = operator @symbol "label" operands {attributes} {region} : type @segment+offset loc(...)
