@@ -24,6 +24,7 @@ typedef struct {
     ir_type inner;       /* reductions: the operand's shape; a row's short shape R */
     const ir_node *core; /* the node it began with */
     int32_t *member, count;
+    int32_t steps; /* of all members: fuse_steps */
 } group;
 
 typedef struct {
@@ -67,6 +68,8 @@ kind fuse_kind_of(const ir_node *n);
 /* Its elements are those of its operand, in other places. */
 bool fuse_is_view(const ir_node *n);
 phase fuse_phase_of(const ir_node *n);
+/* About how many instructions an element of it takes. */
+int32_t fuse_steps(const ir_node *n);
 /* Why b cannot join a; NULL if it can. The one with the core is a: fuse_core_first. */
 const char *fuse_refusal(fuser *f, int32_t a, int32_t b);
 

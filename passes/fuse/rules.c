@@ -1,4 +1,5 @@
 /* passes/fuse/rules.c - which groups one loop nest can do: kinds, shapes, edges, phases. */
+#include "ir/math/math.h"
 #include "passes/fuse/fuse.h"
 #include "passes/labels.h"
 #include <string.h>
@@ -46,6 +47,15 @@ phase fuse_phase_of(const ir_node *n)
     if (!label_role(n->label) || label_is_forward(n))
         return PHASE_FORWARD;
     return label_is_update(n) ? PHASE_UPDATE : PHASE_BACKWARD;
+}
+
+/* ---- how much a kernel computes ---- */
+
+int32_t fuse_steps(const ir_node *n)
+{
+    enum { RANDOM = 100 }; /* ten rounds of two products each, and what joins them */
+    const math_program *p = n->op == IR_RNG_BITS ? NULL : math_find(n->op);
+    return n->op == IR_RNG_BITS ? RANDOM : p ? p->count : 1;
 }
 
 /* ---- which edges a loop nest can follow ---- */
@@ -245,11 +255,11 @@ static bool is_prologue(const fuser *f, const group *a, const group *b, kind k)
 
 const char *fuse_refusal(fuser *f, int32_t a, int32_t b)
 {
-    enum { OPERATORS = 512 }; /* compiling a kernel takes more than linear time, and stack as it is deep */
+    enum { STEPS = 512 }; /* compiling a kernel takes more than linear time, and stack as it is deep */
     const group *ga = &f->groups[a], *gb = &f->groups[b];
     kind k = merged_kind(f, ga, gb);
-    if (ga->count + gb->count > OPERATORS)
-        return "they are more operators than are put into one kernel";
+    if (ga->steps + gb->steps > STEPS)
+        return "together they compute more than is put into one kernel";
     if (k == KIND_NONE)
         return gb->kind == KIND_ELEMENTWISE ? "their shapes differ"
                                             : "each is built around a contraction, window or reduction";
