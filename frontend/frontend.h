@@ -41,6 +41,35 @@ const fe_train *fe_train_options(const fe_network *n);
  * not labels. */
 int64_t fe_classes(const fe_network *n, const char *input);
 
+/* ---- networks whose stages learn on their own ---- */
+
+/* One net of a hierarchy: a stage, all stages at once, or the combination of their answers. */
+typedef struct {
+    const char *name; /* the stage's; "stages" for all at once; "combine" */
+    src_loc at;
+    fe_network *net;     /* an ordinary description; some of its inputs are outputs of parts above */
+    bool frozen;         /* has inference alone */
+    const char *weights; /* a file to start from, or NULL */
+    src_loc weights_at;
+} fe_part;
+
+typedef enum { FE_SEQUENTIAL, FE_SIMULTANEOUS, FE_ALTERNATING } fe_schedule;
+
+typedef struct {
+    fe_schedule schedule;
+    const char *cache; /* auto memory disk none: of the values at boundaries */
+    int64_t rounds;    /* alternating: how often each stage's epochs are done */
+    int count;
+    fe_part *parts; /* in the order in which they learn */
+    bool learns_combination;
+    int64_t fine_tune_epochs; /* of the whole, after its parts; 0: none */
+    double fine_tune_rate;    /* 0: the optimizer's */
+    fe_network *whole;
+} fe_hierarchy;
+
+/* NULL where all layers learn together. The network itself is the whole: what ships. */
+const fe_hierarchy *fe_stages(const fe_network *n);
+
 /* The module of a network: functions infer, evaluate, train_step (with `minimize`), symbols, rows. NULL after errors.
  */
 ir_module *fe_build(const fe_network *n, diag *d);

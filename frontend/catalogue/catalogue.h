@@ -60,9 +60,10 @@ struct fe_layer {
     const void *found; /* what 'shape' found out for 'build', of a type that its family has for this; else NULL */
     int nparams;
     fe_param *param;
-    bool trainable; /* false: frozen, its parameters stay as they are */
-    bool is_read;   /* by another layer */
-    bool is_output; /* a result of infer */
+    bool trainable;    /* false: frozen, its parameters stay as they are */
+    const bool *stops; /* by input: no gradient goes back to it; NULL: to all it does */
+    bool is_read;      /* by another layer */
+    bool is_output;    /* a result of infer */
 };
 
 /* A row of the loss catalogue. The arguments are the kind's first two keys. 'build' gives f32[B]. */
@@ -80,6 +81,7 @@ struct fe_loss {
     src_loc at;
     fe_ref in[2];
     ir_type in_type[2];
+    bool stops[2]; /* no gradient goes back to this argument */
     double weight;
 };
 

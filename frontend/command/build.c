@@ -169,9 +169,31 @@ static ir_module *load_ir(const char *path, const cmd_build *b, diag *d)
     return m;
 }
 
-static ir_module *load_yaml(const char *path, arena *mem, fe_network **net, diag *d)
+/* One of the nets that stages which learn on their own are compiled as; NULL: the whole. */
+static fe_network *find_part(fe_network *n, const char *part, diag *d)
+{
+    const fe_hierarchy *h = fe_stages(n);
+    text known = {0};
+    if (!part)
+        return n;
+    for (int i = 0; h && i < h->count; i++) {
+        if (!strcmp(h->parts[i].name, part))
+            return h->parts[i].net;
+        text_printf(&known, "%s%s", i ? ", " : "", h->parts[i].name);
+    }
+    if (h)
+        diag_error(d, (src_loc){0}, "--part: expected one of %s; found '%s'", text_get(&known), part);
+    else
+        diag_error(d, (src_loc){0}, "--part=%s: expected a network with 'staging: {coupling: local}'", part);
+    text_free(&known);
+    return NULL;
+}
+
+static ir_module *load_yaml(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
 {
     *net = fe_read(path, mem, d);
+    if (*net)
+        *net = find_part(*net, b->part, d);
     return *net ? fe_build(*net, d) : NULL;
 }
 
@@ -179,7 +201,7 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
 {
     *net = NULL;
     bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
-    ir_module *m = yaml ? load_yaml(path, mem, net, d) : load_ir(path, b, d);
+    ir_module *m = yaml ? load_yaml(path, b, mem, net, d) : load_ir(path, b, d);
     if (!m)
         return NULL;
     if (!set_partition(m, b, yaml, d) || !set_max_batch(m, b, yaml ? fe_train_options(*net)->batch : 128, d) ||

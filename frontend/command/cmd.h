@@ -57,6 +57,7 @@ typedef struct {
     int64_t max_batch;     /* 0: the YAML's train batch, else 128 */
     const char *partition; /* fused, staged; NULL: as the YAML says */
     int64_t stages;
+    const char *part; /* of a network whose stages learn on their own; NULL: the whole */
     const char *balance;
     const char *gemm;        /* auto, generated, openblas; NULL: auto */
     const char *convolution; /* auto, direct, winograd; NULL: auto */
@@ -79,6 +80,7 @@ typedef struct {
          0,                                                                                                            \
          0},                                                                                                           \
         {"stages", "N", "with --partition=staged: how many", NULL, NULL, &(b).stages, 1, 64},                          \
+        {"part", "NAME", "of a net with local stages: that stage's own net", NULL, &(b).part, NULL, 0, 0},             \
         {"balance",                                                                                                    \
          "WHAT",                                                                                                       \
          "what N stages share equally: time (default), flops, memory, parameters",                                     \

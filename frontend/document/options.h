@@ -32,8 +32,10 @@ typedef enum {
     FE_NAMES,      /* a list of them */
     FE_ACTIVATION, /* a choice from the reader's activations */
     FE_INITIALIZER,
-    FE_RATE, /* a learning rate */
-    FE_LATER /* known, but not supported yet */
+    FE_RATE,    /* a learning rate */
+    FE_NUMBERS, /* a list of numbers above 0 */
+    FE_TREE,    /* anything: the owner of the key reads it */
+    FE_LATER    /* known, but not supported yet */
 } fe_key_type;
 
 typedef struct {
@@ -66,7 +68,9 @@ typedef struct {
     int64_t list[IR_MAX_RANK]; /* FE_PAIR: rows, columns; FE_PADDING: top, bottom, left, right */
     const char **names;        /* FE_NAMES */
     src_loc *name_at;
-    fe_choice *choice; /* FE_ACTIVATION, FE_INITIALIZER */
+    double *numbers;     /* FE_NUMBERS */
+    const fe_yaml *tree; /* FE_TREE */
+    fe_choice *choice;   /* FE_ACTIVATION, FE_INITIALIZER */
 } fe_option;
 
 /* A kind with its values. */

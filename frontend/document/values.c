@@ -211,6 +211,25 @@ static outcome read_names(fe_reader *r, const fe_yaml *y, fe_option *o)
     return READ;
 }
 
+static outcome read_numbers(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    if (y->kind != FE_LIST || !y->count)
+        return MISMATCH;
+    o->count = y->count;
+    o->numbers = arena_new_array(r->mem, double, (size_t)y->count);
+    for (int i = 0; i < y->count; i++)
+        if (read_number(y->item[i], &o->numbers[i]) != READ || o->numbers[i] <= 0)
+            return MISMATCH;
+    return READ;
+}
+
+static outcome read_tree(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    (void)r;
+    o->tree = y;
+    return READ;
+}
+
 static outcome read_activation(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
     o->choice = fe_read_choice(r, r->activations, y);
@@ -245,6 +264,8 @@ static const struct {
     [FE_DTYPE] = {"float32, int32 or uint8", read_dtype},
     [FE_NAME] = {"a name (letters, digits and _, no digit first, at most 63)", read_name},
     [FE_NAMES] = {"a list of names", read_names},
+    [FE_NUMBERS] = {"a list of numbers above 0", read_numbers},
+    [FE_TREE] = {"a value", read_tree},
     [FE_ACTIVATION] = {"an activation", read_activation},
     [FE_INITIALIZER] = {"an initializer", read_initializer},
     [FE_RATE] = {"a number from 0", read_rate},

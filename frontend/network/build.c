@@ -98,9 +98,12 @@ static void build_input(fe_function *f, int index, purpose why)
 static void build_layer(fe_function *f, int index, ir_node **scratch)
 {
     const fe_layer *l = &f->net->layers[index];
-    for (int i = 0; i < l->nin; i++)
-        scratch[i] = l->in[i].is_input ? f->inputs[l->in[i].index] : f->layers[l->in[i].index];
     fe_aim(&f->b, l->at, l->name, "forward");
+    for (int i = 0; i < l->nin; i++) {
+        scratch[i] = l->in[i].is_input ? f->inputs[l->in[i].index] : f->layers[l->in[i].index];
+        if (l->stops && l->stops[i] && f->b.training)
+            scratch[i] = ir_stop_gradient(f->b.g, scratch[i]);
+    }
     ir_node *y = l->kind->build(&f->b, l, scratch);
     if (!y->name && y->op != IR_INPUT && y != scratch[0])
         y->name = arena_strdup(f->b.m->mem, l->name);

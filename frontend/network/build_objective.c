@@ -119,6 +119,9 @@ static ir_node *build_loss(fe_function *f, const fe_loss *l)
     fe_builder *b = &f->b;
     fe_aim(b, l->at, l->name, "forward");
     ir_node *in[2] = {argument(f, l, 0), argument(f, l, 1)};
+    for (int i = 0; i < 2; i++)
+        if (l->stops[i] && b->training)
+            in[i] = ir_stop_gradient(b->g, in[i]);
     ir_node *each = l->kind->build(b, l, in);
     if (l->weight != 1)
         each = ir_multiply(b->g, each, ir_like(b->g, each, l->weight));

@@ -6,8 +6,7 @@ static const char *const set_names[] = {"train", "validation", "test"};
 
 enum { TRAIN, VALIDATION, TEST, SETS };
 
-/* 'path' as seen from the current directory, where it is written as seen from the YAML's. */
-static const char *beside_yaml(fe_reader *r, const char *yaml, const char *path)
+const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path)
 {
     const char *slash = strrchr(yaml, '/');
     if (path[0] == '/' || !slash)
@@ -47,7 +46,7 @@ static bool read_field(fe_reader *r, const fe_network *n, fe_data_set *set, cons
             return false;
         if (!*y->word)
             return fe_mismatch(r, y->at, key->word, "the path of a file", "nothing");
-        set->fields[set->field_count++] = (fe_data_field){known[i], beside_yaml(r, n->path, y->word), y->at};
+        set->fields[set->field_count++] = (fe_data_field){known[i], fe_beside_yaml(r, n->path, y->word), y->at};
         return true;
     }
     known[n->ninputs] = "format";

@@ -1,11 +1,10 @@
 /* frontend/network/network.c - a YAML tree to the description of a network.
  *
  * Sections are read in the order in which they lean on each other, whatever their order in the file: inputs, layers
- * (each with its shape), losses and metrics, stages, data, train. The first error ends the reading: what follows would
- * be guesses. */
+ * (each with its shape), losses and metrics; read.c goes on with stages, data and training. The first error ends the
+ * reading: what follows would be guesses. */
 #include "frontend/network/network.h"
 #include <ctype.h>
-#include <errno.h>
 #include <string.h>
 
 /* ---- names ---- */
@@ -141,14 +140,29 @@ static bool read_inputs(fe_reader *r, fe_network *n, const fe_yaml *root)
 
 /* ---- layers ---- */
 
-/* What a layer names, else the layer above it; the first layer reads the first input. */
-static bool read_layer_inputs(fe_reader *r, fe_network *n, fe_layer *l, int index)
+/* A list of layers as it is read: 'first' is the number of its first layer. Their names begin with 'prefix', and the
+ * first one reads 'above' unless it says otherwise. */
+typedef struct {
+    int first;
+    const char *prefix, *above;
+} layer_list;
+
+/* A name in a list with a prefix means a layer of this list before any other. */
+static bool resolve_in_list(fe_reader *r, const fe_network *n, const layer_list *list, int index, const char *name,
+                            src_loc at, fe_ref *out)
+{
+    return (*list->prefix && find_ref(n, index, arena_printf(r->mem, "%s%s", list->prefix, name), out)) ||
+           fe_resolve(r, n, index, name, at, out);
+}
+
+/* What a layer names, else the layer above it. */
+static bool read_layer_inputs(fe_reader *r, fe_network *n, const layer_list *list, fe_layer *l, int index)
 {
     const fe_layer_kind *kind = l->kind;
     const fe_option *one = fe_get(l->options, "input"), *several = fe_get(l->options, "inputs");
     if (one->present && several->present)
         return fe_mismatch(r, several->at, kind->kind.name, "either 'input' or 'inputs'", "both");
-    const char *above = index ? n->layers[index - 1].name : n->inputs[0].name;
+    const char *above = index > list->first ? n->layers[index - 1].name : list->above;
     const char *const *names = several->present ? several->names : one->present ? &one->word : &above;
     const src_loc *at = several->present ? several->name_at : one->present ? &one->at : &l->at;
     l->nin = several->present ? several->count : 1;
@@ -162,7 +176,7 @@ static bool read_layer_inputs(fe_reader *r, fe_network *n, fe_layer *l, int inde
     l->in = arena_new_array(r->mem, fe_ref, (size_t)l->nin);
     l->in_type = arena_new_array(r->mem, ir_type, (size_t)l->nin);
     for (int i = 0; i < l->nin; i++) {
-        if (!fe_resolve(r, n, index, names[i], at[i], &l->in[i]))
+        if (!resolve_in_list(r, n, list, index, names[i], at[i], &l->in[i]))
             return false;
         l->in_type[i] = fe_ref_type(n, l->in[i]);
         *(l->in[i].is_input ? &n->inputs[l->in[i].index].layer_reads : &n->layers[l->in[i].index].is_read) = true;
@@ -178,6 +192,34 @@ static bool is_layer_name_free(fe_reader *r, const fe_network *n, const fe_layer
     return fe_twice(r, l->at, "name", l->name, other.is_input ? n->inputs[other.index].at : n->layers[other.index].at);
 }
 
+bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above)
+{
+    const layer_list list = {n->nlayers, prefix, above};
+    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
+    for (int i = 0; i < y->count; i++) {
+        if (!(entries[i] = fe_read_choice(r, &fe_layers, y->item[i])))
+            return false;
+        fe_layer *l = &n->layers[n->nlayers];
+        l->kind = (const fe_layer_kind *)(const void *)entries[i]->kind;
+        l->options = entries[i];
+        l->at = entries[i]->at;
+        l->trainable = fe_get_bool(l->options, "trainable");
+        l->name = arena_printf(r->mem, "%s%s", prefix, fe_entry_name(r, entries, i));
+        if (!fe_is_name(l->name))
+            return fe_mismatch(r, l->at, "name", "at most 63 characters with the stage's name before it", l->name);
+        if (!is_layer_name_free(r, n, l, n->nlayers))
+            return false;
+        set_name(n, l->name, (fe_ref){false, n->nlayers++});
+    }
+    for (int i = list.first; i < n->nlayers; i++) {
+        fe_layer *l = &n->layers[i];
+        if (!read_layer_inputs(r, n, &list, l, i) || !l->kind->shape(r, l) ||
+            !fe_check_size(r, l->at, l->name, &l->type))
+            return false;
+    }
+    return true;
+}
+
 static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
     const fe_yaml *y = fe_yaml_find(root, "layers");
@@ -187,33 +229,15 @@ static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
         return false;
     if (!y->count)
         return fe_mismatch(r, y->at, "layers", "a list of layers", "[]");
-    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
     n->layers = arena_new_array(r->mem, fe_layer, (size_t)y->count);
-    n->nlayers = y->count;
-    for (int i = 0; i < y->count; i++) {
-        if (!(entries[i] = fe_read_choice(r, &fe_layers, y->item[i])))
-            return false;
-        fe_layer *l = &n->layers[i];
-        l->kind = (const fe_layer_kind *)(const void *)entries[i]->kind;
-        l->options = entries[i];
-        l->at = entries[i]->at;
-        l->trainable = fe_get_bool(l->options, "trainable");
-        l->name = fe_entry_name(r, entries, i);
-        if (!is_layer_name_free(r, n, l, i))
-            return false;
-        set_name(n, l->name, (fe_ref){false, i});
-    }
-    for (int i = 0; i < n->nlayers; i++) {
-        fe_layer *l = &n->layers[i];
-        if (!read_layer_inputs(r, n, l, i) || !l->kind->shape(r, l) || !fe_check_size(r, l->at, l->name, &l->type))
-            return false;
-    }
+    if (!fe_read_layer_list(r, n, y, "", n->ninputs ? n->inputs[0].name : ""))
+        return false;
     for (int i = 0; i < n->nlayers; i++)
         n->layers[i].is_output = !n->layers[i].is_read;
     return true;
 }
 
-static bool check_inputs_read(fe_reader *r, const fe_network *n)
+bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 {
     for (int i = 0; i < n->ninputs; i++) {
         const fe_input *input = &n->inputs[i];
@@ -239,45 +263,25 @@ static bool check_sections(fe_reader *r, const fe_yaml *root)
             k++;
         if (k == COUNT)
             return fe_unknown(r, key->at, "section", key->word, known, COUNT);
-        if (!strcmp(key->word, "combine"))
-            return fe_later(r, key->at, "section", key->word);
     }
     return true;
 }
 
-fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d)
+fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path)
 {
-    fe_reader r = {mem, d, &fe_activations, &fe_initializers};
-    fe_network *n = arena_make(mem, fe_network);
-    n->mem = mem;
-    n->named = ir_map_new(mem, IR_MAP_TEXTS);
-    n->path = arena_strdup(mem, path);
-    diag_source(d, n->path, content);
-    fe_yaml *root = fe_yaml_parse(content, length, n->path, mem, d);
-    if (!root || !fe_expect_kind(&r, root, "network", FE_MAP, "a mapping of sections"))
-        return NULL;
-    n->at = root->at;
-    bool ok = check_sections(&r, root) && read_name(&r, n, root) && read_inputs(&r, n, root) &&
-              read_layers(&r, n, root) && fe_read_objective(&r, n, root) && check_inputs_read(&r, n) &&
-              fe_read_stages(&r, n, root) && fe_read_data(&r, n, root) && fe_read_train(&r, n, root);
-    if (ok)
-        fe_warn(&r, n);
+    fe_network *n = arena_make(r->mem, fe_network);
+    *n = (fe_network){.mem = r->mem, .path = path, .at = root->at, .named = ir_map_new(r->mem, IR_MAP_TEXTS)};
+    bool ok = check_sections(r, root) && read_name(r, n, root) && read_inputs(r, n, root) && read_layers(r, n, root) &&
+              fe_read_objective(r, n, root);
     return ok ? n : NULL;
-}
-
-fe_network *fe_read(const char *path, arena *mem, diag *d)
-{
-    text content = {0};
-    fe_network *n = NULL;
-    if (text_read_file(&content, path))
-        n = fe_read_text(text_get(&content), content.length, path, mem, d);
-    else
-        diag_error(d, (src_loc){arena_strdup(mem, path), 0, 0}, "cannot be read: %s", strerror(errno));
-    text_free(&content);
-    return n;
 }
 
 const char *fe_name(const fe_network *n)
 {
     return n->name;
+}
+
+const fe_hierarchy *fe_stages(const fe_network *n)
+{
+    return n->hierarchy;
 }

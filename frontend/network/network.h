@@ -1,6 +1,6 @@
 /* frontend/network/network.h - the description of a network between the YAML and the IR: private to the frontend.
  *
- * Reading fills it (network.c, objective.c, stages.c, data.c), where the rules of the catalogue add every shape and
+ * Reading fills it (network.c, objective.c, data.c), where the rules of the catalogue add every shape and
  * parameter. Building turns it into functions (build.c, build_objective.c) and calls the rules once for each one. */
 #ifndef FRONTEND_NETWORK_H
 #define FRONTEND_NETWORK_H
@@ -29,6 +29,7 @@ typedef struct {
     const char *name;
     const fe_layer *through;
     src_loc at;
+    const fe_choice *options;
 } fe_stage;
 
 struct fe_network {
@@ -45,16 +46,27 @@ struct fe_network {
     const fe_choice *optimizer; /* NULL where nothing trains */
     fe_data_set data[3];        /* train, validation, test */
     fe_train train;
+    const fe_hierarchy *hierarchy; /* of a whole whose stages learn on their own, else NULL */
 };
 
 /* ---- reading ---- */
 
 bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root);
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* 'path' as seen from the current directory, where it is written as seen from the YAML's. */
+const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path);
 /* Losses, metrics and optimizer. */
 bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root);
-/* `stages` and `staging`. */
-bool fe_read_stages(fe_reader *r, fe_network *n, const fe_yaml *root);
+bool fe_read_losses(fe_reader *r, fe_network *n, const fe_yaml *y);
+bool fe_read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y);
+/* What argument 'index' of a loss reads, and how: its type, and the input's marks. */
+void fe_note_reading(fe_network *n, fe_loss *l, int index);
+/* Append a list of layers to n, which has room for them. Their names begin with 'prefix'; the first reads 'above' where
+ * it names nothing. */
+bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above);
+bool fe_check_inputs_read(fe_reader *r, const fe_network *n);
+/* Name, inputs, layers, losses, metrics and optimizer. */
+fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path);
 
 /* Warnings about a network that was read without an error. */
 void fe_warn(fe_reader *r, const fe_network *n);

@@ -26,7 +26,7 @@ static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l
 }
 
 /* Labels are read as they are; everything else as f32. */
-static void note_reading(fe_network *n, fe_loss *l, int index)
+void fe_note_reading(fe_network *n, fe_loss *l, int index)
 {
     l->in_type[index] = fe_ref_type(n, l->in[index]);
     if (!l->in[index].is_input)
@@ -51,7 +51,7 @@ static bool read_loss(fe_reader *r, fe_network *n, const fe_choice *const *entri
                              : default_argument(r, n, l, i, &l->in[i]);
         if (!ok)
             return false;
-        note_reading(n, l, i);
+        fe_note_reading(n, l, i);
     }
     if (!l->in[0].is_input)
         n->layers[l->in[0].index].is_output = true;
@@ -61,7 +61,7 @@ static bool read_loss(fe_reader *r, fe_network *n, const fe_choice *const *entri
     return l->kind->check(r, l);
 }
 
-static bool read_losses(fe_reader *r, fe_network *n, const fe_yaml *y)
+bool fe_read_losses(fe_reader *r, fe_network *n, const fe_yaml *y)
 {
     if (!fe_expect_kind(r, y, "losses", FE_LIST, "a list of losses"))
         return false;
@@ -119,7 +119,7 @@ static bool is_metric_name_free(fe_reader *r, const fe_network *n, const fe_metr
     return true;
 }
 
-static bool read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y)
+bool fe_read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y)
 {
     if (!fe_expect_kind(r, y, "metrics", FE_LIST, "a list of metrics"))
         return false;
@@ -170,11 +170,11 @@ bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root)
         return !orphan ||
                fe_missing(r, orphan->at, metric_list ? "metrics" : "optimizer", "losses", "a list of losses");
     }
-    if (!read_losses(r, n, losses) || !check_loss_names(r, n))
+    if (!fe_read_losses(r, n, losses) || !check_loss_names(r, n))
         return false;
     if (!n->nlosses)
         return fe_mismatch(r, losses->at, "losses", "a list of losses", "[]");
-    if (metric_list && !read_metrics(r, n, metric_list))
+    if (metric_list && !fe_read_metrics(r, n, metric_list))
         return false;
     if (!optimizer)
         return fe_missing(r, losses->at, "losses", "optimizer", "adam or sgd");

@@ -20,11 +20,20 @@ static bool run_passes(ir_module *m, const net_variant *v, diag *d)
     return passes_run(m, &o, d);
 }
 
+static fe_network *find_part(fe_network *n, const char *part)
+{
+    const fe_hierarchy *h = n ? fe_stages(n) : NULL;
+    for (int i = 0; part && h && i < h->count; i++)
+        if (!strcmp(h->parts[i].name, part))
+            return h->parts[i].net;
+    return part ? NULL : n;
+}
+
 ir_module *net_module(const char *yaml, const net_variant *v)
 {
     arena *mem = arena_new();
     diag *d = diag_new();
-    fe_network *net = fe_read(yaml, mem, d);
+    fe_network *net = find_part(fe_read(yaml, mem, d), v->part);
     ir_module *m = net ? fe_build(net, d) : NULL;
     if (m) {
         int64_t batch = v->max_batch ? v->max_batch : fe_train_options(net)->batch;

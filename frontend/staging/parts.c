@@ -1,0 +1,246 @@
+/* frontend/staging/parts.c - the nets that a staged description is compiled as.
+ *
+ *     sequential, alternating     one for each stage: its layers, its head, its losses
+ *     simultaneous                one for all stages, with all heads and losses; gradients stop at the boundaries
+ *     a combination that learns   one of its layers alone, on the stages' answers
+ *     the whole                   the file's layers, and the combination's with the heads it needs: what ships
+ *
+ * A frozen stage is one without losses: it has inference alone. */
+#include "frontend/staging/staging.h"
+#include <string.h>
+
+enum { LONGEST_NAME = 63 };
+
+typedef struct {
+    bool *layers, *losses;
+} keep;
+
+static keep keep_nothing(const fe_staging *s)
+{
+    return (keep){arena_new_array(s->r->mem, bool, (size_t)s->all->nlayers + 1),
+                  arena_new_array(s->r->mem, bool, (size_t)s->all->nlosses + 1)};
+}
+
+static void keep_range(bool *kept, int first, int count)
+{
+    for (int i = first; i < first + count; i++)
+        kept[i] = true;
+}
+
+static void keep_stage(const fe_part_stage *stage, keep *k)
+{
+    keep_range(k->layers, stage->first, stage->last - stage->first + 1);
+    if (!stage->frozen)
+        keep_range(k->layers, stage->head_first, stage->head_count);
+}
+
+static void keep_losses(const fe_staging *s, const fe_part_stage *stage, keep *k)
+{
+    if (stage->frozen)
+        return;
+    keep_range(k->losses, stage->loss_first, stage->loss_count);
+    for (int i = 0; !stage->loss_count && i < s->own_losses; i++) {
+        fe_ref of = s->all->losses[i].in[0];
+        k->losses[i] = !of.is_input && of.index >= stage->first && of.index <= stage->last;
+    }
+}
+
+static const char *part_name(fe_staging *s, const char *name, src_loc at)
+{
+    const char *whole = arena_printf(s->r->mem, "%s_%s", s->file->name, name);
+    if (strlen(whole) <= LONGEST_NAME)
+        return whole;
+    fe_mismatch(s->r, at, "name", "at most 63 characters in the network's name, '_' and the stage's", whole);
+    return NULL;
+}
+
+/* `train:` of a stage is the file's, but for the keys that it has itself. */
+static bool read_train(fe_staging *s, fe_network *part, const fe_option *own)
+{
+    arena *mem = s->r->mem;
+    const fe_yaml *file = fe_yaml_find(s->root, "train"), *mine = own && own->present ? own->tree : NULL;
+    fe_yaml *root = fe_tree_map(mem, part->at, 1);
+    if (mine && !fe_expect_kind(s->r, mine, "train", FE_MAP, "a mapping of epochs and the like"))
+        return false;
+    if (file || mine) {
+        fe_yaml *both =
+            fe_tree_map(mem, mine ? mine->at : file->at, (file ? file->count : 0) + (mine ? mine->count : 0));
+        for (int i = 0; mine && i < mine->count; i++) {
+            both->key[both->count] = mine->key[i];
+            both->item[both->count++] = mine->item[i];
+        }
+        for (int i = 0; file && i < file->count; i++) {
+            if (mine && fe_yaml_find(mine, file->key[i]->word))
+                continue;
+            both->key[both->count] = file->key[i];
+            both->item[both->count++] = file->item[i];
+        }
+        fe_tree_set(mem, root, "train", both);
+    }
+    return fe_read_train(s->r, part, root);
+}
+
+/* A sub-problem's own data, for the inputs of the file. */
+static bool read_data(fe_staging *s, fe_network *part, const fe_option *own)
+{
+    if (!own || !own->present) {
+        memcpy(part->data, s->file->data, sizeof part->data);
+        return true;
+    }
+    fe_network view = *s->file;
+    memset(view.data, 0, sizeof view.data);
+    fe_yaml *root = fe_tree_map(s->r->mem, own->at, 1);
+    fe_tree_set(s->r->mem, root, "data", fe_tree_copy(s->r->mem, own->tree));
+    if (!fe_read_data(s->r, &view, root))
+        return false;
+    memcpy(part->data, view.data, sizeof part->data);
+    return true;
+}
+
+static fe_part *add_part(fe_staging *s, const char *name, src_loc at, const fe_selection *selection)
+{
+    fe_part *part = &s->h->parts[s->h->count++];
+    fe_network *net = fe_project(s->all, selection);
+    net->optimizer = net->nlosses ? s->file->optimizer : NULL;
+    *part = (fe_part){.name = name, .at = at, .net = net};
+    return part;
+}
+
+/* ---- a stage ---- */
+
+static bool read_weights(fe_staging *s, fe_part *part, const fe_option *o)
+{
+    if (!o->present)
+        return true;
+    if (!fe_expect_kind(s->r, o->tree, "weights", FE_SCALAR, "the path of a weights file"))
+        return false;
+    part->weights = fe_beside_yaml(s->r, s->file->path, o->tree->word);
+    part->weights_at = o->at;
+    return true;
+}
+
+static bool has_parameters(const fe_network *n)
+{
+    for (int i = 0; i < n->nlayers; i++)
+        for (int k = 0; k < n->layers[i].nparams; k++)
+            if (n->layers[i].trainable && !n->layers[i].param[k].state)
+                return true;
+    return false;
+}
+
+static bool add_stage(fe_staging *s, const fe_part_stage *stage)
+{
+    keep k = keep_nothing(s);
+    const fe_option *optimizer = fe_get(stage->options, "optimizer");
+    fe_selection selection = {.name = part_name(s, stage->name, stage->at), .at = stage->at, .exports = true};
+    if (!selection.name)
+        return false;
+    keep_stage(stage, &k);
+    keep_losses(s, stage, &k);
+    selection.layers = k.layers;
+    selection.losses = k.losses;
+    fe_part *part = add_part(s, stage->name, stage->at, &selection);
+    part->frozen = stage->frozen;
+    fe_network *net = part->net;
+    if (net->nlosses && !has_parameters(net))
+        return fe_mismatch(s->r, stage->at, arena_printf(s->r->mem, "stage '%s'", stage->name),
+                           "a layer with parameters to train, or 'frozen: true'", "neither");
+    if (!net->optimizer && net->nlosses && !optimizer->present)
+        return fe_missing(s->r, stage->at, arena_printf(s->r->mem, "stage '%s'", stage->name), "optimizer",
+                          "one here or in the file");
+    if (optimizer->present && !(net->optimizer = fe_read_choice(s->r, &fe_optimizers, optimizer->tree)))
+        return false;
+    return read_weights(s, part, fe_get(stage->options, "weights")) &&
+           read_train(s, net, fe_get(stage->options, "train")) && read_data(s, net, fe_get(stage->options, "data"));
+}
+
+/* ---- all stages at once ---- */
+
+/* Names of the stages' losses and metrics begin with the stage's, as there are several of each. */
+static bool add_simultaneous(fe_staging *s)
+{
+    keep k = keep_nothing(s);
+    int *stage = arena_new_array(s->r->mem, int, (size_t)s->all->nlayers + 1);
+    const char **prefix = arena_new_array(s->r->mem, const char *, (size_t)s->all->nlosses + 1);
+    fe_selection selection = {
+        part_name(s, "stages", s->file->at), s->file->at, k.layers, k.losses, prefix, stage, true};
+    if (!selection.name)
+        return false;
+    for (int i = 0; i < s->nstages; i++) {
+        keep mine = keep_nothing(s);
+        keep_stage(&s->stage[i], &mine);
+        keep_losses(s, &s->stage[i], &mine);
+        for (int l = 0; l < s->all->nlayers; l++)
+            if (mine.layers[l]) {
+                k.layers[l] = true;
+                stage[l] = i;
+            }
+        for (int l = 0; l < s->all->nlosses; l++)
+            if (mine.losses[l]) {
+                k.losses[l] = true;
+                prefix[l] = s->stage[i].name;
+            }
+    }
+    fe_part *part = add_part(s, "stages", s->file->at, &selection);
+    return read_train(s, part->net, NULL) && read_data(s, part->net, NULL);
+}
+
+/* ---- the combination and the whole ---- */
+
+static bool add_combination(fe_staging *s)
+{
+    keep k = keep_nothing(s);
+    src_loc at = s->all->losses[s->combined_loss].at;
+    fe_selection selection = {part_name(s, "combine", at), at, k.layers, k.losses, NULL, NULL, false};
+    if (!selection.name)
+        return false;
+    keep_range(k.layers, s->combination_first, s->combination_count);
+    k.losses[s->combined_loss] = true;
+    fe_part *part = add_part(s, "combine", at, &selection);
+    return read_train(s, part->net, NULL) && read_data(s, part->net, NULL);
+}
+
+/* Is the stage's answer one of those that are combined? */
+static bool is_combined(const fe_staging *s, const fe_part_stage *stage)
+{
+    for (int i = s->combination_first; i < s->combination_first + s->combination_count; i++) {
+        const fe_layer *l = &s->all->layers[i];
+        for (int k = 0; k < l->nin; k++)
+            if (!l->in[k].is_input && l->in[k].index == stage->answer)
+                return true;
+    }
+    return false;
+}
+
+static bool make_whole(fe_staging *s)
+{
+    keep k = keep_nothing(s);
+    keep_range(k.layers, 0, s->file->nlayers);
+    keep_range(k.layers, s->combination_first, s->combination_count);
+    for (int i = 0; i < s->nstages; i++)
+        if (is_combined(s, &s->stage[i]))
+            keep_range(k.layers, s->stage[i].head_first, s->stage[i].head_count);
+    if (s->combination_count)
+        k.losses[s->combined_loss] = true;
+    else
+        keep_range(k.losses, 0, s->own_losses);
+    const fe_selection selection = {s->file->name, s->file->at, k.layers, k.losses, NULL, NULL, false};
+    fe_network *whole = fe_project(s->all, &selection);
+    whole->optimizer = s->file->optimizer;
+    whole->train = s->file->train;
+    memcpy(whole->data, s->file->data, sizeof whole->data);
+    whole->hierarchy = s->h;
+    s->h->whole = whole;
+    return has_parameters(whole) || fe_mismatch(s->r, whole->at, "stages", "one that learns", "all of them frozen");
+}
+
+bool fe_make_parts(fe_staging *s)
+{
+    s->h->parts = arena_new_array(s->r->mem, fe_part, (size_t)s->nstages + 1);
+    if (s->h->schedule == FE_SIMULTANEOUS && !add_simultaneous(s))
+        return false;
+    for (int i = 0; s->h->schedule != FE_SIMULTANEOUS && i < s->nstages; i++)
+        if (!add_stage(s, &s->stage[i]))
+            return false;
+    return make_whole(s) && (!s->h->learns_combination || add_combination(s));
+}

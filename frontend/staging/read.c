@@ -1,0 +1,188 @@
+/* frontend/staging/read.c - the sections `staging`, `stages` and `combine`.
+ *
+ * Stages cut the list of layers into runs. Coupled ones are a way to compile one network; that is the compiler's
+ * business (passes/partition). Local ones are networks of their own, which learn apart (staging.h). */
+#include "frontend/staging/staging.h"
+#include <string.h>
+
+static const fe_kind staging_keys = {.name = "staging",
+                                     .keys = {{"coupling", FE_NAME, "coupled"},
+                                              {"schedule", FE_NAME, "sequential"},
+                                              {"cache", FE_NAME, "auto"},
+                                              {"rounds", FE_COUNT, "1"}}};
+
+static const fe_kind stage_keys = {.name = "stage",
+                                   .keys = {{"name", FE_NAME, FE_REQUIRED},
+                                            {"through", FE_NAME, FE_REQUIRED},
+                                            {"head", FE_TREE, NULL},
+                                            {"losses", FE_TREE, NULL},
+                                            {"metrics", FE_TREE, NULL},
+                                            {"optimizer", FE_TREE, NULL},
+                                            {"train", FE_TREE, NULL},
+                                            {"data", FE_TREE, NULL},
+                                            {"weights", FE_TREE, NULL},
+                                            {"frozen", FE_BOOL, "false"}}};
+
+static const char *const couplings[] = {"coupled", "local"},
+                         *const schedules[] = {"sequential", "simultaneous", "alternating"},
+                         *const caches[] = {"auto", "memory", "disk", "none"};
+
+/* ---- stages, of either coupling ---- */
+
+static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after)
+{
+    const fe_choice *c = fe_read_options(r, &stage_keys, NULL, y);
+    if (!c)
+        return false;
+    const fe_option *name = fe_get(c, "name"), *through = fe_get(c, "through");
+    const char **known = arena_new_array(r->mem, const char *, (size_t)n->nlayers);
+    int last = 0;
+    for (int i = 0; i < n->nlayers; i++)
+        known[i] = n->layers[i].name;
+    while (last < n->nlayers && strcmp(known[last], through->word))
+        last++;
+    if (last == n->nlayers)
+        return fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
+    if (last <= *after)
+        return fe_mismatch(r, through->at, "through", arena_printf(r->mem, "a layer below '%s'", known[*after]),
+                           fe_yaml_describe(fe_yaml_find(y, "through"), r->mem));
+    for (int i = 0; i < n->nstages; i++)
+        if (!strcmp(n->stages[i].name, name->word))
+            return fe_twice(r, name->at, "stage name", name->word, n->stages[i].at);
+    *after = last;
+    n->stages[n->nstages++] = (fe_stage){name->word, &n->layers[last], c->at, c};
+    return true;
+}
+
+static bool read_stages(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "stages");
+    int after = -1;
+    if (!y)
+        return true;
+    if (!fe_expect_kind(r, y, "stages", FE_LIST, "a list of stages (`lamina partition` proposes one)"))
+        return false;
+    n->stages = arena_new_array(r->mem, fe_stage, (size_t)y->count + 1);
+    for (int i = 0; i < y->count; i++)
+        if (!read_stage(r, n, y->item[i], &after))
+            return false;
+    if (after == n->nlayers - 1)
+        return true;
+    const char *expected =
+        arena_printf(r->mem, "the last stage to end at the last layer, '%s'", n->layers[n->nlayers - 1].name);
+    const char *found = after < 0 ? "no stage" : arena_printf(r->mem, "'%s'", n->layers[after].name);
+    return fe_mismatch(r, after < 0 ? y->at : n->stages[n->nstages - 1].at, "stages", expected, found);
+}
+
+/* ---- coupled ---- */
+
+/* Everything that a stage has to itself is for stages that learn on their own. */
+static bool check_coupled(fe_reader *r, const fe_network *n, const fe_yaml *root, const fe_yaml *staging)
+{
+    static const char *const keys[] = {"head", "losses", "metrics", "optimizer", "train", "data", "weights"};
+    static const char *const ways[] = {"schedule", "cache", "rounds"};
+    static const char local[] = "'staging: {coupling: local}' with it";
+    const fe_yaml *combine = fe_yaml_find(root, "combine");
+    for (int i = 0; i < n->nstages; i++)
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+            if (fe_get(n->stages[i].options, keys[k])->present)
+                return fe_mismatch(r, fe_get(n->stages[i].options, keys[k])->at, keys[k], local, "coupled stages");
+    for (int i = 0; i < n->nstages; i++)
+        if (fe_get_bool(n->stages[i].options, "frozen"))
+            return fe_mismatch(r, fe_get(n->stages[i].options, "frozen")->at, "frozen", local, "coupled stages");
+    if (combine)
+        return fe_mismatch(r, combine->at, "combine", local, "coupled stages");
+    for (size_t k = 0; staging && k < sizeof ways / sizeof *ways; k++)
+        if (fe_yaml_find(staging, ways[k]))
+            return fe_mismatch(r, fe_yaml_find(staging, ways[k])->at, ways[k], "'coupling: local' with it",
+                               "coupled stages");
+    return true;
+}
+
+/* ---- local ---- */
+
+static int choice_of(fe_reader *r, const fe_choice *c, const char *key, const char *const *words, int count)
+{
+    const fe_option *o = fe_get(c, key);
+    for (int i = 0; i < count; i++)
+        if (!strcmp(words[i], o->word))
+            return i;
+    fe_unknown(r, o->at, key, o->word, words, (size_t)count);
+    return -1;
+}
+
+/* A copy with room for what stages and the combination append. */
+static fe_network *make_room(fe_staging *s)
+{
+    const fe_network *file = s->file;
+    arena *mem = s->r->mem;
+    fe_network *all = arena_make(mem, fe_network);
+    size_t layers = (size_t)file->nlayers + 2, losses = (size_t)file->nlosses + 1, metrics = (size_t)file->nmetrics;
+    for (int i = 0; i < file->nstages; i++) {
+        const fe_choice *c = file->stages[i].options;
+        const fe_option *head = fe_get(c, "head"), *own = fe_get(c, "losses"), *mine = fe_get(c, "metrics");
+        layers += head->present ? (size_t)head->tree->count + 2 : 0;
+        losses += own->present ? (size_t)own->tree->count : 1;
+        metrics += (mine->present ? (size_t)mine->tree->count : 0) + (size_t)file->nmetrics;
+    }
+    *all = *file;
+    all->layers = arena_new_array(mem, fe_layer, layers);
+    all->losses = arena_new_array(mem, fe_loss, losses);
+    all->metrics = arena_new_array(mem, fe_metric, metrics + (size_t)file->nmetrics + 1);
+    memcpy(all->layers, file->layers, (size_t)file->nlayers * sizeof *all->layers);
+    memcpy(all->losses, file->losses, (size_t)file->nlosses * sizeof *all->losses);
+    for (int i = 0; i < file->nmetrics; i++) {
+        all->metrics[i] = file->metrics[i];
+        all->metrics[i].loss = &all->losses[file->metrics[i].loss - file->losses];
+    }
+    return all;
+}
+
+static bool read_local_stages(fe_staging *s)
+{
+    s->stage = arena_new_array(s->r->mem, fe_part_stage, (size_t)s->file->nstages + 1);
+    for (int i = 0; i < s->file->nstages; i++) {
+        const fe_stage *read = &s->file->stages[i];
+        fe_part_stage *stage = &s->stage[s->nstages++];
+        *stage = (fe_part_stage){.options = read->options, .name = read->name, .at = read->at};
+        stage->first = i ? s->stage[i - 1].last + 1 : 0;
+        stage->last = (int)(read->through - s->file->layers);
+        stage->frozen = fe_get_bool(read->options, "frozen");
+        for (int k = stage->first; stage->frozen && k <= stage->last; k++)
+            s->all->layers[k].trainable = false;
+        if (!fe_read_head(s, stage) || !fe_read_stage_losses(s, stage))
+            return false;
+    }
+    return true;
+}
+
+/* The whole, which carries the parts; NULL after an error. */
+static fe_network *read_local(fe_reader *r, fe_network *n, const fe_yaml *root, const fe_choice *c)
+{
+    fe_hierarchy *h = arena_make(r->mem, fe_hierarchy);
+    fe_staging s = {.r = r, .root = root, .file = n, .h = h, .own_losses = n->nlosses};
+    int schedule = choice_of(r, c, "schedule", schedules, 3), cache = choice_of(r, c, "cache", caches, 4);
+    if (schedule < 0 || cache < 0)
+        return NULL;
+    *h = (fe_hierarchy){.schedule = (fe_schedule)schedule, .cache = caches[cache], .rounds = fe_get_int(c, "rounds")};
+    if (!n->nstages) {
+        fe_missing(r, c->at, "network", "stages", "the stages that learn on their own");
+        return NULL;
+    }
+    s.all = make_room(&s);
+    if (!read_local_stages(&s) || !fe_read_combination(&s) || !fe_make_parts(&s))
+        return NULL;
+    return h->whole;
+}
+
+fe_network *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "staging");
+    const fe_choice *c = y ? fe_read_options(r, &staging_keys, NULL, y) : NULL;
+    int coupling = c ? choice_of(r, c, "coupling", couplings, 2) : 0;
+    if ((y && !c) || coupling < 0 || !read_stages(r, n, root))
+        return NULL;
+    if (coupling)
+        return read_local(r, n, root, c);
+    return check_coupled(r, n, root, y) ? n : NULL;
+}

@@ -1,0 +1,70 @@
+/* frontend/staging/staging.h - networks whose stages learn on their own: private to the frontend.
+ *
+ * A staged description is read as one network that has everything: the layers of the file, then those of the stages'
+ * heads, then the combination's; the losses of the file, then those of stages. What is compiled are parts of it
+ * (project.c), each an ordinary network: one for each stage, one for a combination that learns, and the whole. */
+#ifndef FRONTEND_STAGING_H
+#define FRONTEND_STAGING_H
+
+#include "frontend/network/network.h"
+
+/* What a part keeps of a network. */
+typedef struct {
+    const char *name; /* of the part */
+    src_loc at;
+    const bool *layers, *losses; /* by number */
+    const char *const *prefix;   /* by loss: what its name and its metrics' names begin with; NULL: as they are */
+    const int *stage;            /* by layer: gradients stop where a value goes to another number; NULL: nowhere */
+    bool exports;                /* layers that are read outside of the part are outputs of its infer */
+} fe_selection;
+
+/* `staging`, `stages` and `combine` of a network: itself, or the whole of its parts; NULL after an error. */
+fe_network *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root);
+
+fe_network *fe_project(const fe_network *all, const fe_selection *keep);
+
+/* A stage as it is read; numbers are those of the network that has everything. */
+typedef struct {
+    const fe_choice *options;
+    const char *name;
+    src_loc at;
+    int first, last;            /* its layers in the file's list */
+    int head_first, head_count; /* and its head's */
+    int loss_first, loss_count; /* losses of its own; without any, those of the file that measure its layers */
+    int answer;                 /* the layer that says what the stage makes of an example */
+    bool frozen;
+} fe_part_stage;
+
+typedef struct {
+    fe_reader *r;
+    const fe_yaml *root;
+    fe_network *file; /* as its sections say, without staging */
+    fe_network *all;
+    fe_hierarchy *h;
+    fe_part_stage *stage;
+    int nstages;
+    int combination_first, combination_count; /* layers that combine the stages' answers */
+    int combined_loss;                        /* the loss of the whole: the file's first, or the combination's */
+    int own_losses;                           /* the file's: 0 .. own_losses - 1 */
+} fe_staging;
+
+/* The head of a stage, appended to 'all'. */
+bool fe_read_head(fe_staging *s, fe_part_stage *stage);
+/* What a stage learns from: its own losses, appended to 'all', or those of the file. */
+bool fe_read_stage_losses(fe_staging *s, fe_part_stage *stage);
+/* `combine:`: its layers and loss, appended to 'all'. */
+bool fe_read_combination(fe_staging *s);
+/* The nets to compile. */
+bool fe_make_parts(fe_staging *s);
+
+/* Pieces of YAML that stand where 'at' says, for layers that the file asks for in other words. */
+fe_yaml *fe_tree_word(arena *mem, src_loc at, const char *word);
+fe_yaml *fe_tree_number(arena *mem, src_loc at, int64_t number);
+fe_yaml *fe_tree_words(arena *mem, src_loc at, const char *const *words, int count);
+fe_yaml *fe_tree_copy(arena *mem, const fe_yaml *y); /* of the node; what is below it is shared */
+fe_yaml *fe_tree_list(arena *mem, src_loc at, int room);
+fe_yaml *fe_tree_map(arena *mem, src_loc at, int room);
+void fe_tree_append(fe_yaml *list, fe_yaml *item);
+void fe_tree_set(arena *mem, fe_yaml *map, const char *key, fe_yaml *value);
+
+#endif
