@@ -1,4 +1,4 @@
-/* runtime/data/data.c - data sets in memory, their splits, and the batches of a shuffled epoch.
+/* runtime/data/data.c - data sets in memory, and their splits.
  *
  * A data set is an order of records that lie in a store. A split gives a second data set over the same store, which
  * lives until its last data set is freed. */
@@ -7,38 +7,22 @@
 #include "runtime/base/memory.h"
 #include "runtime/data/convert.h"
 #include "runtime/data/idx.h"
+#include "runtime/data/store.h"
 #include "runtime/model/philox.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 #include <zlib.h>
 
-typedef struct {
-    char *data;   /* records in the input's dtype, one after the other */
-    char *source; /* file name for errors, or "memory" */
-} field;
-
-typedef struct {
-    int views;
-    int64_t count; /* records; 0 until the first field is there */
-    int32_t inputs;
-    field fields[];
-} store;
-
-struct lamina_dataset {
-    const lamina_net *net;
-    store *store;
-    int64_t *order; /* record numbers in the store, or NULL: all, as they lie */
-    int64_t count;
-};
-
 /* ---- life ---- */
 
-static void release_store(store *s)
+static void release_store(lamina_store *s)
 {
     if (!s || --s->views > 0)
         return;
     for (int32_t i = 0; i < s->inputs; i++) {
+        if (s->fields[i].lent)
+            continue;
         lamina_release(s->fields[i].data);
         lamina_release(s->fields[i].source);
     }
@@ -62,9 +46,9 @@ lamina_status lamina_dataset_new(const lamina_net *net, lamina_dataset **out, la
     *out = NULL;
     if (!net)
         return lamina_net_check(net, e);
-    size_t bytes = sizeof(store) + (size_t)net->input_count * sizeof(field);
+    size_t bytes = sizeof(lamina_store) + (size_t)net->input_count * sizeof(lamina_field);
     lamina_dataset *d = lamina_allocate(1, sizeof *d);
-    store *s = lamina_allocate(1, bytes);
+    lamina_store *s = lamina_allocate(1, bytes);
     if (!d || !s) {
         lamina_release(d);
         lamina_release(s);
@@ -139,7 +123,7 @@ static lamina_status add_field(lamina_dataset *d, int32_t input, const char *sou
         return lamina_fail_memory(e, source, n);
     }
     memcpy(copy, source, n);
-    d->store->fields[input] = (field){data, copy};
+    d->store->fields[input] = (lamina_field){.data = data, .source = copy};
     d->store->count = d->count = count;
     return LAMINA_OK;
 }
@@ -205,17 +189,11 @@ int64_t lamina_dataset_count(const lamina_dataset *d)
     return d->count;
 }
 
-static const char *record(const lamina_dataset *d, int32_t input, int64_t i)
-{
-    int64_t at = d->order ? d->order[i] : i;
-    return d->store->fields[input].data + (uint64_t)at * d->net->inputs[input].bytes;
-}
-
 const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_t i)
 {
     if (input < 0 || input >= d->store->inputs || i < 0 || i >= d->count || !d->store->fields[input].data)
         return NULL;
-    return record(d, input, i);
+    return lamina_record(d, input, lamina_order(d, i));
 }
 
 static int64_t integer_at(int32_t dtype, const void *data, int64_t i)
@@ -244,7 +222,7 @@ lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *n
     if (classes < 1)
         return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': classes: expected 1 or more, found %" PRId64, name, classes);
     const lamina_tensor *t = &d->net->inputs[input];
-    const field *f = &d->store->fields[input];
+    const lamina_field *f = &d->store->fields[input];
     if (lamina_is_real(t->dtype) || !f->data)
         return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': expected integer labels, found %s", name,
                            f->data ? lamina_dtype_name(t->dtype) : "no data");
@@ -267,7 +245,8 @@ uint64_t lamina_dataset_fingerprint(const lamina_dataset *d)
         uLong crc = crc32(0, NULL, 0);
         if (d->store->fields[input].data)
             for (int64_t i = 0; i < d->count; i++)
-                crc = crc32_z(crc, (const Bytef *)record(d, input, i), d->net->inputs[input].bytes);
+                crc = crc32_z(crc, (const Bytef *)lamina_record(d, input, lamina_order(d, i)),
+                              d->net->inputs[input].bytes);
         print = print * UINT64_C(0x100000001b3) + crc;
     }
     return print ^ (uint64_t)d->count << 32;
@@ -299,27 +278,7 @@ lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net
     return LAMINA_OK;
 }
 
-/* ---- shuffling ---- */
-
-void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch, uint32_t purpose)
-{
-    for (int64_t i = count - 1; i > 0; i--) {
-        const uint32_t counter[4] = {(uint32_t)i, (uint32_t)((uint64_t)i >> 32), (uint32_t)epoch, purpose};
-        uint32_t word[4];
-        lamina_philox(seed, counter, word);
-        uint64_t r = (uint64_t)word[1] << 32 | word[0];
-        int64_t j = (int64_t)(r % ((uint64_t)i + 1)); /* the bias, (i + 1) / 2^64, is nothing */
-        int64_t swap = order[i];
-        order[i] = order[j];
-        order[j] = swap;
-    }
-}
-
-static void base_order(const lamina_dataset *d, int64_t *order)
-{
-    for (int64_t i = 0; i < d->count; i++)
-        order[i] = d->order ? d->order[i] : i;
-}
+/* ---- splitting ---- */
 
 lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t seed, lamina_dataset **out,
                                    lamina_error *e)
@@ -344,132 +303,15 @@ lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t 
         lamina_release(others);
         return lamina_fail_memory(e, "a split", (size_t)(d->count + part) * sizeof *order);
     }
-    base_order(d, order);
+    for (int64_t i = 0; i < d->count; i++)
+        order[i] = lamina_order(d, i);
     lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
     memcpy(others, order + rest, (size_t)part * sizeof *others);
-    *other = (lamina_dataset){d->net, d->store, others, part};
+    *other = (lamina_dataset){.net = d->net, .store = d->store, .order = others, .count = part};
     d->store->views++;
     lamina_release(d->order);
     d->order = order;
     d->count = rest;
     *out = other;
     return LAMINA_OK;
-}
-
-/* ---- batches ---- */
-
-void lamina_loader_free(lamina_loader *l)
-{
-    for (int32_t i = 0; l->buffer && i < l->data->store->inputs; i++)
-        lamina_release(l->buffer[i]);
-    lamina_release(l->buffer);
-    lamina_release(l->inputs);
-    lamina_release(l->order);
-    l->buffer = NULL;
-    l->inputs = NULL;
-    l->order = NULL;
-}
-
-static lamina_status add_buffers(lamina_loader *l, lamina_error *e)
-{
-    for (int32_t i = 0; i < l->data->store->inputs; i++) {
-        uint64_t bytes = l->data->net->inputs[i].bytes;
-        l->buffer[i] = lamina_allocate((size_t)l->batch, bytes);
-        if (!l->buffer[i])
-            return lamina_fail_memory(e, "a batch", (size_t)l->batch * bytes);
-    }
-    return LAMINA_OK;
-}
-
-lamina_status lamina_loader_new(const lamina_dataset *d, int64_t batch, bool shuffled, lamina_loader *out,
-                                lamina_error *e)
-{
-    *out = (lamina_loader){.data = d, .batch = batch < d->count ? batch : d->count, .shuffled = shuffled};
-    for (int32_t i = 0; i < d->store->inputs; i++)
-        if (!d->store->fields[i].data)
-            return lamina_fail(e, LAMINA_BAD_ARG, "%s: input '%s': expected data, found none", d->net->name,
-                               d->net->inputs[i].name);
-    if (d->count < 1)
-        return lamina_fail(e, LAMINA_BAD_ARG, "%s: expected 1 or more records, found none", d->net->name);
-    bool gathers = shuffled || d->order;
-    size_t inputs = (size_t)d->store->inputs;
-    out->inputs = lamina_allocate(inputs, sizeof *out->inputs);
-    out->buffer = lamina_allocate(inputs, sizeof *out->buffer);
-    out->order = gathers ? lamina_allocate((size_t)d->count, sizeof *out->order) : NULL;
-    lamina_status s = LAMINA_OK;
-    if (!out->inputs || !out->buffer || (gathers && !out->order))
-        s = lamina_fail_memory(e, "the order of an epoch", (size_t)d->count * sizeof *out->order);
-    else if (gathers)
-        s = add_buffers(out, e);
-    if (s)
-        lamina_loader_free(out);
-    else if (gathers)
-        base_order(d, out->order);
-    return s;
-}
-
-void lamina_loader_start(lamina_loader *l, uint64_t seed, int64_t epoch)
-{
-    l->at = 0;
-    if (!l->shuffled)
-        return;
-    base_order(l->data, l->order); /* not the last epoch's: a resumed run has none */
-    lamina_shuffle(l->order, l->data->count, seed, epoch, PHILOX_SHUFFLE);
-}
-
-void lamina_loader_skip(lamina_loader *l, int64_t batches)
-{
-    int64_t left = l->data->count - l->at;
-    l->at += batches > left / l->batch ? left : batches * l->batch;
-}
-
-static void gather(lamina_loader *l, int32_t input, int64_t count)
-{
-    uint64_t bytes = l->data->net->inputs[input].bytes;
-    const char *from = l->data->store->fields[input].data;
-    char *to = l->buffer[input];
-    for (int64_t i = 0; i < count; i++)
-        memcpy(to + (uint64_t)i * bytes, from + (uint64_t)l->order[l->at + i] * bytes, bytes);
-    l->inputs[input] = to;
-}
-
-int64_t lamina_loader_next(lamina_loader *l)
-{
-    int64_t left = l->data->count - l->at, count = left < l->batch ? left : l->batch;
-    for (int32_t i = 0; count > 0 && i < l->data->store->inputs; i++) {
-        if (l->order)
-            gather(l, i, count);
-        else
-            l->inputs[i] = record(l->data, i, l->at);
-    }
-    l->at += count;
-    return count;
-}
-
-static double real_at(int32_t dtype, const void *data, int64_t i)
-{
-    return dtype == LAMINA_F32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
-}
-
-static bool input_bad_value(const lamina_loader *l, int32_t input, int64_t count, lamina_bad_value *out)
-{
-    const lamina_tensor *t = &l->data->net->inputs[input];
-    int64_t first = l->at - count, each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
-    for (int64_t i = 0; lamina_is_real(t->dtype) && i < count * each; i++) {
-        double value = real_at(t->dtype, l->inputs[input], i);
-        if (isfinite(value))
-            continue;
-        int64_t at = first + i / each;
-        *out = (lamina_bad_value){t->name, l->data->store->fields[input].source, l->order ? l->order[at] : at, value};
-        return true;
-    }
-    return false;
-}
-
-bool lamina_loader_bad_value(const lamina_loader *l, int64_t count, lamina_bad_value *out)
-{
-    for (int32_t i = 0; i < l->data->store->inputs; i++)
-        if (input_bad_value(l, i, count, out))
-            return true;
-    return false;
 }

@@ -1,4 +1,4 @@
-/* runtime/data/data.h - batches of a data set, in the order of an epoch. */
+/* runtime/data/data.h - batches of a data set, in the order of an epoch; and data sets made of others' fields. */
 #ifndef RUNTIME_DATA_H
 #define RUNTIME_DATA_H
 
@@ -22,8 +22,9 @@ void lamina_loader_free(lamina_loader *l); /* what it holds; not l */
 void lamina_loader_start(lamina_loader *l, uint64_t seed, int64_t epoch);
 /* Skip whole batches, as a run that goes on from a checkpoint does. */
 void lamina_loader_skip(lamina_loader *l, int64_t batches);
-/* The next batch into l->inputs; how many records it has, 0 at the end. Only the last one has fewer than `batch`. */
-int64_t lamina_loader_next(lamina_loader *l);
+/* The next batch into l->inputs, and how many records it has: 0 at the end. Only the last one has fewer than `batch`.
+ * It fails only where fields are made. */
+lamina_status lamina_loader_next(lamina_loader *l, int64_t *count, lamina_error *e);
 
 /* A value of the data that is no number to learn from. */
 typedef struct {
@@ -35,6 +36,24 @@ typedef struct {
 /* The first NaN or infinity among the real inputs of the current batch, which has 'count' records; false if there is
  * none. */
 bool lamina_loader_bad_value(const lamina_loader *l, int64_t count, lamina_bad_value *out);
+
+/* ---- views: data sets whose fields are lent, or made with each batch. ---- */
+
+/* A new data set's input takes the records of an input of the same type of 'from', which must outlive it and does not
+ * change meanwhile; all fields of a view must have equally many. */
+void lamina_dataset_lend(lamina_dataset *d, int32_t input, const lamina_dataset *from, int32_t from_input);
+/* The same of 'count' records in memory; 'source' is where errors say that they are from. */
+void lamina_dataset_lend_memory(lamina_dataset *d, int32_t input, const void *records, const char *source,
+                                int64_t count);
+/* Write the records of the inputs that are made into l->buffer: those numbered l->order[l->at], ..., 'count' of them.
+ * l->inputs has the other ones already. */
+typedef lamina_status lamina_make(void *maker, lamina_loader *l, int64_t count, lamina_error *e);
+void lamina_dataset_set_maker(lamina_dataset *d, lamina_make *make, void *maker);
+/* This input is one of those that are made. */
+void lamina_dataset_make(lamina_dataset *d, int32_t input, const char *source, int64_t count);
+/* Has the input data? */
+bool lamina_dataset_has(const lamina_dataset *d, int32_t input);
+const lamina_net *lamina_dataset_net(const lamina_dataset *d);
 
 /* BAD_ARG, naming an input, unless the records are what a model of 'net' reads. */
 lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e);

@@ -65,9 +65,10 @@ lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, 
     if (s)
         return s;
     lamina_reset_metrics(m);
-    int64_t count;
-    while (!s && (count = lamina_loader_next(&loader)) > 0)
-        s = lamina_evaluate(m, loader.inputs, count, e);
+    int64_t count = 1;
+    while (!s && count > 0)
+        if (!(s = lamina_loader_next(&loader, &count, e)) && count > 0)
+            s = lamina_evaluate(m, loader.inputs, count, e);
     lamina_loader_free(&loader);
     if (!s && values)
         read_metrics(m, values);
@@ -138,9 +139,11 @@ static lamina_status train_epoch(fit *f, bool *ended, lamina_error *e)
                                f->m->net->name, f->step, f->epoch + 1);
         if (f->step < f->report.steps && enough(f))
             return LAMINA_OK;
-        int64_t count = lamina_loader_next(&f->loader);
-        *ended = count == 0;
-        lamina_status s = *ended ? LAMINA_OK : take_step(f, count, e);
+        int64_t count;
+        lamina_status s = lamina_loader_next(&f->loader, &count, e);
+        *ended = !s && count == 0;
+        if (!s && !*ended)
+            s = take_step(f, count, e);
         if (s || *ended)
             return s;
     }

@@ -208,10 +208,11 @@ static void test_loader_gathers_records(void)
     lamina_loader l;
     OK(lamina_loader_new(d, 10, true, &l, &error));
     double sum[2] = {0};
+    int64_t count;
     for (int64_t epoch = 0; epoch < 2; epoch++) {
         lamina_loader_start(&l, 4, epoch);
-        int64_t total = 0, count;
-        while ((count = lamina_loader_next(&l)) > 0) {
+        int64_t total = 0;
+        while (lamina_loader_next(&l, &count, &error) == LAMINA_OK && count > 0) {
             CU_ASSERT_EQUAL(count, total < 50 ? 10 : 5);
             total += count;
             const float *x = l.inputs[0], *y = l.inputs[1];
@@ -225,10 +226,72 @@ static void test_loader_gathers_records(void)
     CU_ASSERT_EQUAL(sum[0], sum[1]);
     lamina_loader_start(&l, 4, 0);
     lamina_loader_skip(&l, 5);
-    CU_ASSERT_EQUAL(lamina_loader_next(&l), 5);
+    OK(lamina_loader_next(&l, &count, &error));
+    CU_ASSERT_EQUAL(count, 5);
     lamina_loader_skip(&l, INT64_MAX);
-    CU_ASSERT_EQUAL(lamina_loader_next(&l), 0);
+    OK(lamina_loader_next(&l, &count, &error));
+    CU_ASSERT_EQUAL(count, 0);
     lamina_loader_free(&l);
+    lamina_dataset_free(d);
+}
+
+/* y of the line, from the batch's x; fails once it is told to. */
+static lamina_status make_y(void *maker, lamina_loader *l, int64_t count, lamina_error *e)
+{
+    const float *x = l->inputs[0];
+    float *y = l->buffer[1];
+    (void)e;
+    for (int64_t i = 0; i < count; i++, x += FAKE_INPUTS)
+        y[i] = 2 * x[0] - x[1] + 0.5f * x[2] + 1;
+    return *(const lamina_status *)maker;
+}
+
+/* A view of one half of a split, its labels lent, in memory or made, gives the batches of that half. */
+static void test_views(void)
+{
+    lamina_dataset *d = line_data(RECORDS), *half, *view[3];
+    OK(lamina_dataset_split(d, 0.5, 3, &half, &error));
+    int64_t records = lamina_dataset_count(half), count = 1;
+    float memory[RECORDS];
+    lamina_status made = LAMINA_OK;
+    for (int64_t i = 0; i < records; i++)
+        memory[i] = *(const float *)lamina_dataset_record(half, 1, i);
+    for (int i = 0; i < 3; i++) {
+        OK(lamina_dataset_new(lamina_dataset_net(d), &view[i], &error));
+        lamina_dataset_lend(view[i], 0, half, 0);
+    }
+    lamina_dataset_lend(view[0], 1, half, 1);
+    lamina_dataset_lend_memory(view[1], 1, memory, "memory", records);
+    lamina_dataset_make(view[2], 1, "a maker", records);
+    lamina_dataset_set_maker(view[2], make_y, &made);
+    CU_ASSERT_EQUAL(lamina_dataset_fingerprint(view[0]), lamina_dataset_fingerprint(half));
+    CU_ASSERT_EQUAL(lamina_dataset_fingerprint(view[1]), lamina_dataset_fingerprint(half));
+    CU_ASSERT_FALSE(lamina_dataset_has(view[2], 1));
+    for (int i = 0; i < 6; i++) {
+        lamina_loader a, b;
+        OK(lamina_loader_new(half, 7, i % 2, &a, &error));
+        OK(lamina_loader_new(view[i / 2], 7, i % 2, &b, &error));
+        lamina_loader_start(&a, 5, i);
+        lamina_loader_start(&b, 5, i);
+        for (count = 1; count > 0;) {
+            int64_t other;
+            OK(lamina_loader_next(&a, &count, &error));
+            OK(lamina_loader_next(&b, &other, &error));
+            CU_ASSERT_EQUAL(other, count);
+            CU_ASSERT_EQUAL(memcmp(a.inputs[0], b.inputs[0], (size_t)count * 4 * FAKE_INPUTS), 0);
+            CU_ASSERT_EQUAL(memcmp(a.inputs[1], b.inputs[1], (size_t)count * 4), 0);
+        }
+        lamina_loader_free(&a);
+        lamina_loader_free(&b);
+    }
+    made = LAMINA_NO_MEMORY;
+    lamina_model *m = new_model(1, false);
+    CU_ASSERT_EQUAL(lamina_fit(m, view[2], NULL, NULL, &error), LAMINA_NO_MEMORY);
+    CU_ASSERT_EQUAL(lamina_evaluate_dataset(m, view[2], NULL, &error), LAMINA_NO_MEMORY);
+    lamina_model_free(m);
+    for (int i = 0; i < 3; i++)
+        lamina_dataset_free(view[i]);
+    lamina_dataset_free(half);
     lamina_dataset_free(d);
 }
 
@@ -241,4 +304,5 @@ void add_runtime_data(CU_pSuite s)
     CU_add_test(s, "data converts and checks", test_data_converts_and_checks);
     CU_add_test(s, "shuffle is a permutation of seed and epoch", test_shuffle_is_a_permutation_of_seed_and_epoch);
     CU_add_test(s, "loader gathers records", test_loader_gathers_records);
+    CU_add_test(s, "views", test_views);
 }

@@ -1,0 +1,47 @@
+/* runtime/data/store.h - where the records of data sets lie; private to data/. */
+#ifndef RUNTIME_STORE_H
+#define RUNTIME_STORE_H
+
+#include "runtime/data/data.h"
+
+typedef struct {
+    char *data;   /* records in the input's dtype, one after the other; NULL: none yet, or made with each batch */
+    char *source; /* file name for errors, or "memory"; NULL: there is no such field yet */
+    const int64_t *order; /* record i is the one that lies at order[i]; NULL: at i */
+    bool lent;            /* all three belong to somebody else */
+} lamina_field;
+
+typedef struct {
+    int views;
+    int64_t count; /* records; 0 until the first field is there */
+    int32_t inputs;
+    lamina_field fields[];
+} lamina_store;
+
+struct lamina_dataset {
+    const lamina_net *net;
+    lamina_store *store;
+    int64_t *order; /* record numbers in the store, or NULL: all, as they lie */
+    int64_t count;
+    lamina_make *make; /* of a view with made fields, else NULL */
+    void *maker;
+};
+
+static inline int64_t lamina_order(const lamina_dataset *d, int64_t i)
+{
+    return d->order ? d->order[i] : i;
+}
+
+/* Where the field has the store's record number 'at'. */
+static inline int64_t lamina_lies_at(const lamina_dataset *d, int32_t input, int64_t at)
+{
+    const lamina_field *f = &d->store->fields[input];
+    return f->order ? f->order[at] : at;
+}
+
+static inline const char *lamina_record(const lamina_dataset *d, int32_t input, int64_t at)
+{
+    return d->store->fields[input].data + (uint64_t)lamina_lies_at(d, input, at) * d->net->inputs[input].bytes;
+}
+
+#endif
