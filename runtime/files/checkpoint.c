@@ -34,7 +34,8 @@ lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c
             snprintf(word[i].value, sizeof word[i].value, "%" PRIu64, number[i]);
     }
     snprintf(word[HASH].value, sizeof word[HASH].value, "%s", m->net->hash);
-    return lamina_safetensors_write(m, path, true, word, WORDS, e);
+    const lamina_tensor_set set = lamina_tensors_to_write(m, true);
+    return lamina_safetensors_write(&set, path, word, WORDS, e);
 }
 
 typedef struct {
@@ -89,7 +90,8 @@ lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const la
     lamina_metadata word[WORDS];
     for (int i = 0; i < WORDS; i++)
         snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
-    s = lamina_safetensors_read(m, path, true, word, WORDS, accept_run, &c, e);
+    const lamina_tensor_set set = lamina_tensors_to_read(m, true);
+    s = lamina_safetensors_read(&set, path, word, WORDS, accept_run, &c, e);
     if (s)
         return s;
     m->steps = c.total_steps;

@@ -12,10 +12,4 @@ enum { LAMINA_DIGITS_AT = sizeof LAMINA_BEFORE_CHECKSUM - 1, LAMINA_DIGITS = siz
 /* The format's name of a LAMINA_F32 ... type. */
 extern const char *const lamina_safetensors_dtypes[];
 
-/* Tensors of a file, in the descriptor's order: parameters, then states. */
-static inline int32_t lamina_tensors_in_file(const lamina_net *net, bool states)
-{
-    return states ? net->tensor_count : net->param_count;
-}
-
 #endif

@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+enum { UNKNOWN = -1 };
 enum { MAX_HEADER = 100 * 1000 * 1000 }; /* as other readers of the format have it */
 
 const char *const lamina_safetensors_dtypes[] = {
@@ -49,11 +50,11 @@ static lamina_status read_all(int fd, const char *path, void *data, size_t bytes
 
 typedef struct {
     uint64_t begin, end; /* in the data */
-    int32_t tensor;
+    int32_t tensor;      /* UNKNOWN: of somebody else */
 } entry;
 
 typedef struct {
-    lamina_model *m;
+    const lamina_tensor_set *set;
     const char *path;
     int fd;
     uint64_t data_at, data_bytes;
@@ -62,6 +63,8 @@ typedef struct {
     json_t *header;
     entry *entries;
     int32_t count;
+    int32_t known;     /* entries that are of the set */
+    char differs[640]; /* tensors of another shape, where all are named at once */
 } reader;
 
 static lamina_status open_reader(reader *r, lamina_error *e)
@@ -147,31 +150,42 @@ static void file_shape(const char *dtype, const json_t *shape, char *out, size_t
         snprintf(out + at, size - at, "]");
 }
 
-static lamina_status check_shape(const reader *r, const lamina_tensor *t, const char *dtype, const json_t *shape,
-                                 lamina_error *e)
+static bool same_shape(const lamina_tensor *t, const char *dtype, const json_t *shape)
 {
     bool same = strcmp(dtype, lamina_safetensors_dtypes[t->dtype]) == 0 && json_array_size(shape) == (size_t)t->rank;
     for (int32_t i = 0; same && i < t->rank; i++) {
         const json_t *dim = json_array_get(shape, (size_t)i);
         same = json_is_integer(dim) && json_integer_value(dim) == t->dim[i];
     }
-    if (same)
-        return LAMINA_OK;
+    return same;
+}
+
+static lamina_status fail_shape(reader *r, const lamina_tensor *t, const char *dtype, const json_t *shape,
+                                lamina_error *e)
+{
     char want[160], want_shape[128], found[160];
     lamina_shape_text(t->dtype, t->rank, t->dim, -1, want_shape, sizeof want_shape);
     snprintf(want, sizeof want, "%s%s", lamina_safetensors_dtypes[t->dtype], strchr(want_shape, '['));
     file_shape(dtype, shape, found, sizeof found);
-    return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': expected %s, found %s", r->path, t->name, want, found);
+    if (!r->set->some)
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': expected %s, found %s", r->path, t->name, want, found);
+    size_t at = strlen(r->differs);
+    snprintf(r->differs + at, sizeof r->differs - at, "%s'%s' expected %s, found %s", at ? "; " : "", t->name, want,
+             found);
+    return LAMINA_OK;
 }
 
-static lamina_status read_entry(reader *r, const char *name, const json_t *value, lamina_error *e)
+static int32_t find_tensor(const lamina_tensor_set *set, const char *name)
 {
-    const lamina_net *net = r->m->net;
-    int32_t tensor = lamina_net_tensor(net, name);
-    if (tensor < 0)
-        return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': network '%s' has none of that name", r->path, name,
-                           net->name);
-    const lamina_tensor *t = &net->tensors[tensor];
+    for (int32_t i = 0; i < set->count; i++)
+        if (strcmp(set->tensors[i].name, name) == 0)
+            return i;
+    return UNKNOWN;
+}
+
+/* Where the data of an entry lie. */
+static lamina_status read_offsets(reader *r, const char *name, const json_t *value, entry *out, lamina_error *e)
+{
     const json_t *dtype = json_object_get(value, "dtype"), *shape = json_object_get(value, "shape");
     const json_t *offsets = json_object_get(value, "data_offsets");
     const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
@@ -179,21 +193,40 @@ static lamina_status read_entry(reader *r, const char *name, const json_t *value
         !json_is_integer(end))
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': expected a dtype, a shape and two data_offsets",
                            r->path, name);
-    lamina_status s = check_shape(r, t, json_string_value(dtype), shape, e);
-    if (s)
-        return s;
+    const lamina_tensor *t = out->tensor == UNKNOWN ? NULL : &r->set->tensors[out->tensor];
+    bool same = !t || same_shape(t, json_string_value(dtype), shape);
+    if (!same) {
+        lamina_status s = fail_shape(r, t, json_string_value(dtype), shape, e);
+        if (s)
+            return s;
+    }
     json_int_t from = json_integer_value(begin), to = json_integer_value(end);
-    if (from < 0 || to < from || (uint64_t)(to - from) != t->bytes)
+    if (from < 0 || to < from || (t && same && (uint64_t)(to - from) != t->bytes))
         return lamina_fail(e, LAMINA_BAD_FILE,
                            "%s: tensor '%s': expected data_offsets that are %" PRIu64
                            " bytes apart, found %" JSON_INTEGER_FORMAT " .. %" JSON_INTEGER_FORMAT,
-                           r->path, name, t->bytes, from, to);
+                           r->path, name, t ? t->bytes : 0, from, to);
     if ((uint64_t)to > r->data_bytes)
         return lamina_fail(e, LAMINA_BAD_FILE,
                            "%s: truncated: tensor '%s' ends at byte %" JSON_INTEGER_FORMAT
                            " of the data, found %" PRIu64 " bytes",
                            r->path, name, to, r->data_bytes);
-    r->entries[r->count++] = (entry){(uint64_t)from, (uint64_t)to, tensor};
+    out->begin = (uint64_t)from;
+    out->end = (uint64_t)to;
+    return LAMINA_OK;
+}
+
+static lamina_status read_entry(reader *r, const char *name, const json_t *value, lamina_error *e)
+{
+    entry x = {.tensor = find_tensor(r->set, name)};
+    if (x.tensor == UNKNOWN && !r->set->some)
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': network '%s' has none of that name", r->path, name,
+                           r->set->owner);
+    lamina_status s = read_offsets(r, name, value, &x, e);
+    if (s)
+        return s;
+    r->known += x.tensor != UNKNOWN;
+    r->entries[r->count++] = x;
     return LAMINA_OK;
 }
 
@@ -211,11 +244,12 @@ static lamina_status check_cover(reader *r, lamina_error *e)
     uint64_t at = 0;
     qsort(r->entries, (size_t)r->count, sizeof *r->entries, by_begin);
     for (int32_t i = 0; i < r->count; i++) {
-        if (r->entries[i].begin != at)
-            return lamina_fail(e, LAMINA_BAD_FILE,
-                               "%s: tensor '%s': expected it at byte %" PRIu64 " of the data, found %" PRIu64, r->path,
-                               r->m->net->tensors[r->entries[i].tensor].name, at, r->entries[i].begin);
-        at = r->entries[i].end;
+        const entry *x = &r->entries[i];
+        if (x->begin != at)
+            return lamina_fail(
+                e, LAMINA_BAD_FILE, "%s: tensor '%s': expected it at byte %" PRIu64 " of the data, found %" PRIu64,
+                r->path, x->tensor == UNKNOWN ? "of another network" : r->set->tensors[x->tensor].name, at, x->begin);
+        at = x->end;
     }
     if (at != r->data_bytes)
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: expected %" PRIu64 " bytes of data, found %" PRIu64, r->path, at,
@@ -223,17 +257,23 @@ static lamina_status check_cover(reader *r, lamina_error *e)
     return LAMINA_OK;
 }
 
-static lamina_status check_complete(const reader *r, bool states, lamina_error *e)
+static lamina_status check_complete(const reader *r, lamina_error *e)
 {
-    const lamina_net *net = r->m->net;
-    for (int32_t i = 0; i < lamina_tensors_in_file(net, states); i++)
-        if (!json_object_get(r->header, net->tensors[i].name))
+    const lamina_tensor_set *set = r->set;
+    if (r->differs[0])
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensors that differ from those of network '%s': %s", r->path,
+                           set->owner, r->differs);
+    for (int32_t i = 0; i < set->required; i++)
+        if (!json_object_get(r->header, set->tensors[i].name))
             return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s' of network '%s' is missing", r->path,
-                               net->tensors[i].name, net->name);
+                               set->tensors[i].name, set->owner);
+    if (set->some && r->known == 0)
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: none of its tensors has the name of one of network '%s'", r->path,
+                           set->owner);
     return LAMINA_OK;
 }
 
-static lamina_status read_entries(reader *r, bool states, lamina_error *e)
+static lamina_status read_entries(reader *r, lamina_error *e)
 {
     r->entries = lamina_allocate(json_object_size(r->header), sizeof *r->entries);
     if (!r->entries)
@@ -246,7 +286,7 @@ static lamina_status read_entries(reader *r, bool states, lamina_error *e)
         if (s)
             return s;
     }
-    lamina_status s = check_complete(r, states, e);
+    lamina_status s = check_complete(r, e);
     return s ? s : check_cover(r, e);
 }
 
@@ -270,28 +310,30 @@ static lamina_status read_metadata(const reader *r, lamina_metadata *metadata, i
 
 static lamina_status load_tensors(reader *r, lamina_error *e)
 {
-    size_t largest = lamina_largest_tensor(r->m->net);
+    size_t largest = lamina_largest_of(r->set->tensors, r->set->count);
     void *plain = lamina_allocate(1, largest);
     if (!plain)
         return lamina_fail_memory(e, r->path, largest);
     lamina_status s = LAMINA_OK;
     for (int32_t i = 0; !s && i < r->count; i++) {
         const entry *x = &r->entries[i];
+        if (x->tensor == UNKNOWN)
+            continue;
         s = read_all(r->fd, r->path, plain, x->end - x->begin, r->data_at + x->begin, e);
         if (!s)
-            s = lamina_import(r->m, x->tensor, plain, e);
+            s = r->set->set(r->set->user, x->tensor, plain, e);
     }
     lamina_release(plain);
     return s;
 }
 
-lamina_status lamina_safetensors_read(lamina_model *m, const char *path, bool states, lamina_metadata *metadata,
+lamina_status lamina_safetensors_read(const lamina_tensor_set *set, const char *path, lamina_metadata *metadata,
                                       int count, lamina_accept *accept, void *user, lamina_error *e)
 {
-    reader r = {.m = m, .path = path, .fd = -1};
+    reader r = {.set = set, .path = path, .fd = -1};
     lamina_status s;
     if (!(s = open_reader(&r, e)) && !(s = parse_header(&r, e)) && !(s = read_metadata(&r, metadata, count, e)) &&
-        !(s = read_entries(&r, states, e)) && !(s = accept ? accept(user, metadata, e) : LAMINA_OK))
+        !(s = read_entries(&r, e)) && !(s = accept ? accept(user, metadata, e) : LAMINA_OK))
         s = load_tensors(&r, e);
     lamina_release(r.entries);
     json_decref(r.header);
@@ -305,5 +347,6 @@ lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_erro
     lamina_status s = lamina_need(e, "lamina_load_weights", "m path", m, path);
     if (s)
         return s;
-    return lamina_safetensors_read(m, path, false, NULL, 0, NULL, NULL, e);
+    const lamina_tensor_set set = lamina_tensors_to_read(m, false);
+    return lamina_safetensors_read(&set, path, NULL, 0, NULL, NULL, e);
 }

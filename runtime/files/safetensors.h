@@ -1,4 +1,4 @@
-/* runtime/files/safetensors.h - a model's tensors and a few words of metadata as one safetensors file. */
+/* runtime/files/safetensors.h - tensors and a few words of metadata as one safetensors file. */
 #ifndef RUNTIME_SAFETENSORS_H
 #define RUNTIME_SAFETENSORS_H
 
@@ -8,15 +8,31 @@ typedef struct {
     char key[32], value[96];
 } lamina_metadata;
 
-/* Parameters, and with `states` also states. The file is replaced whole or not at all. */
-lamina_status lamina_safetensors_write(lamina_model *m, const char *path, bool states, const lamina_metadata *metadata,
+/* Tensors that a file holds: a model's, or others that 'get' and 'set' know. */
+typedef struct {
+    const char *owner; /* the network's name, for errors */
+    const lamina_tensor *tensors;
+    int32_t count, required; /* the first 'required' must be in a file that is read, the rest may */
+    bool some;               /* of a file that is read only those that are known here count, and one must be */
+    lamina_status (*get)(void *user, int32_t tensor, void *plain, lamina_error *e);
+    lamina_status (*set)(void *user, int32_t tensor, const void *plain, lamina_error *e);
+    void *user;
+} lamina_tensor_set;
+
+/* A model's parameters, and with `states` its states: to write, or to read, where all states may be in a file and must
+ * with `states`. */
+lamina_tensor_set lamina_tensors_to_write(lamina_model *m, bool states);
+lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states);
+
+/* Write all. The file is replaced whole or not at all. */
+lamina_status lamina_safetensors_write(const lamina_tensor_set *set, const char *path, const lamina_metadata *metadata,
                                        int count, lamina_error *e);
 
-/* Every parameter, with `states` also every state, must be in the file; other tensors of the net may, unknown ones not.
- * The `count` keys of metadata must be there too and get their values. accept (may be NULL) then sees the metadata and
- * may refuse. Only after that does the model change. */
+/* Every required tensor must be in the file, all of the set may, and none that is unknown unless 'some'. The `count`
+ * keys of metadata must be there too and get their values. accept (may be NULL) then sees the metadata and may refuse.
+ * Only after that is anything set. */
 typedef lamina_status lamina_accept(void *user, const lamina_metadata *metadata, lamina_error *e);
-lamina_status lamina_safetensors_read(lamina_model *m, const char *path, bool states, lamina_metadata *metadata,
+lamina_status lamina_safetensors_read(const lamina_tensor_set *set, const char *path, lamina_metadata *metadata,
                                       int count, lamina_accept *accept, void *user, lamina_error *e);
 
 #endif

@@ -44,7 +44,7 @@ static json_t *shape_of(const lamina_tensor *t)
 }
 
 /* The header's object, or NULL without memory: jansson passes a failed part on as a failed whole. */
-static json_t *make_header(const lamina_net *net, bool states, const lamina_metadata *metadata, int count)
+static json_t *make_header(const lamina_tensor_set *set, const lamina_metadata *metadata, int count)
 {
     json_t *header = json_object();
     json_t *words = json_object();
@@ -54,8 +54,8 @@ static json_t *make_header(const lamina_net *net, bool states, const lamina_meta
     failed |= json_object_set_new(header, "__metadata__", words);
     uint64_t offset = 0;
     for (size_t size = 8; size > 0; size /= 2) {
-        for (int32_t i = 0; i < lamina_tensors_in_file(net, states); i++) {
-            const lamina_tensor *t = &net->tensors[i];
+        for (int32_t i = 0; i < set->count; i++) {
+            const lamina_tensor *t = &set->tensors[i];
             if (lamina_dtype_bytes(t->dtype) != size)
                 continue;
             json_t *shape = shape_of(t);
@@ -96,9 +96,9 @@ static lamina_status write_json(const json_t *header, sink *k, const writer *w)
     return k->status;
 }
 
-static lamina_status write_header(writer *w, lamina_model *m, bool states, const lamina_metadata *metadata, int count)
+static lamina_status write_header(writer *w, const lamina_tensor_set *set, const lamina_metadata *metadata, int count)
 {
-    json_t *header = make_header(m->net, states, metadata, count);
+    json_t *header = make_header(set, metadata, count);
     if (!header)
         return lamina_fail(w->e, LAMINA_NO_MEMORY, "%s: out of memory for the header", w->path);
     sink counted = {0}, written = {.to = w};
@@ -123,19 +123,19 @@ static lamina_status write_checksum(const writer *w)
     return LAMINA_OK;
 }
 
-static lamina_status write_tensors(writer *w, lamina_model *m, bool states)
+static lamina_status write_tensors(writer *w, const lamina_tensor_set *set)
 {
-    size_t largest = lamina_largest_tensor(m->net);
+    size_t largest = lamina_largest_of(set->tensors, set->count);
     void *plain = lamina_allocate(1, largest);
     if (!plain)
         return lamina_fail_memory(w->e, w->path, largest);
     lamina_status s = LAMINA_OK;
     for (size_t size = 8; size > 0; size /= 2) {
-        for (int32_t i = 0; !s && i < lamina_tensors_in_file(m->net, states); i++) {
-            const lamina_tensor *t = &m->net->tensors[i];
+        for (int32_t i = 0; !s && i < set->count; i++) {
+            const lamina_tensor *t = &set->tensors[i];
             if (lamina_dtype_bytes(t->dtype) != size)
                 continue;
-            if (!(s = lamina_export(m, i, plain, w->e)))
+            if (!(s = set->get(set->user, i, plain, w->e)))
                 s = write_all(w, plain, t->bytes);
         }
     }
@@ -169,7 +169,7 @@ static int create_beside(const char *path, char *temporary, size_t size)
     return fd;
 }
 
-lamina_status lamina_safetensors_write(lamina_model *m, const char *path, bool states, const lamina_metadata *metadata,
+lamina_status lamina_safetensors_write(const lamina_tensor_set *set, const char *path, const lamina_metadata *metadata,
                                        int count, lamina_error *e)
 {
     size_t n = strlen(path) + 40;
@@ -182,8 +182,8 @@ lamina_status lamina_safetensors_write(lamina_model *m, const char *path, bool s
         return lamina_fail(e, LAMINA_IO, "%s: cannot create: %s", path, strerror(errno));
     }
     writer w = {fd, path, crc32_z(0, NULL, 0), e};
-    lamina_status s = write_header(&w, m, states, metadata, count);
-    if (!s && !(s = write_tensors(&w, m, states)))
+    lamina_status s = write_header(&w, set, metadata, count);
+    if (!s && !(s = write_tensors(&w, set)))
         s = write_checksum(&w);
     bool lost = !s && fsync(fd) != 0;
     lost |= close(fd) != 0 && !s;
@@ -202,5 +202,6 @@ lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_erro
     lamina_status s = lamina_need(e, "lamina_save_weights", "m path", m, path);
     if (s)
         return s;
-    return lamina_safetensors_write(m, path, false, NULL, 0, e);
+    const lamina_tensor_set set = lamina_tensors_to_write(m, false);
+    return lamina_safetensors_write(&set, path, NULL, 0, e);
 }

@@ -125,13 +125,18 @@ size_t lamina_model_bytes(const lamina_model *m)
 
 /* ---- tensors ---- */
 
-size_t lamina_largest_tensor(const lamina_net *net)
+size_t lamina_largest_of(const lamina_tensor *tensors, int32_t count)
 {
     size_t largest = 0;
-    for (int32_t i = 0; i < net->tensor_count; i++)
-        if (net->tensors[i].bytes > largest)
-            largest = net->tensors[i].bytes;
+    for (int32_t i = 0; i < count; i++)
+        if (tensors[i].bytes > largest)
+            largest = tensors[i].bytes;
     return largest;
+}
+
+size_t lamina_largest_tensor(const lamina_net *net)
+{
+    return lamina_largest_of(net->tensors, net->tensor_count);
 }
 
 static lamina_status move(lamina_model *m, lamina_weights_function *function, int32_t tensor, void *plain,

@@ -28,8 +28,9 @@ uint64_t lamina_net_needs(const lamina_net *net);
 /* Tensor number `tensor` from or to plain row-major memory of its size. */
 lamina_status lamina_import(lamina_model *m, int32_t tensor, const void *plain, lamina_error *e);
 lamina_status lamina_export(lamina_model *m, int32_t tensor, void *plain, lamina_error *e);
-/* Bytes of the largest parameter or state. */
+/* Bytes of the largest parameter or state of a net, or of an array of tensors. */
 size_t lamina_largest_tensor(const lamina_net *net);
+size_t lamina_largest_of(const lamina_tensor *tensors, int32_t count);
 /* Initial values for the tensors from number `first` on. */
 lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t seed, lamina_error *e);
 

@@ -4,6 +4,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/data/data.h"
 #include "runtime/data/idx.h"
+#include "runtime/files/safetensors.h"
 #include "tests/unit/formats.h"
 #include "tests/unit/runtime_case.h"
 #include <pthread.h>
@@ -201,6 +202,39 @@ static void test_checkpoint_of_words(void)
     lamina_model_free(m);
 }
 
+/* Some tensors of another network's file: those that are known, if one is and they have the shapes. */
+static void test_some_tensors(void)
+{
+    lamina_model *m = new_model(1, false), *other = new_model(1, false);
+    float p[FAKE_INPUTS + 1], q[FAKE_INPUTS + 1] = {0};
+    OK(lamina_set_tensor(m, "dense1.bias", &q[0], 4, &error));
+    OK(lamina_save_weights(m, path_of("w.st"), &error));
+    lamina_tensor_set set = lamina_tensors_to_read(other, false);
+    lamina_tensor tensors[2] = {set.tensors[0], set.tensors[1]};
+    set.tensors = tensors;
+    set.count = 2;
+    set.required = 0;
+    set.some = true;
+    get_params(other, p);
+    tensors[0].name = "dense1.other";
+    OK(lamina_safetensors_read(&set, path_of("w.st"), NULL, 0, NULL, NULL, &error));
+    get_params(other, q);
+    CU_ASSERT_EQUAL(memcmp(p, q, 4 * FAKE_INPUTS), 0);
+    CU_ASSERT_EQUAL(q[FAKE_INPUTS], 0);
+    tensors[0].name = "dense1.weight";
+    tensors[0].dim[0] = 2;
+    tensors[1].dtype = LAMINA_I32;
+    FAILS(lamina_safetensors_read(&set, path_of("w.st"), NULL, 0, NULL, NULL, &error), LAMINA_BAD_FILE,
+          "tensors that differ from those of network 'fake': 'dense1.");
+    SAYS("'dense1.weight' expected F32[2, 1], found F32[3, 1]");
+    SAYS("'dense1.bias' expected I32[1], found F32[1]");
+    tensors[0].name = tensors[1].name = "other";
+    FAILS(lamina_safetensors_read(&set, path_of("w.st"), NULL, 0, NULL, NULL, &error), LAMINA_BAD_FILE,
+          "none of its tensors has the name of one of network 'fake'");
+    lamina_model_free(other);
+    lamina_model_free(m);
+}
+
 /* Libraries that answer to another ABI, and to none. */
 static void test_other_versions(void)
 {
@@ -271,6 +305,7 @@ void add_runtime_errors(CU_pSuite s)
     CU_add_test(s, "data sets", test_data_sets);
     CU_add_test(s, "failing reads", test_failing_reads);
     CU_add_test(s, "a checkpoint with words for numbers", test_checkpoint_of_words);
+    CU_add_test(s, "some tensors of a file", test_some_tensors);
     CU_add_test(s, "libraries of other versions", test_other_versions);
     CU_add_test(s, "odd libraries", test_odd_libraries);
     CU_add_test(s, "cut libraries", test_cut_libraries);
