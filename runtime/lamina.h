@@ -264,6 +264,116 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
  * lamina_metric_value). */
 lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, double *values, lamina_error *e);
 
+/* ---- stages that learn on their own ---- */
+
+/* Hierarchical learning: no gradient crosses from one stage to another. Each stage is a compiled network, whose inputs
+ * are fields of the data or outputs, by name, of earlier stages' infer; it learns by its own loss and optimizer. One
+ * more network is the whole, which has all layers. Tensors of layers go from network to network by name:
+ *
+ *     lamina_stages *s = NULL;
+ *     const lamina_stage_options stages[] = {{.name = "features", .net = features, .fit = {.epochs = 3}},
+ *                                            {.name = "classifier", .net = classifier, .fit = {.epochs = 5}}};
+ *     if (lamina_stages_new(whole, stages, 2, NULL, &s, &e) || lamina_stages_initialize(s, 1, &e) ||
+ *         lamina_stages_fit(s, data, NULL, NULL, &e) || lamina_stages_model(s, NULL, &m, &e) ||
+ *         lamina_save_weights(m, "weights.safetensors", &e))
+ *
+ * A network that combines the answers of several stages is a last stage like any other. */
+typedef struct lamina_stages lamina_stages;
+
+/* Names, networks and data sets are borrowed. */
+typedef struct lamina_stage_options {
+    const char *name;
+    const lamina_net *net;
+    bool frozen;         /* it never learns: only its infer counts, and its evaluate where there is validation data */
+    float learning_rate; /* in place of the network's schedule; 0: as the network says */
+    /* A weights file to begin with, or NULL: of it those tensors count that the stage has, whose shapes must agree. A
+     * frozen stage must find all its parameters there. */
+    const char *weights;
+    /* A data set of its own with its own records, or NULL: the run's. It may lack fields that earlier stages make of
+     * those that it has. Without validation data of its own such a stage has none. */
+    const lamina_dataset *train, *validation;
+    lamina_fit_options fit; /* how it learns: epochs (of each round), batch, keep_order; what tells of a place in a run,
+                               and the seed, are the run's */
+} lamina_stage_options;
+
+/* The stages come in the order in which they learn; 'options' are those of every model. What reads what is checked
+ * here: BAD_ARG names both sides of what does not fit. */
+lamina_status lamina_stages_new(const lamina_net *whole, const lamina_stage_options *stages, int32_t count,
+                                const lamina_options *options, lamina_stages **out, lamina_error *e);
+void lamina_stages_free(lamina_stages *s);
+/* Begin anew, as lamina_initialize does, and load the stages' weights files. */
+lamina_status lamina_stages_initialize(lamina_stages *s, uint64_t seed, lamina_error *e);
+/* What lamina_dataset_new takes in place of a network for data sets with every field that the stages and the whole read
+ * of the data; lent. */
+const lamina_net *lamina_stages_fields(const lamina_stages *s);
+/* Tensor 'i', from 0, of those parameters of the whole that no stage learns: they keep their initial values unless the
+ * whole is fine-tuned; NULL: there are no more. */
+const char *lamina_stages_untrained(const lamina_stages *s, int32_t i);
+/* Most bytes that were held at a time: models, boundary values in memory, tensors of the others. */
+size_t lamina_stages_bytes(const lamina_stages *s);
+
+typedef enum lamina_schedule {
+    LAMINA_SEQUENTIAL, /* one stage after the other */
+    LAMINA_ALTERNATING /* the same in several rounds, each going on where the last one ended */
+} lamina_schedule;
+
+/* Where boundary values, which later stages read of earlier ones, are kept meanwhile: the bits are the same. */
+typedef enum lamina_cache {
+    LAMINA_CACHE_AUTO,   /* in memory while they fit, else on disk if there is a directory, else nowhere */
+    LAMINA_CACHE_MEMORY, /* for every record at a time */
+    LAMINA_CACHE_DISK,   /* in a mapped file without a name, which is gone with the run however it ends */
+    LAMINA_CACHE_NONE    /* earlier stages infer again for each batch */
+} lamina_cache;
+
+/* Where a run stands: the next step is 'at' in a stage. */
+typedef struct lamina_stages_place {
+    int64_t round; /* whole rounds done */
+    int32_t stage; /* stages done in this one; as many as there are: fine-tuning; one more: all is done */
+    lamina_checkpoint at;
+} lamina_stages_place;
+
+typedef enum lamina_stages_event { LAMINA_STAGES_STEP, LAMINA_STAGES_EPOCH, LAMINA_STAGES_STAGE } lamina_stages_event;
+
+/* What lamina_stages_fit tells after each step and epoch, and when a stage ends; lent for the call. */
+typedef struct lamina_stages_report {
+    lamina_stages_event event;
+    const char *stage;     /* its name; fine-tuning: that of the whole network */
+    int32_t number, count; /* from 1, and how many stages; fine-tuning: one more */
+    int64_t round, rounds; /* from 1 */
+    const lamina_net *net;
+    const lamina_report *fit; /* as lamina_fit tells it; at the end of a stage with 'train' NULL, and with the metrics
+                                 of what it has learned on validation data, if there is any */
+    lamina_stages_place at;   /* in place of that in 'fit'; lamina_stages_save takes it, also during the call */
+} lamina_stages_report;
+
+typedef void lamina_stages_report_function(void *user, const lamina_stages_report *r);
+
+/* All zero means: sequential, each stage as its options say, no fine-tuning. */
+typedef struct lamina_stages_fit_options {
+    lamina_schedule schedule;
+    int64_t rounds; /* of alternating; 0: 1 */
+    lamina_cache cache;
+    const char *cache_directory;           /* for values on disk; may be NULL */
+    uint64_t cache_bytes;                  /* most in memory where 'cache' is AUTO; 0: half of what is free */
+    uint64_t seed;                         /* of all shuffling */
+    int64_t max_steps;                     /* of this call; 0: no limit */
+    const lamina_dataset *validation;      /* evaluated after each epoch and stage; may be NULL */
+    lamina_fit_options fine_tune;          /* of the whole when all stages are done; epochs 0: none */
+    float fine_tune_rate;                  /* in place of the whole network's schedule; 0: as it says */
+    const lamina_stages_place *from;       /* where to go on; NULL: at the beginning */
+    lamina_stages_report_function *report; /* may be NULL */
+    void *user;                            /* passed to report */
+    const volatile int32_t *stop;          /* not 0: stop after the step that runs; may be NULL */
+} lamina_stages_fit_options;
+
+/* Train all stages, and the whole if it is to be fine-tuned. One stage's training memory is held at a time. Ends as
+ * lamina_fit does; *out (may be NULL) is told where, for lamina_stages_save and 'from'. */
+lamina_status lamina_stages_fit(lamina_stages *s, const lamina_dataset *train, const lamina_stages_fit_options *o,
+                                lamina_stages_place *out, lamina_error *e);
+/* The model of a stage, or of the whole (NULL), with what has been learned; lent until the next call of another
+ * function with 's'. What changes in it does not change the stages. */
+lamina_status lamina_stages_model(lamina_stages *s, const char *name, lamina_model **out, lamina_error *e);
+
 /* ---- telling the user ---- */
 
 typedef struct lamina_progress lamina_progress; /* a bar on a terminal; a line an epoch elsewhere */

@@ -252,10 +252,15 @@ uint64_t lamina_dataset_fingerprint(const lamina_dataset *d)
     return print ^ (uint64_t)d->count << 32;
 }
 
+bool lamina_same_type(const lamina_tensor *a, const lamina_tensor *b)
+{
+    return a->dtype == b->dtype && a->bytes == b->bytes && a->rank == b->rank && a->batch_dim == b->batch_dim &&
+           memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim) == 0;
+}
+
 static bool same_input(const lamina_tensor *a, const lamina_tensor *b)
 {
-    return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->bytes == b->bytes && a->rank == b->rank &&
-           memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim) == 0;
+    return strcmp(a->name, b->name) == 0 && lamina_same_type(a, b);
 }
 
 lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e)

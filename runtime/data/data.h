@@ -58,6 +58,9 @@ const lamina_net *lamina_dataset_net(const lamina_dataset *d);
 /* BAD_ARG, naming an input, unless the records are what a model of 'net' reads. */
 lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e);
 
+/* The element type and dimensions of two tensors, the batch among them. */
+bool lamina_same_type(const lamina_tensor *a, const lamina_tensor *b);
+
 /* Shuffle `count` numbers; purpose is a PHILOX_ word. */
 void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch, uint32_t purpose);
 

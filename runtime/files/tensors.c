@@ -1,4 +1,4 @@
-/* runtime/files/tensors.c - a model's tensors as files hold them: in the descriptor's order, parameters, then states. */
+/* runtime/files/tensors.c - a model's tensors as files hold them: as in the descriptor, parameters, then states. */
 #include "runtime/files/safetensors.h"
 #include "runtime/model/model.h"
 

@@ -1,5 +1,6 @@
 /* tests/unit/runtime_case.c - see runtime_case.h. */
 #include "tests/unit/runtime_case.h"
+#include "runtime/base/memory.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -119,4 +120,35 @@ lamina_dataset *line_data(int64_t records)
     OK(lamina_dataset_add(d, "x", x, records, &error));
     OK(lamina_dataset_add(d, "y", y, records, &error));
     return d;
+}
+
+typedef struct {
+    int64_t fail_at, asked;
+} allocation_plan;
+
+static bool allow(void *user, size_t bytes)
+{
+    allocation_plan *p = user;
+    (void)bytes;
+    return ++p->asked != p->fail_at;
+}
+
+void fail_each(lamina_status (*scenario)(void), lamina_status expected, int64_t least)
+{
+    allocation_plan plan = {.fail_at = 1};
+    for (;; plan.fail_at++) {
+        plan.asked = 0;
+        lamina_set_allocation_hook(allow, &plan);
+        error.text[0] = 0;
+        lamina_status s = scenario();
+        lamina_set_allocation_hook(NULL, NULL);
+        if (plan.asked < plan.fail_at) {
+            CU_ASSERT_EQUAL(s, LAMINA_OK);
+            break;
+        }
+        CU_ASSERT_TRUE(s == expected || s == LAMINA_NO_MEMORY);
+        CU_ASSERT_NOT_EQUAL(error.text[0], 0);
+        keep_error();
+    }
+    CU_ASSERT_TRUE(plan.fail_at > least);
 }

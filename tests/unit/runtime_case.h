@@ -50,10 +50,15 @@ enum { RECORDS = 61 };
 /* y = 2 x0 - x1 + 0.5 x2 + 1 over a grid of small numbers */
 lamina_dataset *line_data(int64_t records);
 
+/* Until a run gets through, let its first, second, ... allocation fail: as 'expected' or for want of memory, with a
+ * text. There must be more than 'least' of them. */
+void fail_each(lamina_status (*scenario)(void), lamina_status expected, int64_t least);
+
 /* Every file's cases, added to the one suite. */
 void add_runtime_data(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
+void add_runtime_stages(CU_pSuite s);
 void add_runtime_arguments(CU_pSuite s);
 void add_runtime_errors(CU_pSuite s); /* last: it looks at what the others recorded */
 

@@ -324,17 +324,6 @@ static void test_log_goes_on(void)
 
 /* ---- every allocation fails once ---- */
 
-typedef struct {
-    int64_t fail_at, asked;
-} allocation_plan;
-
-static bool allow(void *user, size_t bytes)
-{
-    allocation_plan *p = user;
-    (void)bytes;
-    return ++p->asked != p->fail_at;
-}
-
 static void *json_allocate(size_t bytes)
 {
     return lamina_allocate(1, bytes);
@@ -412,27 +401,6 @@ static lamina_status scenario_library(void)
     lamina_library *l;
     lamina_status s = lamina_library_open("none.so", &l, &error);
     return s == LAMINA_IO && strstr(error.text, "No such file") ? LAMINA_OK : s;
-}
-
-/* Until a run gets through, let its first, second, ... allocation fail. */
-static void fail_each(lamina_status (*scenario)(void), lamina_status expected, int64_t least)
-{
-    allocation_plan plan = {.fail_at = 1};
-    for (;; plan.fail_at++) {
-        plan.asked = 0;
-        lamina_set_allocation_hook(allow, &plan);
-        error.text[0] = 0;
-        lamina_status s = scenario();
-        lamina_set_allocation_hook(NULL, NULL);
-        if (plan.asked < plan.fail_at) {
-            CU_ASSERT_EQUAL(s, LAMINA_OK);
-            break;
-        }
-        CU_ASSERT_TRUE(s == expected || s == LAMINA_NO_MEMORY);
-        CU_ASSERT_NOT_EQUAL(error.text[0], 0);
-        keep_error();
-    }
-    CU_ASSERT_TRUE(plan.fail_at > least);
 }
 
 static void test_failing_allocations(void)
