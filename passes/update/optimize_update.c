@@ -1,0 +1,210 @@
+/* passes/update/optimize_update.c - from gradients to new parameters, as the module's `row optimizer` says.
+ *     train_step:  param_gradient @w %g      =>      train_step:  assign @w <- update(w, g, moments)
+ *                                                    gradients:   assign @gradient/w <- g
+ *                                                    update:      assign @w <- update(w, @gradient/w, moments)
+ * gradients then update gives train_step's bits: both updates are made by the same function here. All assigns stand at
+ * the function's end, after every read. What optimizers do stands in optimizers.c.
+ *
+ * Needs:  autodiff.      Keeps:  the forward and backward graph.      Leaves no param_gradient. */
+#include "passes/labels.h"
+#include "passes/passes.h"
+#include "passes/update/update.h"
+
+/* ---- pieces ---- */
+
+/* The state of that name, made on first use: it starts as 'init' in every element. */
+ir_symbol *update_state(ir_module *m, ir_segment s, const char *name, ir_type type, double init, src_loc loc)
+{
+    ir_symbol *y = ir_symbol_find(m, name);
+    if (y)
+        return y;
+    y = ir_symbol_new(m, s, name, type, loc);
+    if (s == SEG_STATE) {
+        ir_attr_set_word(m->mem, &y->attrs, "init", "constant");
+        ir_attr_set_numbers(m->mem, &y->attrs, "a", &init, 1);
+    }
+    return y;
+}
+
+/* The function's nodes that read symbols, by symbol: the first of each. */
+static ir_map *readers_of(const ir_graph *g, arena *mem)
+{
+    ir_map *readers = ir_map_new(mem, IR_MAP_POINTERS);
+    for (ir_node *n = g->first; n; n = n->next)
+        if ((n->op == IR_STATE || n->op == IR_PARAM) && !ir_map_get(readers, n->symbol))
+            ir_map_set(readers, n->symbol, n);
+    return readers;
+}
+
+/* The node that reads y, or a new one. */
+ir_node *update_read(update *u, ir_symbol *y)
+{
+    ir_node *n = ir_map_get(u->readers, y);
+    if (!n) {
+        n = y->segment == SEG_PARAM ? ir_param(u->graph, y) : ir_state(u->graph, y);
+        ir_map_set(u->readers, y, n);
+    }
+    return n;
+}
+
+void update_assign_later(update *u, ir_symbol *y, ir_node *value)
+{
+    u->assigns = arena_grown(u->mem, u->assigns, u->nassigns, sizeof *u->assigns);
+    u->assigns[u->nassigns++] = (update_assign){y, value, u->graph->at_label, u->graph->at_stage};
+}
+
+ir_symbol *update_gradient(ir_module *m, const ir_symbol *p)
+{
+    return update_state(m, SEG_GRADIENT, arena_printf(m->mem, "gradient/%s", p->name), p->type, 0, p->loc);
+}
+
+/* ---- the functions ---- */
+
+typedef struct {
+    int count;
+    ir_symbol **param;
+    ir_node **value;
+    int64_t *stage;
+} gradients;
+
+static void aim(ir_graph *g, src_loc loc, const char *label, int64_t stage)
+{
+    g->before = NULL;
+    g->at = loc;
+    g->at_label = label;
+    g->at_stage = stage;
+}
+
+static const char *update_label(arena *mem, const char *param)
+{
+    const char *layer = label_layer(mem, param);
+    return arena_printf(mem, "%s.update", layer ? layer : param);
+}
+
+/* Take g's param_gradients out of it. */
+static gradients take_gradients(ir_graph *g, arena *mem)
+{
+    gradients all = {0};
+    size_t count = (size_t)ir_number(g);
+    all.param = arena_new_array(mem, ir_symbol *, count + 1);
+    all.value = arena_new_array(mem, ir_node *, count + 1);
+    all.stage = arena_new_array(mem, int64_t, count + 1);
+    for (ir_node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (n->op != IR_PARAM_GRADIENT)
+            continue;
+        all.param[all.count] = n->symbol;
+        all.value[all.count] = n->in[0];
+        all.stage[all.count++] = ir_int(n, "stage", 0);
+        ir_unlink(n);
+    }
+    return all;
+}
+
+/* What all parameters share: the step's number and the optimizer's scalars. */
+static void update_scalars(update *u, const optimizer *o)
+{
+    ir_graph *g = u->graph;
+    src_loc loc = u->row->loc;
+    aim(g, loc, arena_printf(g->module->mem, "%s.step", o->name), 0);
+    ir_symbol *step = update_state(g->module, SEG_STATE, "step", ir_type_scalar(IR_I64), 0, loc);
+    ir_node *t = update_read(u, step);
+    update_assign_later(u, step, ir_add(g, t, ir_like(g, t, 1)));
+    o->scalars(u);
+}
+
+/* The update of every parameter at the end of g, then all assigns. */
+static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const gradients *all)
+{
+    arena *tmp = arena_new();
+    update u = {.graph = g, .row = row, .mem = tmp, .readers = readers_of(g, tmp)};
+    update_scalars(&u, o);
+    for (int p = 0; p < all->count; p++) {
+        ir_symbol *y = all->param[p];
+        aim(g, y->loc, update_label(g->module->mem, y->name), all->stage[p]);
+        update_assign_later(&u, y, o->step(&u, y, update_read(&u, y), all->value[p]));
+    }
+    for (size_t i = 0; i < u.nassigns; i++) {
+        const update_assign *a = &u.assigns[i];
+        aim(g, a->value->loc, a->label, a->stage);
+        ir_assign(g, a->symbol, a->value);
+    }
+    aim(g, (src_loc){0}, NULL, 0);
+    arena_free(tmp);
+}
+
+/* Of this call's examples alone: who runs several micro-batches a step adds them up (runtime/model/accumulate.c). */
+static void store_gradients(ir_graph *g, const gradients *all)
+{
+    for (int i = 0; i < all->count; i++) {
+        aim(g, all->value[i]->loc, all->value[i]->label, all->stage[i]);
+        ir_assign(g, update_gradient(g->module, all->param[i]), all->value[i]);
+    }
+    aim(g, (src_loc){0}, NULL, 0);
+}
+
+static void make_update(ir_module *m, const ir_row *row, const optimizer *o, const gradients *of_step, src_loc loc,
+                        arena *tmp)
+{
+    ir_graph *g = ir_function_new(m, "update", loc);
+    gradients all = *of_step;
+    all.value = arena_new_array(tmp, ir_node *, (size_t)all.count + 1);
+    for (int i = 0; i < all.count; i++) {
+        aim(g, all.param[i]->loc, update_label(m->mem, all.param[i]->name), all.stage[i]);
+        all.value[i] = ir_state(g, update_gradient(m, all.param[i]));
+    }
+    add_update(g, row, o, &all);
+}
+
+static bool has_gradients(const ir_graph *g)
+{
+    for (const ir_node *n = g->first; n; n = n->next)
+        if (n->op == IR_PARAM_GRADIENT)
+            return true;
+    return false;
+}
+
+static bool update_function(ir_graph *step, diag *d)
+{
+    ir_module *m = step->module;
+    const ir_row *row = ir_row_find(m, "optimizer", NULL);
+    if (!row) {
+        diag_error(d, step->loc, "function @%s has gradients and the module no optimizer: expected a `row optimizer`",
+                   step->name);
+        return false;
+    }
+    const optimizer *o = update_optimizer(row, d);
+    if (!o)
+        return false;
+    const ir_graph *taken = ir_function_find(m, "gradients");
+    taken = taken ? taken : ir_function_find(m, "update");
+    if (taken) {
+        diag_error(d, taken->loc, "@%s is the name of a function that optimize_update makes, found one", taken->name);
+        return false;
+    }
+    if (!update_check(step, o, d))
+        return false;
+    arena *tmp = arena_new();
+    ir_graph *store = ir_clone_graph(step, "gradients");
+    gradients of_step = take_gradients(step, tmp), of_store = take_gradients(store, tmp);
+    store_gradients(store, &of_store);
+    add_update(step, row, o, &of_step);
+    make_update(m, row, o, &of_step, step->loc, tmp);
+    arena_free(tmp);
+    return true;
+}
+
+bool pass_optimize_update(ir_module *m, diag *d)
+{
+    ir_graph *step = NULL;
+    for (ir_graph *g = m->functions; g; g = g->next) {
+        if (!has_gradients(g))
+            continue;
+        if (step) {
+            diag_error(d, g->loc, "expected one function with minimize, found @%s and @%s", step->name, g->name);
+            return false;
+        }
+        step = g;
+    }
+    return step ? update_function(step, d) : true;
+}

@@ -1,0 +1,50 @@
+/* passes/update/update.h - what the files of optimize_update share: an update that is being written, and the rules of
+ * the optimizers. */
+#ifndef PASSES_UPDATE_H
+#define PASSES_UPDATE_H
+
+#include "ir/graph/build.h"
+
+typedef struct update update;
+
+typedef struct {
+    const char *name;
+    const char *const *options;
+    const char *moments[2], *powers[2]; /* states: "adam.m/NAME" for each parameter; scalars of f32 */
+    void (*scalars)(update *u);
+    ir_node *(*step)(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+} optimizer;
+
+typedef struct {
+    ir_symbol *symbol;
+    ir_node *value;
+    const char *label;
+    int64_t stage;
+} update_assign;
+
+/* At the end of train_step, or in `update`. */
+struct update {
+    ir_graph *graph;
+    const ir_row *row;
+    arena *mem;             /* scratch */
+    update_assign *assigns; /* to come, in order */
+    size_t nassigns;
+    ir_map *readers;             /* update_read's */
+    ir_node *rate, *alpha, *eps; /* scalars of this step */
+};
+
+/* The optimizer that the row names, its options checked; NULL after an error. */
+const optimizer *update_optimizer(const ir_row *row, diag *d);
+
+/* The state of that name, made on first use: it starts as 'init' in every element. */
+ir_symbol *update_state(ir_module *m, ir_segment s, const char *name, ir_type type, double init, src_loc loc);
+ir_symbol *update_gradient(ir_module *m, const ir_symbol *p); /* @gradient/NAME */
+/* The node that reads y, or a new one. */
+ir_node *update_read(update *u, ir_symbol *y);
+/* Assign y at the function's end, after every read, with the label and stage that new nodes have now. */
+void update_assign_later(update *u, ir_symbol *y, ir_node *value);
+
+/* False after an error: the text has in the way what the update of 'step' needs. */
+bool update_check(const ir_graph *step, const optimizer *o, diag *d);
+
+#endif
