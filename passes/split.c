@@ -11,6 +11,9 @@
  * (parameters, reshapes, constants) is repeated where it is read. Scalars that all stages share (Adam's step size) are
  * computed in each function that needs them and assigned in the first stage's, whose update runs last.
  *
+ * Where gradients are clipped, no update may run before all stages' backward: then there is no backward_update, and a
+ * stage's forward comes from gradients too. Each stage's update computes the norm, as it does other shared scalars.
+ *
  * backward (from gradients) and backward_update (from train_step) read what one forward saved: both functions come from
  * the same graph, so their slots agree one by one, which is checked.
  *
@@ -325,9 +328,10 @@ static bool open_function(source *s, ir_module *m, const char *name, arena *mem,
 
 static bool split_module(ir_module *m, int64_t stages, arena *mem, diag *d)
 {
+    bool apart = ir_row_find(m, "clip", NULL);
     source train, gradients, update;
-    if (!open_function(&train, m, "train_step", mem, d) || !open_function(&gradients, m, "gradients", mem, d) ||
-        !open_function(&update, m, "update", mem, d))
+    if (!open_function(&train, m, apart ? "gradients" : "train_step", mem, d) ||
+        !open_function(&gradients, m, "gradients", mem, d) || !open_function(&update, m, "update", mem, d))
         return false;
     slot *slots = arena_new_array(mem, slot, (size_t)train.n + 1);
     int32_t count = 0;
@@ -348,7 +352,7 @@ static bool split_module(ir_module *m, int64_t stages, arena *mem, diag *d)
     for (int64_t i = 1; i <= stages && ok; i++) {
         const char *name = stage_name(m, i);
         ok = make_function(&train, slots, name, "forward", PART_FORWARD, PART_NONE, i, d) &&
-             make_function(&train, slots, name, "backward_update", PART_BACKWARD, PART_UPDATE, i, d) &&
+             (apart || make_function(&train, slots, name, "backward_update", PART_BACKWARD, PART_UPDATE, i, d)) &&
              make_function(&gradients, slots, name, "backward", PART_BACKWARD, PART_NONE, i, d) &&
              make_function(&update, slots, name, "update", PART_UPDATE, PART_NONE, i, d);
     }

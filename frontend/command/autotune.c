@@ -395,12 +395,16 @@ static void list_functions(tuner *t, const lamina_net *n)
             add_function(t, names[i], &names[i], 1);
     if (!n->stage_count)
         return;
-    const char **parts = arena_new_array(t->b.mem, const char *, 2 * (size_t)n->stage_count);
-    for (int32_t i = 0; i < n->stage_count; i++) {
-        parts[i] = arena_printf(t->b.mem, "%s.forward", n->stages[i].name);
-        parts[2 * n->stage_count - 1 - i] = arena_printf(t->b.mem, "%s.backward_update", n->stages[i].name);
-    }
-    add_function(t, "train_step", parts, 2 * n->stage_count);
+    const bool whole = n->stages[0].backward_update;
+    const char *const order[] = {"forward", whole ? "backward_update" : "backward", "update"};
+    const char **parts = arena_new_array(t->b.mem, const char *, 3 * (size_t)n->stage_count);
+    int32_t count = 0;
+    for (int32_t i = 0; i < n->stage_count; i++)
+        parts[count++] = arena_printf(t->b.mem, "%s.%s", n->stages[i].name, order[0]);
+    for (int k = 1; k < (whole ? 2 : 3); k++)
+        for (int32_t i = n->stage_count - 1; i >= 0; i--)
+            parts[count++] = arena_printf(t->b.mem, "%s.%s", n->stages[i].name, order[k]);
+    add_function(t, "train_step", parts, count);
 }
 
 static bool measure(tuner *t)

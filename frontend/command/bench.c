@@ -134,6 +134,13 @@ static void add_part(bench *b, bench_function *f, const char *part)
     f->operations += ir_function_cost(ir_function_find(b->module, part), b->batch).operations;
 }
 
+/* From the last stage to the first, as the way back goes. */
+static void add_stage_parts(bench *b, bench_function *f, const char *what)
+{
+    for (int32_t i = b->net->stage_count - 1; i >= 0; i--)
+        add_part(b, f, arena_printf(b->mem, "%s.%s", b->net->stages[i].name, what));
+}
+
 static bool list_functions(bench *b)
 {
     const lamina_net *n = b->net;
@@ -142,8 +149,9 @@ static bool list_functions(bench *b)
         f->name = "train_step";
         for (int32_t i = 0; i < n->stage_count; i++)
             add_part(b, f, arena_printf(b->mem, "%s.forward", n->stages[i].name));
-        for (int32_t i = n->stage_count - 1; i >= 0; i--)
-            add_part(b, f, arena_printf(b->mem, "%s.backward_update", n->stages[i].name));
+        add_stage_parts(b, f, n->stages[0].backward_update ? "backward_update" : "backward");
+        if (!n->stages[0].backward_update)
+            add_stage_parts(b, f, "update");
         f++;
     } else if (n->train_step) {
         f->name = "train_step";

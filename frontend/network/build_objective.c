@@ -55,7 +55,7 @@ void fe_declare_metrics(const fe_network *n, ir_module *m)
 }
 
 /* `row rate @learning_rate {...}`, whose number fe_build_rate adds, and `row optimizer @adam {...}`: every key but the
- * rate is a number of the row. */
+ * rate is a number of the row. `row clip @global_norm {...}` where gradients are clipped. */
 void fe_build_rows(const fe_network *n, ir_module *m)
 {
     const fe_choice *c = n->optimizer;
@@ -70,6 +70,10 @@ void fe_build_rows(const fe_network *n, ir_module *m)
         double value = o->key->type == FE_BOOL ? o->yes : o->number;
         if (o->key->type != FE_RATE)
             ir_attr_set_numbers(m->mem, &row->attrs, o->key->name, &value, 1);
+    }
+    if (n->gradient_clip->present) {
+        row = ir_row_new(m, "clip", "global_norm", n->gradient_clip->at);
+        ir_attr_set_numbers(m->mem, &row->attrs, "most", &n->gradient_clip->number, 1);
     }
 }
 

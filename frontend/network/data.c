@@ -127,7 +127,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"seed", FE_WHOLE, "0"},
                                            {"max_steps", FE_WHOLE, "0"},
                                            {"checkpoint_minutes", FE_POSITIVE, "5"},
-                                           {"gradient_clip", FE_LATER, NULL},
+                                           {"gradient_clip", FE_POSITIVE, NULL},
                                            {"accumulate", FE_LATER, NULL},
                                            {"early_stopping", FE_LATER, NULL}}};
     const fe_yaml none = {.kind = FE_SCALAR, .word = "", .at = n->at}, *y = fe_yaml_find(root, "train");
@@ -140,6 +140,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .max_steps = fe_get_int(c, "max_steps"),
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
                           .loc = c->at};
+    n->gradient_clip = fe_get(c, "gradient_clip");
     return true;
 }
 

@@ -44,6 +44,7 @@ struct fe_network {
     fe_metric *metrics;
     fe_stage *stages;
     const fe_choice *optimizer; /* NULL where nothing trains */
+    const fe_option *gradient_clip;
     fe_data_set data[3];        /* train, validation, test */
     fe_train train;
     const fe_hierarchy *hierarchy; /* of a whole whose stages learn on their own, else NULL */

@@ -44,6 +44,16 @@ static bool check_number(const char *owner, const ir_attr *list, const char *nam
     return false;
 }
 
+/* An attribute that must be there: one finite number above 0. */
+static bool check_positive(const char *owner, const ir_attr *list, const char *name, src_loc at, diag *d)
+{
+    const ir_attr *a = ir_attr_find(list, name);
+    if (a && !a->word && a->count == 1 && isfinite(a->number[0]) && a->number[0] > 0)
+        return true;
+    diag_error(d, at, "%s: expected for '%s' one number above 0, found %s", owner, name, !a ? "none" : "others");
+    return false;
+}
+
 /* ---- rows ---- */
 
 static bool check_sum(const ir_module *m, const ir_row *r, const char *which, diag *d)
@@ -63,6 +73,8 @@ static bool verify_row(const ir_module *m, const ir_row *r, diag *d)
     if (!strcmp(r->kind, "metric"))
         return check_word(r->name, r->attrs, "kind", "mean", r->loc, d) && check_sum(m, r, "sum", d) &&
                check_sum(m, r, "count", d) && check_number(r->name, r->attrs, "higher_is_better", 1, r->loc, d);
+    if (!strcmp(r->kind, "clip"))
+        return check_positive(r->name, r->attrs, "most", r->loc, d);
     if (!strcmp(r->kind, "rate"))
         return check_word(r->name, r->attrs, "kind", "constant", r->loc, d) &&
                check_number(r->name, r->attrs, "a", 0, r->loc, d);

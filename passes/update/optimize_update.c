@@ -3,7 +3,8 @@
  *                                                    gradients:   assign @gradient/w <- g
  *                                                    update:      assign @w <- update(w, @gradient/w, moments)
  * gradients then update gives train_step's bits: both updates are made by the same function here. All assigns stand at
- * the function's end, after every read. What optimizers do stands in optimizers.c.
+ * the function's end, after every read. What optimizers do stands in optimizers.c; with a `row clip`, gradients are
+ * clipped before (clip.c).
  *
  * Needs:  autodiff.      Keeps:  the forward and backward graph.      Leaves no param_gradient. */
 #include "passes/labels.h"
@@ -101,7 +102,7 @@ static gradients take_gradients(ir_graph *g, arena *mem)
     return all;
 }
 
-/* What all parameters share: the step's number and the optimizer's scalars. */
+/* What all parameters share: the step's number and the optimizer's scalars. No stage's own, as their role says. */
 static void update_scalars(update *u, const optimizer *o)
 {
     ir_graph *g = u->graph;
@@ -113,16 +114,29 @@ static void update_scalars(update *u, const optimizer *o)
     o->scalars(u);
 }
 
+/* As shared as these; NULL where nothing is clipped. */
+static ir_node *clip_factor(ir_graph *g, const gradients *all)
+{
+    const ir_row *clip = ir_row_find(g->module, "clip", NULL);
+    if (!clip)
+        return NULL;
+    aim(g, clip->loc, "clip.step", 0);
+    return update_clip_factor(g, clip, all->value, all->count);
+}
+
 /* The update of every parameter at the end of g, then all assigns. */
 static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const gradients *all)
 {
     arena *tmp = arena_new();
     update u = {.graph = g, .row = row, .mem = tmp, .readers = readers_of(g, tmp)};
     update_scalars(&u, o);
+    ir_node *factor = clip_factor(g, all);
     for (int p = 0; p < all->count; p++) {
         ir_symbol *y = all->param[p];
         aim(g, y->loc, update_label(g->module->mem, y->name), all->stage[p]);
-        update_assign_later(&u, y, o->step(&u, y, update_read(&u, y), all->value[p]));
+        ir_node *w = update_read(&u, y), *value = all->value[p];
+        value = factor ? update_clipped(g, value, factor) : value;
+        update_assign_later(&u, y, o->step(&u, y, w, value));
     }
     for (size_t i = 0; i < u.nassigns; i++) {
         const update_assign *a = &u.assigns[i];

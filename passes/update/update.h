@@ -44,6 +44,10 @@ ir_node *update_read(update *u, ir_symbol *y);
 /* Assign y at the function's end, after every read, with the label and stage that new nodes have now. */
 void update_assign_later(update *u, ir_symbol *y, ir_node *value);
 
+/* Of gradients that are clipped: what each is multiplied by, and one that is. */
+ir_node *update_clip_factor(ir_graph *g, const ir_row *row, ir_node *const *gradient, int count);
+ir_node *update_clipped(ir_graph *g, ir_node *gradient, ir_node *factor);
+
 /* False after an error: the text has in the way what the update of 'step' needs. */
 bool update_check(const ir_graph *step, const optimizer *o, diag *d);
 

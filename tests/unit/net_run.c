@@ -210,6 +210,8 @@ int32_t net_step(net_run *r, int64_t batch)
     r->call.loss_scale = 1.0f / (float)batch;
     if (!n->stage_count)
         return n->train_step(&r->call);
+    if (!n->stages[0].backward_update)
+        return net_gradients_update(r, batch);
     int32_t code = LAMINA_CALL_OK;
     for (int32_t i = 0; i < n->stage_count && !code; i++)
         code = n->stages[i].forward(&r->call);

@@ -501,6 +501,14 @@ static const char *any_optimizer(maker *m)
     return DRAW(m, kinds);
 }
 
+/* Below what gradients mostly are, about it, and above. */
+static const char *any_clip(maker *m)
+{
+    static const char *const kinds[] = {
+        "", "", "", "", ", gradient_clip: 0.001", ", gradient_clip: 0.3", ", gradient_clip: 1", ", gradient_clip: 50"};
+    return DRAW(m, kinds);
+}
+
 void random_net_new(random_net *n, uint64_t seed)
 {
     static const int64_t batches[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 20};
@@ -514,7 +522,8 @@ void random_net_new(random_net *n, uint64_t seed)
                 text_get(&m.losses));
     if (m.metrics.length)
         text_printf(&n->yaml, "metrics:\n%s", text_get(&m.metrics));
-    text_printf(&n->yaml, "optimizer: %s\ntrain: {batch: %lld}\n", any_optimizer(&m), (long long)n->max_batch);
+    text_printf(&n->yaml, "optimizer: %s\ntrain: {batch: %lld%s}\n", any_optimizer(&m), (long long)n->max_batch,
+                any_clip(&m));
     text_free(&m.inputs);
     text_free(&m.layers);
     text_free(&m.losses);

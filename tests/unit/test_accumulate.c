@@ -160,6 +160,8 @@ static void one_to_nine(void)
     check_net("mlp", &(net_variant){.max_batch = MAX_BATCH}, 1);
     check_net("cnn", &(net_variant){.max_batch = MAX_BATCH}, 3);
     check_net("mlp", &(net_variant){.max_batch = MAX_BATCH, .partition = "staged", .stages = 2}, 2);
+    check_net("clipped", &(net_variant){.max_batch = MAX_BATCH}, 2);
+    check_net("clipped", &(net_variant){.max_batch = MAX_BATCH, .partition = "staged", .stages = 2}, 1);
 }
 
 void suite_accumulate(void);

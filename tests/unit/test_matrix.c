@@ -174,6 +174,12 @@ static void matrix_frozen(void)
     check_net("frozen", NULL, off, 3, 0);
 }
 
+static void matrix_clipped(void)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
+    check_net("clipped", NULL, off, 3, 0);
+}
+
 /* All 3x3 convolutions by minimal filtering, those of few channels too. */
 static void matrix_filtered(void)
 {
@@ -241,6 +247,7 @@ void suite_matrix(void)
     CU_add_test(s, "losses on several branches", matrix_branches);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
     CU_add_test(s, "frozen layers", matrix_frozen);
+    CU_add_test(s, "clipped gradients", matrix_clipped);
     CU_add_test(s, "moments decay to 0", decaying_moments);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }

@@ -1,13 +1,14 @@
-/* tests/unit/test_update.c - what is learned, and how: frozen layers.
+/* tests/unit/test_update.c - what is learned, and how: frozen layers, clipped gradients.
  *
  * Steps of small nets in the f32 evaluator, whose bits generated code has (suites matrix and random), against what must
- * come out by a way of its own: a frozen layer next to the same net without one. */
+ * come out by a way of its own: a frozen layer next to the same net without one, a norm by the rule written out. */
 #include "frontend/frontend.h"
 #include "ir/ops/eval.h"
 #include "passes/labels.h"
 #include "passes/passes.h"
 #include "tests/unit/any_target.h"
 #include <CUnit/CUnit.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +24,17 @@ typedef struct {
     evaluator *e;
 } learner;
 
-static ir_module *compiled(const char *yaml, const char *stop_after)
+static ir_module *compiled_as(const char *yaml, const char *partition, const char *stop_after)
 {
     arena *mem = arena_new();
     diag *d = diag_new();
     const pass_options o = {.stop_after = stop_after};
     fe_network *n = fe_read_text(yaml, strlen(yaml), "net.yaml", mem, d);
     ir_module *m = n ? fe_build(n, d) : NULL;
-    if (m)
+    if (m) {
         m->target = any_target;
+        ir_attr_set_word(m->mem, &m->attrs, "partition", partition);
+    }
     bool ok = m && passes_run(m, &o, d);
     text messages = {0};
     diag_print(d, &messages, false);
@@ -42,6 +45,16 @@ static ir_module *compiled(const char *yaml, const char *stop_after)
     if (!ok)
         abort();
     return m;
+}
+
+static ir_module *compiled(const char *yaml, const char *stop_after)
+{
+    return compiled_as(yaml, "fused", stop_after);
+}
+
+static ir_module *staged(const char *yaml)
+{
+    return compiled_as(yaml, "staged", NULL);
 }
 
 /* Numbers in [-1, 1) that differ from call to call. */
@@ -220,6 +233,130 @@ static void frozen_layers_cost_nothing(void)
     arena_free(mem);
 }
 
+/* ---- clipped gradients ---- */
+
+/* Rank 4, 2, 1 and rows longer than the sum has chains. */
+static char *clipped_net(arena *mem, const char *clip)
+{
+    return arena_printf(mem,
+                        "inputs: {x: [6, 6, 2], y: {shape: [], dtype: int32}}\n"
+                        "layers:\n"
+                        "  - conv2d: {name: conv, filters: 3, kernel_size: 3, activation: relu}\n"
+                        "  - flatten\n"
+                        "  - dense: {name: middle, units: 37, activation: tanh}\n"
+                        "  - dense: {name: top, units: 5}\n"
+                        "losses: [softmax_cross_entropy]\n"
+                        "optimizer: {sgd: {learning_rate: 0.03}}\n"
+                        "train: {batch: 16%s}\n",
+                        clip);
+}
+
+/* Element i goes to chain i mod 16; the chains add as 8 and 8, 4 and 4, ... */
+static float sum_of_row(const float *x, int64_t count)
+{
+    float chain[16] = {0};
+    for (int64_t i = 0; i < count; i++)
+        chain[i % 16] += x[i] * x[i];
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            chain[i] += chain[i + half];
+    return chain[0];
+}
+
+static float global_norm(const learner *l)
+{
+    float all = 0;
+    for (const ir_symbol *y = l->m->symbols; y; y = y->next) {
+        if (y->segment != SEG_GRADIENT)
+            continue;
+        const float *x = evaluator_symbol(l->e, y->name)->data;
+        int64_t count = ir_static_count(&y->type), row = y->type.dim[y->type.rank - 1].n;
+        float own = 0;
+        for (int64_t i = 0; i < count; i += row)
+            own += sum_of_row(x + i, row);
+        all += own;
+    }
+    return sqrtf(all);
+}
+
+/* Does each parameter stand where its gradient times 'factor' leads, from where 'from' has it? */
+static bool moved_by(const learner *l, const learner *from, float factor)
+{
+    bool ok = true;
+    for (const ir_symbol *y = l->m->symbols; y; y = y->next) {
+        if (y->segment != SEG_PARAM)
+            continue;
+        char name[64];
+        snprintf(name, sizeof name, "gradient/%s", y->name);
+        const float *g = evaluator_symbol(l->e, name)->data, *w = evaluator_symbol(from->e, y->name)->data,
+                    *got = evaluator_symbol(l->e, y->name)->data;
+        for (int64_t i = 0; i < ir_static_count(&y->type); i++)
+            ok &= got[i] == w[i] - RATE * (factor * g[i]);
+    }
+    return ok;
+}
+
+static void clip_and_check(float most)
+{
+    arena *mem = arena_new();
+    learner l = learner_new(clipped_net(mem, arena_printf(mem, ", gradient_clip: %.9g", most))),
+            whole = learner_new(clipped_net(mem, arena_printf(mem, ", gradient_clip: %.9g", most))),
+            unmoved = learner_new(clipped_net(mem, ""));
+    call(&l, "gradients");
+    float norm = global_norm(&l), factor = most / norm < 1 ? most / norm : 1;
+    CU_ASSERT(norm > 0.1f && norm < 10);
+    call(&l, "update");
+    CU_ASSERT(moved_by(&l, &unmoved, factor));
+    call(&whole, "train_step");
+    for (const ir_symbol *y = l.m->symbols; y; y = y->next)
+        CU_ASSERT(y->segment != SEG_PARAM || same(&l, &whole, y->name));
+    learner_free(&l);
+    learner_free(&whole);
+    learner_free(&unmoved);
+    arena_free(mem);
+}
+
+static void clipping(void)
+{
+    clip_and_check(0.01f);
+    clip_and_check(0.1f);
+    clip_and_check(20); /* longer than they are: nothing changes */
+}
+
+/* Gradients of a batch that was too much: the norm is NaN, infinite, or finite gradients' whose square is not. */
+static void clipping_what_is_not_finite(void)
+{
+    static const float wrong[] = {NAN, INFINITY, 1e30f};
+    arena *mem = arena_new();
+    for (int i = 0; i < 3; i++) {
+        learner l = learner_new(clipped_net(mem, ", gradient_clip: 1"));
+        call(&l, "gradients");
+        evaluator_put(l.e, evaluator_symbol(l.e, "gradient/middle.bias"), 5, wrong[i]);
+        call(&l, "update");
+        for (const ir_symbol *y = l.m->symbols; y; y = y->next)
+            if (y->segment == SEG_PARAM)
+                CU_ASSERT(isnan(evaluator_get(l.e, evaluator_symbol(l.e, y->name), 0)));
+        learner_free(&l);
+    }
+    arena_free(mem);
+}
+
+/* The norm needs the gradients of all stages: no stage updates in its backward part. */
+static void clipping_in_stages(void)
+{
+    static const char stages[] = "stages: [{name: a, through: conv}, {name: b, through: top}]\n";
+    arena *mem = arena_new();
+    for (int clipped = 0; clipped < 2; clipped++) {
+        ir_module *m = staged(arena_printf(mem, "%s%s", clipped_net(mem, clipped ? ", gradient_clip: 1" : ""), stages));
+        CU_ASSERT_EQUAL(ir_function_find(m, "a.backward_update") == NULL, clipped);
+        CU_ASSERT_EQUAL(ir_function_find(m, "b.backward_update") == NULL, clipped);
+        CU_ASSERT_PTR_NOT_NULL(ir_function_find(m, "a.backward"));
+        CU_ASSERT_PTR_NOT_NULL(ir_function_find(m, "b.update"));
+        ir_module_free(m);
+    }
+    arena_free(mem);
+}
+
 void suite_update(void);
 void suite_update(void)
 {
@@ -227,4 +364,7 @@ void suite_update(void)
     CU_add_test(s, "frozen layers stay, and others learn as beside any", frozen_layers_stay);
     CU_add_test(s, "a frozen batch norm uses its running statistics", frozen_batch_norm);
     CU_add_test(s, "frozen layers have no backward code, gradients or moments", frozen_layers_cost_nothing);
+    CU_add_test(s, "gradients are clipped by their norm, summed in the stated order", clipping);
+    CU_add_test(s, "a norm that is not finite shows", clipping_what_is_not_finite);
+    CU_add_test(s, "clipping keeps updates behind all stages", clipping_in_stages);
 }
