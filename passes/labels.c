@@ -29,3 +29,16 @@ bool label_is_update(const ir_node *n)
 {
     return has_role(n, "update", "step");
 }
+
+const char *label_optimizer(const ir_row *row)
+{
+    const ir_attr *a = ir_attr_find(row->attrs, "optimizer");
+    return a && a->word ? a->word : row->name;
+}
+
+const char *label_optimizer_of(const ir_module *m, const ir_symbol *p)
+{
+    const ir_attr *group = ir_attr_find(p->attrs, "group");
+    const ir_row *row = group && group->word ? ir_row_find(m, "group", group->word) : ir_row_find(m, "optimizer", NULL);
+    return row ? label_optimizer(row) : NULL;
+}

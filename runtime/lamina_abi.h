@@ -127,8 +127,8 @@ typedef struct lamina_rate {
     double a, b, c, d;
 } lamina_rate;
 
-/* A step runs forward of each stage, then, from the last to the first, backward_update; or backward of each, then update
- * of each. A net whose update needs the gradients of all stages has no backward_update: it is NULL. */
+/* A step runs forward of each stage, then, from the last to the first, backward_update; or backward of each, then
+ * update of each. A net whose update needs the gradients of all stages has no backward_update: it is NULL. */
 typedef struct lamina_stage {
     const char *name;
     lamina_function *forward, *backward, *update, *backward_update;

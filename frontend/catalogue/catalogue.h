@@ -61,6 +61,7 @@ struct fe_layer {
     int nparams;
     fe_param *param;
     bool trainable;    /* false: frozen, its parameters stay as they are */
+    const char *group; /* that learns it by an optimizer of its own; NULL: the net's does */
     const bool *stops; /* by input: no gradient goes back to it; NULL: to all it does */
     bool is_read;      /* by another layer */
     bool is_output;    /* a result of infer */

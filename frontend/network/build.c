@@ -37,6 +37,8 @@ static void declare_params(const fe_network *n, ir_module *m, bool states)
             set_init(m, y, p->init);
             if (!states && !l->trainable)
                 ir_attr_set_ints(m->mem, &y->attrs, "trainable", &(int64_t){0}, 1);
+            if (!states && l->trainable && l->group)
+                ir_attr_set_word(m->mem, &y->attrs, "group", l->group);
         }
     }
 }

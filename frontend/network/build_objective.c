@@ -54,35 +54,55 @@ void fe_declare_metrics(const fe_network *n, ir_module *m)
         add_sum_state(m, "examples", false, n->losses[0].at);
 }
 
-/* `row rate @learning_rate {...}`, whose number fe_build_rate adds, and `row optimizer @adam {...}`: every key but the
- * rate is a number of the row. `row clip @global_norm {...}` where gradients are clipped. */
-void fe_build_rows(const fe_network *n, ir_module *m)
+/* Every key of an optimizer but the rate is a number of its row. */
+static void add_numbers(ir_module *m, ir_row *row, const fe_choice *c)
 {
-    const fe_choice *c = n->optimizer;
-    if (!c)
-        return;
-    src_loc at = c->at;
-    ir_row *row = ir_row_new(m, "rate", "learning_rate", at);
-    ir_attr_set_word(m->mem, &row->attrs, "kind", "constant");
-    row = ir_row_new(m, "optimizer", c->kind->name, at);
     for (int i = 0; i < c->count; i++) {
         const fe_option *o = &c->options[i];
         double value = o->key->type == FE_BOOL ? o->yes : o->number;
         if (o->key->type != FE_RATE)
             ir_attr_set_numbers(m->mem, &row->attrs, o->key->name, &value, 1);
     }
-    if (n->gradient_clip->present) {
+}
+
+/* `row rate @learning_rate {...}`, whose number fe_build_rate adds, `row optimizer @adam {...}`, `row group @NAME
+ * {optimizer = sgd, ...}`, and `row clip @global_norm {...}` where gradients are clipped. */
+void fe_build_rows(const fe_network *n, ir_module *m)
+{
+    const fe_choice *c = n->optimizer;
+    if (!c)
+        return;
+    ir_row *row = ir_row_new(m, "rate", "learning_rate", c->at);
+    ir_attr_set_word(m->mem, &row->attrs, "kind", "constant");
+    add_numbers(m, ir_row_new(m, "optimizer", c->kind->name, c->at), c);
+    for (int i = 0; i < n->ngroups; i++) {
+        const fe_group *g = &n->groups[i];
+        row = ir_row_new(m, "group", g->name, g->at);
+        ir_attr_set_word(m->mem, &row->attrs, "optimizer", g->optimizer->kind->name);
+        add_numbers(m, row, g->optimizer);
+    }
+    if (n->gradient_clip) {
         row = ir_row_new(m, "clip", "global_norm", n->gradient_clip->at);
         ir_attr_set_numbers(m->mem, &row->attrs, "most", &n->gradient_clip->number, 1);
     }
 }
 
+static void set_rate(ir_module *m, const char *kind, const char *name, const char *key, double rate)
+{
+    ir_row *row = ir_row_find(m, kind, name);
+    ir_attr_set_numbers(m->mem, &row->attrs, key, &rate, 1);
+}
+
 void fe_build_rate(const fe_network *n, ir_module *m)
 {
-    double rate = n->optimizer ? fe_get_number(n->optimizer, "learning_rate") : 0;
-    for (ir_row *row = m->rows; row; row = row->next)
-        if (!strcmp(row->kind, "rate"))
-            ir_attr_set_numbers(m->mem, &row->attrs, "a", &rate, 1);
+    if (!n->optimizer)
+        return;
+    double rate = fe_get_number(n->optimizer, "learning_rate");
+    set_rate(m, "rate", "learning_rate", "a", rate);
+    for (int i = 0; i < n->ngroups; i++) {
+        double own = fe_get_number(n->groups[i].optimizer, "learning_rate");
+        set_rate(m, "group", n->groups[i].name, "rate", own / rate);
+    }
 }
 
 /* ---- functions ---- */

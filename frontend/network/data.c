@@ -140,7 +140,8 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .max_steps = fe_get_int(c, "max_steps"),
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
                           .loc = c->at};
-    n->gradient_clip = fe_get(c, "gradient_clip");
+    const fe_option *clip = fe_get(c, "gradient_clip");
+    n->gradient_clip = clip->present ? clip : NULL;
     return true;
 }
 

@@ -253,8 +253,8 @@ bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 
 static bool check_sections(fe_reader *r, const fe_yaml *root)
 {
-    static const char *const known[] = {"name", "inputs", "layers",  "losses", "metrics", "optimizer",
-                                        "data", "train",  "staging", "stages", "combine"};
+    static const char *const known[] = {"name",   "inputs", "layers", "losses",  "metrics", "optimizer",
+                                        "groups", "data",   "train",  "staging", "stages",  "combine"};
     enum { COUNT = sizeof known / sizeof *known };
     for (int i = 0; i < root->count; i++) {
         const fe_yaml *key = root->key[i];
@@ -272,7 +272,7 @@ fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path)
     fe_network *n = arena_make(r->mem, fe_network);
     *n = (fe_network){.mem = r->mem, .path = path, .at = root->at, .named = ir_map_new(r->mem, IR_MAP_TEXTS)};
     bool ok = check_sections(r, root) && read_name(r, n, root) && read_inputs(r, n, root) && read_layers(r, n, root) &&
-              fe_read_objective(r, n, root);
+              fe_read_objective(r, n, root) && fe_read_groups(r, n, root);
     return ok ? n : NULL;
 }
 

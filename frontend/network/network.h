@@ -32,11 +32,18 @@ typedef struct {
     const fe_choice *options;
 } fe_stage;
 
+/* Layers that learn by an optimizer of their own. */
+typedef struct {
+    const char *name;
+    const fe_choice *optimizer;
+    src_loc at;
+} fe_group;
+
 struct fe_network {
     arena *mem;
     const char *path, *name;
     src_loc at;
-    int ninputs, nlayers, nlosses, nmetrics, nstages;
+    int ninputs, nlayers, nlosses, nmetrics, nstages, ngroups;
     fe_input *inputs;
     fe_layer *layers;
     ir_map *named; /* inputs and layers by name: a fe_ref each */
@@ -44,8 +51,9 @@ struct fe_network {
     fe_metric *metrics;
     fe_stage *stages;
     const fe_choice *optimizer; /* NULL where nothing trains */
-    const fe_option *gradient_clip;
-    fe_data_set data[3];        /* train, validation, test */
+    fe_group *groups;
+    const fe_option *gradient_clip; /* NULL: none */
+    fe_data_set data[3];            /* train, validation, test */
     fe_train train;
     const fe_hierarchy *hierarchy; /* of a whole whose stages learn on their own, else NULL */
 };
@@ -65,8 +73,12 @@ void fe_note_reading(fe_network *n, fe_loss *l, int index);
 /* Append a list of layers to n, which has room for them. Their names begin with 'prefix'; the first reads 'above' where
  * it names nothing. */
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above);
+bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* Rates of groups are multiples of the net's, which a schedule or a program may change: false where they cannot be. */
+bool fe_check_group_rates(fe_reader *r, const fe_network *n);
+bool fe_learns(const fe_layer *l); /* has it trainable parameters? */
 bool fe_check_inputs_read(fe_reader *r, const fe_network *n);
-/* Name, inputs, layers, losses, metrics and optimizer. */
+/* Name, inputs, layers, losses, metrics, optimizer and groups. */
 fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path);
 
 /* Warnings about a network that was read without an error. */
@@ -91,7 +103,7 @@ typedef struct {
 /* What is built from here on is called "<name>.<role>" and comes from 'at'. */
 void fe_aim(fe_builder *b, src_loc at, const char *name, const char *role);
 void fe_build_rows(const fe_network *n, ir_module *m);
-/* What may change while a network learns, and is no part of its hash: the learning rate. */
+/* What may change while a network learns, and is no part of its hash: learning rates. */
 void fe_build_rate(const fe_network *n, ir_module *m);
 /* Metric sums of a function, and in train_step the `minimize`. */
 void fe_build_objective(fe_function *f);

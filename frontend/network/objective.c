@@ -151,12 +151,11 @@ static bool check_loss_names(fe_reader *r, const fe_network *n)
 static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
 {
     bool has_frozen = false;
-    for (int i = 0; i < n->nlayers; i++)
-        for (int k = 0; k < n->layers[i].nparams; k++) {
-            if (n->layers[i].trainable && !n->layers[i].param[k].state)
-                return true;
-            has_frozen |= !n->layers[i].trainable;
-        }
+    for (int i = 0; i < n->nlayers; i++) {
+        if (fe_learns(&n->layers[i]))
+            return true;
+        has_frozen |= n->layers[i].nparams && !n->layers[i].trainable;
+    }
     return fe_mismatch(r, at, "losses", "a layer with parameters to train",
                        has_frozen ? "only such with 'trainable: false'" : "none");
 }

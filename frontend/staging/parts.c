@@ -122,9 +122,8 @@ static bool read_weights(fe_staging *s, fe_part *part, const fe_option *o)
 static bool has_parameters(const fe_network *n)
 {
     for (int i = 0; i < n->nlayers; i++)
-        for (int k = 0; k < n->layers[i].nparams; k++)
-            if (n->layers[i].trainable && !n->layers[i].param[k].state)
-                return true;
+        if (fe_learns(&n->layers[i]))
+            return true;
     return false;
 }
 
@@ -150,7 +149,7 @@ static bool add_stage(fe_staging *s, const fe_part_stage *stage)
                           "one here or in the file");
     if (optimizer->present && !(net->optimizer = fe_read_choice(s->r, &fe_optimizers, optimizer->tree)))
         return false;
-    return read_weights(s, part, fe_get(stage->options, "weights")) &&
+    return fe_check_group_rates(s->r, net) && read_weights(s, part, fe_get(stage->options, "weights")) &&
            read_train(s, net, fe_get(stage->options, "train")) && read_data(s, net, fe_get(stage->options, "data"));
 }
 
@@ -228,6 +227,7 @@ static bool make_whole(fe_staging *s)
     fe_network *whole = fe_project(s->all, &selection);
     whole->optimizer = s->file->optimizer;
     whole->train = s->file->train;
+    whole->gradient_clip = s->file->gradient_clip;
     memcpy(whole->data, s->file->data, sizeof whole->data);
     whole->hierarchy = s->h;
     s->h->whole = whole;

@@ -112,6 +112,21 @@ static void make_layers(projection *p)
     }
 }
 
+/* Those that a layer of the part learns by. */
+static void make_groups(projection *p)
+{
+    const fe_network *all = p->all;
+    fe_network *part = p->part;
+    part->groups = arena_new_array(part->mem, fe_group, (size_t)all->ngroups + 1);
+    for (int g = 0; g < all->ngroups; g++) {
+        bool is_used = false;
+        for (int i = 0; i < part->nlayers; i++)
+            is_used |= part->layers[i].group == all->groups[g].name && fe_learns(&part->layers[i]);
+        if (is_used)
+            part->groups[part->ngroups++] = all->groups[g];
+    }
+}
+
 static const char *name_in_part(const projection *p, int loss, const char *name)
 {
     const char *prefix = p->keep->prefix ? p->keep->prefix[loss] : NULL;
@@ -193,6 +208,7 @@ fe_network *fe_project(const fe_network *all, const fe_selection *keep)
     make_inputs(&p);
     make_layers(&p);
     make_losses(&p);
+    make_groups(&p);
     mark_outputs(&p);
     return part;
 }

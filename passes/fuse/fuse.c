@@ -25,6 +25,7 @@
 #include "passes/memory.h"
 #include "passes/passes.h"
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const kind_names[] = {"", "elementwise", "row", "reduce", "batch_reduce", "window", "contraction"};
 
@@ -71,6 +72,38 @@ static bool used_outside(const fuser *f, const ir_node *n, int32_t a)
     return false;
 }
 
+/* Is 'word' one of those that '+' joins? */
+static bool is_among(const char *joined, const char *word)
+{
+    for (size_t n = 0; *joined; joined += n + (joined[n] == '+')) {
+        n = strcspn(joined, "+");
+        if (strlen(word) == n && !strncmp(joined, word, n))
+            return true;
+    }
+    return false;
+}
+
+/* Who updates in this kernel: the optimizers of the parameters that it assigns, else what its last node of the update
+ * belongs to, "clip" or an optimizer. NULL: nobody. */
+static const char *group_updater(const fuser *f, const group *a)
+{
+    const ir_module *m = f->g->module;
+    const char *all = NULL, *other = NULL;
+    for (int32_t i = 0; i < a->count; i++) {
+        const ir_node *n = f->node[a->member[i]];
+        if (fuse_phase_of(n) != PHASE_UPDATE)
+            continue;
+        const char *role = label_role(n->label);
+        other = !strcmp(role, "step") ? label_layer(m->mem, n->label) : other;
+        const char *own =
+            n->op == IR_ASSIGN && n->symbol->segment == SEG_PARAM ? label_optimizer_of(m, n->symbol) : NULL;
+        if (own && (!all || !is_among(all, own)))
+            all = all ? arena_printf(m->mem, "%s+%s", all, own) : own;
+    }
+    const ir_row *row = ir_row_find(m, "optimizer", NULL);
+    return all ? all : other ? other : row ? row->name : NULL;
+}
+
 /* "dense1.weight_gradient+adam": the core's label (or the last node's), with what else is inside. */
 static const char *group_label(const fuser *f, const group *a)
 {
@@ -92,11 +125,11 @@ static const char *group_label(const fuser *f, const group *a)
         return ir_ops[a->core->op].name;
     const char *label = chosen->label;
     arena *mem = f->g->module->mem;
-    const ir_row *optimizer = ir_row_find(f->g->module, "optimizer", NULL);
-    if (update && (backward || forward) && optimizer)
-        label = arena_printf(mem, "%s+%s", label, optimizer->name);
-    else if (update && optimizer && a->kind == KIND_ELEMENTWISE && a->domain.rank)
-        label = arena_printf(mem, "%s.update", optimizer->name);
+    const char *updater = update ? group_updater(f, a) : NULL;
+    if (updater && (backward || forward))
+        label = arena_printf(mem, "%s+%s", label, updater);
+    else if (updater && a->kind == KIND_ELEMENTWISE && a->domain.rank)
+        label = arena_printf(mem, "%s.update", updater);
     else if (forward && backward)
         label = arena_printf(mem, "%s+backward", label);
     return label;

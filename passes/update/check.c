@@ -33,21 +33,26 @@ static bool check_symbol(const ir_graph *step, const ir_map *assigns, const char
     return true;
 }
 
-static bool check_parameter(const ir_graph *step, const ir_map *assigns, const optimizer *o, const ir_node *gradient,
-                            diag *d)
+static bool check_parameter(const ir_graph *step, const ir_map *assigns, const update_groups *groups,
+                            const ir_node *gradient, diag *d)
 {
     const ir_symbol *p = gradient->symbol;
     arena *mem = step->module->mem;
-    bool ok = p->type.dtype == IR_F32;
-    if (!ok)
+    const update_group *g = update_group_find(groups, p);
+    bool ok = g && p->type.dtype == IR_F32;
+    if (!g)
+        diag_error(d, p->loc, "@%s: expected for 'group' the name of a row group, found none such", p->name);
+    else if (!ok)
         diag_error(d, gradient->loc, "param_gradient: expected a parameter of f32, found @%s", p->name);
-    for (int i = 0; i < 2 && ok && o->moments[i]; i++)
-        ok = check_symbol(step, assigns, arena_printf(mem, "%s/%s", o->moments[i], p->name), SEG_STATE, p->type, d);
+    for (int i = 0; i < 2 && ok && g->rule->moments[i]; i++)
+        ok = check_symbol(step, assigns, arena_printf(mem, "%s/%s", g->rule->moments[i], p->name), SEG_STATE, p->type,
+                          d);
     return ok && check_symbol(step, assigns, p->name, SEG_PARAM, p->type, d) &&
            check_symbol(step, assigns, arena_printf(mem, "gradient/%s", p->name), SEG_GRADIENT, p->type, d);
 }
 
-static bool check_parameters(const ir_graph *step, const ir_map *assigns, const optimizer *o, diag *d, arena *tmp)
+static bool check_parameters(const ir_graph *step, const ir_map *assigns, const update_groups *groups, diag *d,
+                             arena *tmp)
 {
     ir_map *seen = ir_map_new(tmp, IR_MAP_POINTERS);
     for (ir_node *n = step->first; n; n = n->next) {
@@ -58,23 +63,30 @@ static bool check_parameters(const ir_graph *step, const ir_map *assigns, const 
             return false;
         }
         ir_map_set(seen, n->symbol, n);
-        if (!check_parameter(step, assigns, o, n, d))
+        if (!check_parameter(step, assigns, groups, n, d))
             return false;
     }
     return true;
 }
 
-bool update_check(const ir_graph *step, const optimizer *o, diag *d)
+static bool check_scalars(const ir_graph *step, const ir_map *assigns, const update_groups *groups, diag *d, arena *tmp)
+{
+    bool ok = check_symbol(step, assigns, "step", SEG_STATE, ir_type_scalar(IR_I64), d);
+    for (const update_group *g = groups->list; g < groups->list + groups->count; g++)
+        for (int i = 0; i < 2 && ok && g->rule->powers; i++)
+            ok = check_symbol(step, assigns, update_power_name(groups, g, &g->rule->powers[i], tmp), SEG_STATE,
+                              ir_type_scalar(IR_F32), d);
+    return ok;
+}
+
+bool update_check(const ir_graph *step, const update_groups *groups, diag *d)
 {
     arena *tmp = arena_new();
     ir_map *assigns = ir_map_new(tmp, IR_MAP_POINTERS);
     for (ir_node *n = step->first; n; n = n->next)
         if (n->op == IR_ASSIGN)
             ir_map_set(assigns, n->symbol, n);
-    bool ok = check_symbol(step, assigns, "step", SEG_STATE, ir_type_scalar(IR_I64), d);
-    for (int i = 0; i < 2 && ok && o->powers[i]; i++)
-        ok = check_symbol(step, assigns, o->powers[i], SEG_STATE, ir_type_scalar(IR_F32), d);
-    ok = ok && check_parameters(step, assigns, o, d, tmp);
+    bool ok = check_scalars(step, assigns, groups, d, tmp) && check_parameters(step, assigns, groups, d, tmp);
     arena_free(tmp);
     return ok;
 }

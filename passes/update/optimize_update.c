@@ -1,4 +1,5 @@
-/* passes/update/optimize_update.c - from gradients to new parameters, as the module's `row optimizer` says.
+/* passes/update/optimize_update.c - from gradients to new parameters, as the module's `row optimizer` says, and a
+ * `row group` for the parameters that name it (groups.c).
  *     train_step:  param_gradient @w %g      =>      train_step:  assign @w <- update(w, g, moments)
  *                                                    gradients:   assign @gradient/w <- g
  *                                                    update:      assign @w <- update(w, @gradient/w, moments)
@@ -102,16 +103,24 @@ static gradients take_gradients(ir_graph *g, arena *mem)
     return all;
 }
 
-/* What all parameters share: the step's number and the optimizer's scalars. No stage's own, as their role says. */
-static void update_scalars(update *u, const optimizer *o)
+/* What parameters share: the step's number and each optimizer's scalars. No stage's own, as their role says. */
+static void update_scalars(update *u, const gradients *all)
 {
     ir_graph *g = u->graph;
-    src_loc loc = u->row->loc;
-    aim(g, loc, arena_printf(g->module->mem, "%s.step", o->name), 0);
+    ir_map *done = ir_map_new(u->mem, IR_MAP_POINTERS);
+    src_loc loc = u->groups->list->row->loc;
+    aim(g, loc, arena_printf(g->module->mem, "%s.step", u->groups->list->rule->name), 0);
     ir_symbol *step = update_state(g->module, SEG_STATE, "step", ir_type_scalar(IR_I64), 0, loc);
     ir_node *t = update_read(u, step);
     update_assign_later(u, step, ir_add(g, t, ir_like(g, t, 1)));
-    o->scalars(u);
+    for (int p = 0; p < all->count; p++) {
+        u->group = update_group_find(u->groups, all->param[p]);
+        if (ir_map_get(done, u->group))
+            continue;
+        ir_map_set(done, u->group, u->group);
+        aim(g, u->group->row->loc, arena_printf(g->module->mem, "%s.step", u->group->rule->name), 0);
+        u->group->rule->scalars(u);
+    }
 }
 
 /* As shared as these; NULL where nothing is clipped. */
@@ -125,18 +134,19 @@ static ir_node *clip_factor(ir_graph *g, const gradients *all)
 }
 
 /* The update of every parameter at the end of g, then all assigns. */
-static void add_update(ir_graph *g, const ir_row *row, const optimizer *o, const gradients *all)
+static void add_update(ir_graph *g, const update_groups *groups, const gradients *all)
 {
     arena *tmp = arena_new();
-    update u = {.graph = g, .row = row, .mem = tmp, .readers = readers_of(g, tmp)};
-    update_scalars(&u, o);
+    update u = {.graph = g, .groups = groups, .mem = tmp, .readers = readers_of(g, tmp)};
+    update_scalars(&u, all);
     ir_node *factor = clip_factor(g, all);
     for (int p = 0; p < all->count; p++) {
         ir_symbol *y = all->param[p];
         aim(g, y->loc, update_label(g->module->mem, y->name), all->stage[p]);
         ir_node *w = update_read(&u, y), *value = all->value[p];
         value = factor ? update_clipped(g, value, factor) : value;
-        update_assign_later(&u, y, o->step(&u, y, w, value));
+        u.group = update_group_find(groups, y);
+        update_assign_later(&u, y, u.group->rule->step(&u, y, w, value));
     }
     for (size_t i = 0; i < u.nassigns; i++) {
         const update_assign *a = &u.assigns[i];
@@ -157,8 +167,7 @@ static void store_gradients(ir_graph *g, const gradients *all)
     aim(g, (src_loc){0}, NULL, 0);
 }
 
-static void make_update(ir_module *m, const ir_row *row, const optimizer *o, const gradients *of_step, src_loc loc,
-                        arena *tmp)
+static void make_update(ir_module *m, const update_groups *groups, const gradients *of_step, src_loc loc, arena *tmp)
 {
     ir_graph *g = ir_function_new(m, "update", loc);
     gradients all = *of_step;
@@ -167,7 +176,7 @@ static void make_update(ir_module *m, const ir_row *row, const optimizer *o, con
         aim(g, all.param[i]->loc, update_label(m->mem, all.param[i]->name), all.stage[i]);
         all.value[i] = ir_state(g, update_gradient(m, all.param[i]));
     }
-    add_update(g, row, o, &all);
+    add_update(g, groups, &all);
 }
 
 static bool has_gradients(const ir_graph *g)
@@ -178,34 +187,42 @@ static bool has_gradients(const ir_graph *g)
     return false;
 }
 
-static bool update_function(ir_graph *step, diag *d)
+static bool check_module(const ir_graph *step, diag *d)
 {
-    ir_module *m = step->module;
-    const ir_row *row = ir_row_find(m, "optimizer", NULL);
-    if (!row) {
+    const ir_module *m = step->module;
+    if (!ir_row_find(m, "optimizer", NULL)) {
         diag_error(d, step->loc, "function @%s has gradients and the module no optimizer: expected a `row optimizer`",
                    step->name);
         return false;
     }
-    const optimizer *o = update_optimizer(row, d);
-    if (!o)
-        return false;
     const ir_graph *taken = ir_function_find(m, "gradients");
     taken = taken ? taken : ir_function_find(m, "update");
-    if (taken) {
+    if (taken)
         diag_error(d, taken->loc, "@%s is the name of a function that optimize_update makes, found one", taken->name);
-        return false;
-    }
-    if (!update_check(step, o, d))
-        return false;
-    arena *tmp = arena_new();
+    return !taken;
+}
+
+static void update_function(ir_graph *step, const update_groups *groups, arena *tmp)
+{
     ir_graph *store = ir_clone_graph(step, "gradients");
     gradients of_step = take_gradients(step, tmp), of_store = take_gradients(store, tmp);
     store_gradients(store, &of_store);
-    add_update(step, row, o, &of_step);
-    make_update(m, row, o, &of_step, step->loc, tmp);
+    add_update(step, groups, &of_step);
+    make_update(step->module, groups, &of_step, step->loc, tmp);
+}
+
+static bool optimize(ir_graph *step, diag *d)
+{
+    arena *tmp = arena_new();
+    update_groups groups = {0};
+    bool ok = check_module(step, d);
+    if (ok)
+        groups = update_groups_of(step->module, tmp, d);
+    ok = groups.count && update_check(step, &groups, d);
+    if (ok)
+        update_function(step, &groups, tmp);
     arena_free(tmp);
-    return true;
+    return ok;
 }
 
 bool pass_optimize_update(ir_module *m, diag *d)
@@ -220,5 +237,5 @@ bool pass_optimize_update(ir_module *m, diag *d)
         }
         step = g;
     }
-    return step ? update_function(step, d) : true;
+    return !step || optimize(step, d);
 }

@@ -19,13 +19,13 @@ typedef struct {
     char name[16];
     shape shape;
     int in[MOST_JOINED], nin; /* of a layer; 0 for inputs */
-    bool has_parameters, is_read, is_trained;
+    bool has_parameters, is_read, is_trained, is_frozen, is_grouped;
 } value;
 
 typedef struct {
     uint64_t state;
     random_net *net;
-    text inputs, layers, losses, metrics;
+    text inputs, layers, losses, metrics, groups;
     value values[MOST_VALUES];
     int count, nlosses;
     bool must_train; /* the layer that is being made: no other may be left to */
@@ -154,8 +154,9 @@ static value *open_layer(maker *m, const char *kind, const int *in, int nin, con
 
 static void close_layer(maker *m)
 {
-    maybe_add(m, m->must_train ? 0 : 10, ", trainable: false");
-    text_add(&m->layers, "}\n");
+    value *v = &m->values[m->count - 1];
+    v->is_frozen = !m->must_train && chance(m, 10);
+    text_add(&m->layers, v->is_frozen ? ", trainable: false}\n" : "}\n");
 }
 
 /* dtype and scale, for inputs that are read as f32. */
@@ -501,6 +502,25 @@ static const char *any_optimizer(maker *m)
     return DRAW(m, kinds);
 }
 
+/* Two groups at most, of layers here and there. */
+static void add_groups(maker *m)
+{
+    for (int g = chance(m, 60) ? 2 : 0; g < 2; g++) {
+        int count = 0;
+        for (int i = 0; i < m->count; i++) {
+            value *v = &m->values[i];
+            if (!v->has_parameters || v->is_frozen || v->is_grouped || !chance(m, 40))
+                continue;
+            v->is_grouped = true;
+            if (!count++)
+                text_printf(&m->groups, "  - {name: g%d, layers: [", g);
+            text_printf(&m->groups, "%s%s", count > 1 ? ", " : "", v->name);
+        }
+        if (count)
+            text_printf(&m->groups, "], optimizer: %s}\n", any_optimizer(m));
+    }
+}
+
 /* Below what gradients mostly are, about it, and above. */
 static const char *any_clip(maker *m)
 {
@@ -522,12 +542,16 @@ void random_net_new(random_net *n, uint64_t seed)
                 text_get(&m.losses));
     if (m.metrics.length)
         text_printf(&n->yaml, "metrics:\n%s", text_get(&m.metrics));
+    add_groups(&m);
+    if (m.groups.length)
+        text_printf(&n->yaml, "groups:\n%s", text_get(&m.groups));
     text_printf(&n->yaml, "optimizer: %s\ntrain: {batch: %lld%s}\n", any_optimizer(&m), (long long)n->max_batch,
                 any_clip(&m));
     text_free(&m.inputs);
     text_free(&m.layers);
     text_free(&m.losses);
     text_free(&m.metrics);
+    text_free(&m.groups);
 }
 
 void random_net_free(random_net *n)

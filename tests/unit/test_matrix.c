@@ -247,7 +247,7 @@ void suite_matrix(void)
     CU_add_test(s, "losses on several branches", matrix_branches);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
     CU_add_test(s, "frozen layers", matrix_frozen);
-    CU_add_test(s, "clipped gradients", matrix_clipped);
+    CU_add_test(s, "groups, and clipped gradients", matrix_clipped);
     CU_add_test(s, "moments decay to 0", decaying_moments);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }

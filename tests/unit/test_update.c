@@ -1,7 +1,8 @@
-/* tests/unit/test_update.c - what is learned, and how: frozen layers, clipped gradients.
+/* tests/unit/test_update.c - what is learned, and how: frozen layers, groups, clipped gradients.
  *
  * Steps of small nets in the f32 evaluator, whose bits generated code has (suites matrix and random), against what must
- * come out by a way of its own: a frozen layer next to the same net without one, a norm by the rule written out. */
+ * come out by a way of its own: a frozen layer next to the same net without one, a group next to a net that is
+ * all of its kind, a norm by the rule written out. */
 #include "frontend/frontend.h"
 #include "ir/ops/eval.h"
 #include "passes/labels.h"
@@ -233,6 +234,84 @@ static void frozen_layers_cost_nothing(void)
     arena_free(mem);
 }
 
+/* ---- groups ---- */
+
+static char *grouped_net(arena *mem, const char *optimizer, const char *groups)
+{
+    return arena_printf(mem,
+                        "inputs: {x: [6], y: [3]}\n"
+                        "layers:\n"
+                        "  - dense: {name: low, units: 5}\n"
+                        "  - dense: {name: middle, units: 4}\n"
+                        "  - dense: {name: top, units: 3}\n"
+                        "losses: [mean_squared_error]\n"
+                        "optimizer: %s\n%s",
+                        optimizer, groups);
+}
+
+/* Updates from gradients that are the same for every net of these layers. */
+static learner updated(const char *yaml, double rate)
+{
+    learner l = learner_new(yaml);
+    uint32_t seed = 3;
+    evaluator_set_call_value(l.e, "learning_rate", rate);
+    for (int step = 0; step < 4; step++) {
+        for (const ir_symbol *y = l.m->symbols; y; y = y->next)
+            for (int64_t i = 0; y->segment == SEG_GRADIENT && i < ir_static_count(&y->type); i++)
+                evaluator_put(l.e, evaluator_symbol(l.e, y->name), i, noise(&seed));
+        call(&l, "update");
+    }
+    return l;
+}
+
+/* Every group's parameters and moments are those of a net that learns by its optimizer alone, at its rate. */
+static void groups_learn_by_their_own(void)
+{
+    static const char low[] = "{sgd: {learning_rate: 0.06, momentum: 0.9}}",
+                      middle[] = "{adam: {learning_rate: 0.015, beta_1: 0.8}}", top[] = "{adam: {learning_rate: 0.03}}";
+    arena *mem = arena_new();
+    const char *groups = arena_printf(mem,
+                                      "groups:\n  - {name: a, layers: [low], optimizer: %s}\n"
+                                      "  - {name: b, layers: [middle], optimizer: %s}\n",
+                                      low, middle);
+    learner all = updated(grouped_net(mem, top, groups), RATE), of_low = updated(grouped_net(mem, low, ""), 2 * RATE),
+            of_middle = updated(grouped_net(mem, middle, ""), RATE / 2),
+            of_top = updated(grouped_net(mem, top, ""), RATE);
+    CU_ASSERT(same(&all, &of_low, "low.weight") && same(&all, &of_low, "low.bias"));
+    CU_ASSERT(same(&all, &of_low, "sgd.velocity/low.weight"));
+    CU_ASSERT(same(&all, &of_middle, "middle.weight") && same(&all, &of_middle, "middle.bias"));
+    CU_ASSERT(same(&all, &of_middle, "adam.v/middle.weight"));
+    CU_ASSERT(same(&all, &of_top, "top.weight") && same(&all, &of_top, "top.bias"));
+    CU_ASSERT(same(&all, &of_top, "adam.m/top.bias") && same(&all, &of_top, "step"));
+    CU_ASSERT_FALSE(same(&all, &of_top, "low.weight") || same(&all, &of_top, "middle.weight"));
+    CU_ASSERT_PTR_NOT_NULL(ir_symbol_find(all.m, "adam.beta_1_power/b")); /* another beta than the net's */
+    CU_ASSERT_PTR_NULL(ir_symbol_find(all.m, "adam.beta_2_power/b"));
+    CU_ASSERT_PTR_NULL(ir_symbol_find(all.m, "adam.m/low.weight"));
+    learner_free(&all);
+    learner_free(&of_low);
+    learner_free(&of_middle);
+    learner_free(&of_top);
+    arena_free(mem);
+}
+
+/* A run may go on at other rates; with another optimizer in a group it is another net. */
+static void rates_are_no_part_of_the_hash(void)
+{
+    static const char *const groups[] = {"groups: [{name: a, layers: [low], optimizer: {sgd: {learning_rate: 0.1}}}]\n",
+                                         "groups: [{name: a, layers: [low], optimizer: {sgd: {learning_rate: 0.2}}}]\n",
+                                         "groups: [{name: a, layers: [low], optimizer: {sgd: {momentum: 0.5}}}]\n"};
+    arena *mem = arena_new();
+    const char *hash[3];
+    for (int i = 0; i < 3; i++) {
+        ir_module *m = compiled(grouped_net(mem, "sgd", groups[i]), "simplify");
+        hash[i] = arena_strdup(mem, ir_attr_find(m->attrs, "hash")->word);
+        ir_module_free(m);
+    }
+    CU_ASSERT_STRING_EQUAL(hash[0], hash[1]);
+    CU_ASSERT_STRING_NOT_EQUAL(hash[0], hash[2]);
+    arena_free(mem);
+}
+
 /* ---- clipped gradients ---- */
 
 /* Rank 4, 2, 1 and rows longer than the sum has chains. */
@@ -364,6 +443,8 @@ void suite_update(void)
     CU_add_test(s, "frozen layers stay, and others learn as beside any", frozen_layers_stay);
     CU_add_test(s, "a frozen batch norm uses its running statistics", frozen_batch_norm);
     CU_add_test(s, "frozen layers have no backward code, gradients or moments", frozen_layers_cost_nothing);
+    CU_add_test(s, "groups learn as nets of their optimizers", groups_learn_by_their_own);
+    CU_add_test(s, "learning rates of groups are no part of the hash", rates_are_no_part_of_the_hash);
     CU_add_test(s, "gradients are clipped by their norm, summed in the stated order", clipping);
     CU_add_test(s, "a norm that is not finite shows", clipping_what_is_not_finite);
     CU_add_test(s, "clipping keeps updates behind all stages", clipping_in_stages);

@@ -1,0 +1,84 @@
+/* frontend/network/groups.c - the section `groups`: layers with an optimizer of their own. */
+#include "frontend/network/network.h"
+#include <float.h>
+#include <string.h>
+
+bool fe_learns(const fe_layer *l)
+{
+    for (int i = 0; i < l->nparams; i++)
+        if (l->trainable && !l->param[i].state)
+            return true;
+    return false;
+}
+
+static fe_layer *find_layer(fe_reader *r, fe_network *n, const char *name, src_loc at)
+{
+    const char **known = arena_new_array(r->mem, const char *, (size_t)n->nlayers);
+    for (int i = 0; i < n->nlayers; i++) {
+        known[i] = n->layers[i].name;
+        if (!strcmp(known[i], name))
+            return &n->layers[i];
+    }
+    fe_unknown(r, at, "layer", name, known, (size_t)n->nlayers);
+    return NULL;
+}
+
+static bool add_layers(fe_reader *r, fe_network *n, const fe_group *g, const fe_option *layers)
+{
+    bool any = false;
+    for (int i = 0; i < layers->count; i++) {
+        fe_layer *l = find_layer(r, n, layers->names[i], layers->name_at[i]);
+        if (!l)
+            return false;
+        if (l->group)
+            return fe_mismatch(r, layers->name_at[i], "layers", "a layer that is in no group yet",
+                               arena_printf(r->mem, "'%s', which is in '%s'", l->name, l->group));
+        l->group = g->name;
+        any |= fe_learns(l);
+    }
+    return any || fe_mismatch(r, layers->at, "layers", "a layer with parameters to train", "none");
+}
+
+bool fe_check_group_rates(fe_reader *r, const fe_network *n)
+{
+    const fe_option *net = n->ngroups ? fe_get(n->optimizer, "learning_rate") : NULL;
+    for (int i = 0; i < n->ngroups; i++)
+        if (!(fe_get_number(n->groups[i].optimizer, "learning_rate") / net->number <= (double)FLT_MAX))
+            return fe_mismatch(r, net->at, "learning_rate", "a number above 0, of which those of groups are multiples",
+                               arena_printf(r->mem, "%g", net->number));
+    return true;
+}
+
+static bool read_group(fe_reader *r, fe_network *n, const fe_yaml *y)
+{
+    static const fe_kind kind = {.name = "group",
+                                 .keys = {{"name", FE_NAME, FE_REQUIRED},
+                                          {"layers", FE_NAMES, FE_REQUIRED},
+                                          {"optimizer", FE_TREE, FE_REQUIRED}}};
+    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    if (!c)
+        return false;
+    const fe_option *name = fe_get(c, "name");
+    for (int i = 0; i < n->ngroups; i++)
+        if (!strcmp(n->groups[i].name, name->word))
+            return fe_twice(r, name->at, "group name", name->word, n->groups[i].at);
+    fe_group *g = &n->groups[n->ngroups++];
+    *g = (fe_group){name->word, fe_read_choice(r, &fe_optimizers, fe_get(c, "optimizer")->tree), c->at};
+    return g->optimizer && add_layers(r, n, g, fe_get(c, "layers"));
+}
+
+bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "groups");
+    if (!y)
+        return true;
+    if (!n->optimizer)
+        return fe_missing(r, y->at, "groups", "losses", "a list of losses");
+    if (!fe_expect_kind(r, y, "groups", FE_LIST, "a list of groups"))
+        return false;
+    n->groups = arena_new_array(r->mem, fe_group, (size_t)y->count + 1);
+    for (int i = 0; i < y->count; i++)
+        if (!read_group(r, n, y->item[i]))
+            return false;
+    return fe_check_group_rates(r, n);
+}
