@@ -107,6 +107,19 @@ static void wrap_all(ir_graph *g)
     }
 }
 
+/* A kernel that neither gives nor assigns anything needs no plan. With simplify disabled there are such. */
+static void drop_idle(ir_graph *g)
+{
+    for (ir_node *n = g->last, *before; n; n = before) {
+        before = n->prev;
+        bool is_idle = n->op == IR_FUSED && !n->region->nresults;
+        for (const ir_node *inner = is_idle ? n->region->first : NULL; inner; inner = inner->next)
+            is_idle &= inner->op != IR_ASSIGN;
+        if (is_idle)
+            ir_unlink(n);
+    }
+}
+
 /* ---- plans ---- */
 
 static void plan_batch_reduce(ir_node *fused, int64_t max_batch)
@@ -148,6 +161,7 @@ bool pass_select(ir_module *m, diag *d)
     int64_t max_batch = mem_max_batch(m);
     for (ir_graph *g = m->functions; g; g = g->next) {
         wrap_all(g);
+        drop_idle(g);
         for (ir_node *n = g->first; n; n = n->next)
             if (n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && contraction_core(n))
                 select_operands(n, &target, max_batch);
