@@ -155,6 +155,66 @@ static bool add_stage(fe_staging *s, const fe_part_stage *stage)
 
 /* ---- all stages at once ---- */
 
+/* What stands here for one stage cannot be for a step that all take together. */
+static bool check_together(fe_staging *s, const fe_part_stage *stage)
+{
+    static const char *const keys[] = {"train", "data", "weights"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (fe_get(stage->options, keys[i])->present)
+            return fe_mismatch(s->r, fe_get(stage->options, keys[i])->at, keys[i],
+                               "a schedule in which stages learn in turn", "'simultaneous'");
+    return true;
+}
+
+static bool name_is_free(fe_staging *s, const fe_network *net, const fe_part_stage *stage)
+{
+    for (int i = 0; i < net->ngroups; i++)
+        if (!strcmp(net->groups[i].name, stage->name))
+            return fe_twice(s->r, stage->at, "group name", stage->name, net->groups[i].at);
+    return true;
+}
+
+/* A stage's own optimizer is that of a group: its layers that are in none of the file's. Where the file has none, the
+ * first is the net's. 'numbers' are the net's layers in 'all'. */
+static bool add_optimizer(fe_staging *s, fe_network *net, int number, const int *stage_of, const int *numbers)
+{
+    const fe_part_stage *stage = &s->stage[number];
+    const fe_option *own = fe_get(stage->options, "optimizer");
+    const fe_choice *optimizer = own->present ? fe_read_choice(s->r, &fe_optimizers, own->tree) : NULL;
+    if (stage->frozen || (own->present && !optimizer))
+        return stage->frozen;
+    if (!own->present && !s->file->optimizer)
+        return fe_missing(s->r, stage->at, arena_printf(s->r->mem, "stage '%s'", stage->name), "optimizer",
+                          "one here or in the file");
+    if (!own->present || !net->optimizer) {
+        net->optimizer = net->optimizer ? net->optimizer : optimizer;
+        return true;
+    }
+    if (!name_is_free(s, net, stage))
+        return false;
+    net->groups[net->ngroups++] = (fe_group){stage->name, optimizer, stage->at};
+    for (int i = 0; i < net->nlayers; i++)
+        if (stage_of[numbers[i]] == number && !net->layers[i].group)
+            net->layers[i].group = stage->name;
+    return true;
+}
+
+static bool add_optimizers(fe_staging *s, fe_network *net, const keep *k, const int *stage_of)
+{
+    int *numbers = arena_new_array(s->r->mem, int, (size_t)net->nlayers + 1), count = 0;
+    fe_group *files = net->groups;
+    for (int i = 0; i < s->all->nlayers; i++)
+        if (k->layers[i])
+            numbers[count++] = i;
+    net->groups = arena_new_array(s->r->mem, fe_group, (size_t)(net->ngroups + s->nstages) + 1);
+    for (int i = 0; i < net->ngroups; i++)
+        net->groups[i] = files[i];
+    for (int i = 0; i < s->nstages; i++)
+        if (!check_together(s, &s->stage[i]) || !add_optimizer(s, net, i, stage_of, numbers))
+            return false;
+    return fe_check_group_rates(s->r, net);
+}
+
 /* Names of the stages' losses and metrics begin with the stage's, as there are several of each. */
 static bool add_simultaneous(fe_staging *s)
 {
@@ -181,7 +241,7 @@ static bool add_simultaneous(fe_staging *s)
             }
     }
     fe_part *part = add_part(s, "stages", s->file->at, &selection);
-    return read_train(s, part->net, NULL) && read_data(s, part->net, NULL);
+    return add_optimizers(s, part->net, &k, stage) && read_train(s, part->net, NULL) && read_data(s, part->net, NULL);
 }
 
 /* ---- the combination and the whole ---- */

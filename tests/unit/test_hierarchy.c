@@ -22,7 +22,8 @@ static const char layers[] = "inputs: {x: [7], label: {shape: [], dtype: int32}}
                              "combine: average\n";
 static const char learning[] = "stages:\n"
                                "  - {name: one, through: a, head: auto}\n"
-                               "  - {name: two, through: c, head: [{dense: {units: 5, input: b}}, {dense: 4}]}\n"
+                               "  - {name: two, through: c, head: [{dense: {units: 5, input: b}}, {dense: 4}],\n"
+                               "     optimizer: {adam: {learning_rate: 0.2}}}\n"
                                "  - {name: three, through: logits}\n";
 static const char with_frozen[] = "stages:\n"
                                   "  - {name: one, through: a, head: auto}\n"
@@ -47,7 +48,7 @@ static bool open_part(net_run *r, const char *path, const char *part)
     bool ok = net_open(r, path, &v, 1);
     if (ok) {
         net_initialize(r, 3);
-        r->call.learning_rate = 0.1f;
+        r->call.learning_rate = (float)r->net->rate.a;
         r->call.loss_scale = 1.0f / BATCH;
     }
     return ok;
