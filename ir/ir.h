@@ -228,6 +228,7 @@ void ir_move_before(ir_node *n, ir_node *before);               /* NULL: to the 
 void ir_replace_uses(ir_graph *g, ir_node *old, ir_node *with); /* in operands and results of g; regions are isolated */
 int32_t ir_number(ir_graph *g);                       /* inputs first, then nodes in order; returns how many */
 bool ir_is_used(const ir_graph *g, const ir_node *n); /* by an operand or a result of g */
+void ir_drop_unused(ir_graph *g);                     /* unlink what neither a result nor an effect needs */
 /* A copy of n at g's cursor, operands replaced through map (map[old->id], where not NULL). Its region is copied too. */
 ir_node *ir_clone_node(ir_graph *g, const ir_node *n, ir_node **map);
 /* A copy of a whole function under a new name, at the end of the module; of a region (new_name NULL), unattached. */

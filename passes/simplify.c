@@ -456,35 +456,10 @@ static void rewrite(ir_graph *g, bool to_differentiate)
     arena_free(tmp);
 }
 
-static bool has_effect(const ir_node *n)
-{
-    for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
-        if (has_effect(inner))
-            return true;
-    return ir_ops[n->op].traits & OP_EFFECT;
-}
-
-static void drop_unused(ir_graph *g)
-{
-    arena *tmp = arena_new();
-    bool *used = arena_new_array(tmp, bool, (size_t)ir_number(g) + 1);
-    for (int i = 0; i < g->nresults; i++)
-        used[g->results[i]->id] = true;
-    for (ir_node *n = g->last, *prev; n; n = prev) {
-        prev = n->prev;
-        if (used[n->id] || has_effect(n))
-            for (int i = 0; i < n->nin; i++)
-                used[n->in[i]->id] = true;
-        else
-            ir_unlink(n);
-    }
-    arena_free(tmp);
-}
-
 static void simplify_graph(ir_graph *g, bool to_differentiate)
 {
     rewrite(g, to_differentiate);
-    drop_unused(g);
+    ir_drop_unused(g);
 }
 
 static bool has_minimize(const ir_graph *g)

@@ -241,6 +241,31 @@ bool ir_is_used(const ir_graph *g, const ir_node *n)
     return false;
 }
 
+static bool has_effect(const ir_node *n)
+{
+    for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
+        if (has_effect(inner))
+            return true;
+    return ir_ops[n->op].traits & OP_EFFECT;
+}
+
+void ir_drop_unused(ir_graph *g)
+{
+    arena *tmp = arena_new();
+    bool *used = arena_new_array(tmp, bool, (size_t)ir_number(g) + 1);
+    for (int i = 0; i < g->nresults; i++)
+        used[g->results[i]->id] = true;
+    for (ir_node *n = g->last, *prev; n; n = prev) {
+        prev = n->prev;
+        if (used[n->id] || has_effect(n))
+            for (int i = 0; i < n->nin; i++)
+                used[n->in[i]->id] = true;
+        else
+            ir_unlink(n);
+    }
+    arena_free(tmp);
+}
+
 static void copy_body(ir_graph *to, const ir_graph *from);
 
 ir_node *ir_clone_node(ir_graph *g, const ir_node *n, ir_node **map)

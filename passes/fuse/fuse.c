@@ -325,7 +325,9 @@ static void fuse_graph(ir_graph *g, diag *d)
 
 bool pass_fuse(ir_module *m, diag *d)
 {
-    for (ir_graph *g = m->functions; g; g = g->next)
+    for (ir_graph *g = m->functions; g; g = g->next) {
+        ir_drop_unused(g); /* else there were kernels without a result, which nothing later asks for */
         fuse_graph(g, d);
+    }
     return true;
 }
