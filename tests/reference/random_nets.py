@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 import yaml
 from compiled_net import CONSTANT, INITIALIZERS, SEED, CompiledNet
-from torch_net import TorchNet, choice, named, number, starts
+from torch_net import TorchNet, choice, frozen_layers, named, number, starts
 
 STEPS = 3
 NEAR, NEAR_ZERO, STORED, SLACK = 1e-4, 1e-6, 2e-7, 10
@@ -110,6 +110,12 @@ def prepared(tensors, dtype, jitter):
     return result
 
 
+def trained(net, description):
+    """The parameters that are, by name; those of frozen layers stay as they are."""
+    frozen = frozen_layers(description)
+    return [t.name for t in net.tensors[:net.net.param_count] if t.name.rsplit(".", 1)[0] not in frozen]
+
+
 def unsure_of(model):
     return {"metric." + n: count for n, count in model.unsure.items()}
 
@@ -117,7 +123,7 @@ def unsure_of(model):
 def reference_step(net, description, before, inputs, dtype=torch.float64, jitter=0):
     """A training step up to the gradients: metrics, running statistics, gradients ("gradient/NAME")."""
     values, inputs = prepared(before, dtype, jitter), prepared(inputs, dtype, jitter)
-    parameters = {t.name: values[t.name].requires_grad_() for t in net.tensors[:net.net.param_count]}
+    parameters = {name: values[name].requires_grad_() for name in trained(net, description)}
     model = TorchNet(description, values, training=True)
     loss = model.objective(model.forward(inputs, dtype), inputs) / len(next(iter(inputs.values())))
     gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True) if loss.requires_grad else (
@@ -168,9 +174,9 @@ def updates(net, description, before, after, reference):
     kind, keys = choice(description["optimizer"])
     rate = number(keys.get("learning_rate", {"sgd": 0.01, "adam": 0.001}[kind]))
     result = {}
-    for t in net.tensors[:net.net.param_count]:
-        gradient = reference["gradient/" + t.name]
-        result.update({"sgd": sgd, "adam": adam}[kind](keys, rate, before, after, t.name, gradient))
+    for name in trained(net, description):
+        gradient = reference["gradient/" + name]
+        result.update({"sgd": sgd, "adam": adam}[kind](keys, rate, before, after, name, gradient))
     return result
 
 
@@ -207,8 +213,11 @@ def variations(reference, *arguments):
 
 
 def check_step(c, where, net, description, before, inputs):
-    after, parameters = net.read(), [t.name for t in net.tensors[:net.net.param_count]]
+    after, parameters = net.read(), trained(net, description)
     arguments = net, description, before, inputs
+    for t in net.tensors:
+        if t.name.rsplit(".", 1)[0] in frozen_layers(description) and not torch.equal(after[t.name], before[t.name]):
+            c.fail(f"{where}: {t.name} of a frozen layer changes")
 
     def expected(reference):
         others = {n: v for n, v in reference.items() if "gradient/" not in n}

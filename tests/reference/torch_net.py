@@ -39,6 +39,10 @@ def named(entries):
     return result
 
 
+def frozen_layers(description):
+    return {name for _, name, keys in named(description["layers"]) if not keys.get("trainable", True)}
+
+
 def pair(value):
     return list(value) if isinstance(value, list) else [value, value]
 
@@ -159,7 +163,7 @@ def rescale(net, name, keys, x):
 
 def batch_norm(net, name, keys, x):
     mean, variance = net.parameter(name, "moving_mean"), net.parameter(name, "moving_variance")
-    if net.training:
+    if net.training and keys.get("trainable", True):
         rows, momentum = x.reshape(-1, x.shape[-1]), number(keys.get("momentum", 0.99))
         n, seen = len(rows), rows.mean(0)
         biased = (rows - seen).square().mean(0)
