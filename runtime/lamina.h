@@ -59,8 +59,9 @@ typedef struct lamina_error {
 
 typedef struct lamina_library lamina_library; /* a compiled network loaded from a .so */
 
-/* Load a shared object that `lamina compile` made, and check it with lamina_net_check. One that was cut short, or is no
- * library for this machine, is BAD_FILE. Loading runs the constructors of a file, so it must be one that you trust. */
+/* Load a shared object that `lamina compile` made, and check it with lamina_net_check. One that was cut short, of which
+ * a bit changed (strip apart, which takes the checksum away), or that is no library for this machine, is BAD_FILE.
+ * Loading runs the constructors of a file, so it must be one that you trust. */
 lamina_status lamina_library_open(const char *path, lamina_library **out, lamina_error *e);
 /* The network, lent: it lives as long as the library. */
 const lamina_net *lamina_library_net(const lamina_library *l);

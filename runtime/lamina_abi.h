@@ -168,6 +168,14 @@ typedef struct lamina_net {
 /* Each library exports one: NAME_query. The constant descriptor, or NULL if 'abi_major' is another version. */
 typedef const lamina_net *lamina_query(int32_t abi_major);
 
+/* ---- files ---- */
+
+/* How a shared object ends that `lamina compile` linked: this word, then the CRC-32 of all bytes before those of the
+ * CRC, little-endian. It lies behind all that ELF knows of, so a program that rewrites a library, as strip does, leaves
+ * it out; a library without it is not compared with anything. */
+#define LAMINA_SEAL "LAMcrc32"
+enum { LAMINA_SEAL_WORD = sizeof LAMINA_SEAL - 1, LAMINA_SEAL_BYTES = LAMINA_SEAL_WORD + 4 };
+
 #ifdef __cplusplus
 }
 #endif

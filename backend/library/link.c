@@ -3,6 +3,7 @@
  * Whatever happens, nothing half done stays: files are made under a temporary name in the output's own folder and
  * renamed at the end, so that a running program never sees half a library either. */
 #include "backend/library/link.h"
+#include "runtime/lamina_abi.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { PATH_SIZE = 4096 };
 
@@ -204,6 +206,34 @@ static bool run_linker(const char *soname, char *object, char *output, diag *d)
     return false;
 }
 
+/* ---- seal ---- */
+
+static bool checksum(int fd, uLong *crc)
+{
+    unsigned char some[1 << 14];
+    ssize_t n;
+    while ((n = read(fd, some, sizeof some)) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0)
+            *crc = crc32_z(*crc, some, (size_t)n);
+    return n == 0;
+}
+
+/* Whoever loads the library can tell that no bit of it changed (LAMINA_SEAL). */
+static bool seal(const char *library, const char *path, diag *d)
+{
+    char end[LAMINA_SEAL_BYTES] = LAMINA_SEAL;
+    uLong crc = crc32_z(0, NULL, 0);
+    int fd = open(library, O_RDWR | O_CLOEXEC);
+    bool ok = fd >= 0 && checksum(fd, &crc);
+    crc = crc32_z(crc, (const Bytef *)end, LAMINA_SEAL_WORD);
+    for (int i = 0; i < 4; i++)
+        end[LAMINA_SEAL_WORD + i] = (char)(crc >> (8 * i));
+    ok = ok && write_all(fd, end, sizeof end);
+    if (!ok)
+        diag_error(d, nowhere, "cannot write '%s': %s", path, strerror(errno));
+    return (fd < 0 || close(fd) == 0) && ok;
+}
+
 bool be_link_shared(const char *path, const void *object, size_t size, diag *d)
 {
     char object_path[PATH_SIZE], output[PATH_SIZE];
@@ -211,7 +241,7 @@ bool be_link_shared(const char *path, const void *object, size_t size, diag *d)
         return false;
     /* The linker overwrites this empty file; making it first keeps the name ours. */
     bool ok = write_temporary(path, "", "", 0, output, d);
-    if (ok && !run_linker(file_name(path), object_path, output, d)) {
+    if (ok && !(run_linker(file_name(path), object_path, output, d) && seal(output, path, d))) {
         unlink(output);
         ok = false;
     }

@@ -1,7 +1,8 @@
 /* runtime/model/elf.c - a look at a shared object before the dynamic loader maps it.
  *
  *     ELF header -> program headers: what is mapped, each within the file
- *                -> section headers, which linkers put last: a file that was cut lacks some of them */
+ *                -> section headers, which linkers put last: a file that was cut lacks some of them
+ *     seal: a checksum of all before it, behind what linkers make, where the file was not rewritten since */
 #include "runtime/model/elf.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
@@ -9,6 +10,7 @@
 #include <link.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #if defined(__x86_64__)
 enum { MACHINE = EM_X86_64 };
@@ -59,6 +61,39 @@ static lamina_status check(int fd, const char *path, uint64_t file, lamina_error
     return LAMINA_OK;
 }
 
+/* The CRC-32 of the first bytes of a file; false if it became shorter. */
+static bool checksum(int fd, uint64_t bytes, uLong *crc)
+{
+    unsigned char some[1 << 14];
+    *crc = crc32_z(0, NULL, 0);
+    for (uint64_t at = 0; at < bytes;) {
+        uint64_t left = bytes - at;
+        ssize_t n = pread(fd, some, left < sizeof some ? left : sizeof some, (off_t)at);
+        if (n <= 0)
+            return false;
+        *crc = crc32_z(*crc, some, (size_t)n);
+        at += (uint64_t)n;
+    }
+    return true;
+}
+
+static lamina_status check_seal(int fd, const char *path, uint64_t file, lamina_error *e)
+{
+    unsigned char end[LAMINA_SEAL_BYTES];
+    uLong wanted = 0, found = 0;
+    if (file < sizeof end || pread(fd, end, sizeof end, (off_t)(file - sizeof end)) != (ssize_t)sizeof end ||
+        memcmp(end, LAMINA_SEAL, LAMINA_SEAL_WORD) != 0)
+        return LAMINA_OK;
+    for (int i = 0; i < 4; i++)
+        wanted |= (uLong)end[LAMINA_SEAL_WORD + i] << (8 * i);
+    if (checksum(fd, file - 4, &found) && found == wanted)
+        return LAMINA_OK;
+    return lamina_fail(e, LAMINA_BAD_FILE,
+                       "%s: damaged, or changed since it was linked: expected the checksum %08lx, found %08lx; "
+                       "recompile it with 'lamina compile'",
+                       path, wanted, found);
+}
+
 lamina_status lamina_elf_check(const char *path, lamina_error *e)
 {
     int fd;
@@ -67,6 +102,7 @@ lamina_status lamina_elf_check(const char *path, lamina_error *e)
     if (s)
         return s;
     s = check(fd, path, bytes, e);
+    s = s ? s : check_seal(fd, path, bytes, e);
     close(fd);
     return s;
 }

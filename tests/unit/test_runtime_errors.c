@@ -1,12 +1,15 @@
 /* tests/unit/test_runtime_errors.c - every error text of the runtime is provoked by some test. The tests of data,
  * models and training provoke most of them, and this file the others. Then the sources are searched for texts that
  * nobody saw. */
+#include "backend/backend.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/data.h"
 #include "runtime/data/idx.h"
 #include "runtime/files/safetensors.h"
 #include "tests/unit/formats.h"
+#include "tests/unit/net_run.h"
 #include "tests/unit/runtime_case.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -282,6 +285,73 @@ static void test_cut_libraries(void)
     free(bytes);
 }
 
+static void compile_library(const char *path)
+{
+    ir_module *m = net_module(LAMINA_TESTS_DIR "/nets/mlp.yaml", &(net_variant){0});
+    diag *d = diag_new();
+    const be_options o = {BE_SO, path, true, NULL};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_TRUE_FATAL(be_compile(m, &o, d));
+    diag_free(d);
+    ir_module_free(m);
+}
+
+/* What comes of opening the library while one bit is changed. */
+static lamina_status open_flipped(int fd, const char *path, size_t bit)
+{
+    unsigned char byte, changed;
+    lamina_library *l;
+    CU_ASSERT_EQUAL_FATAL(pread(fd, &byte, 1, (off_t)(bit / 8)), 1);
+    changed = byte ^ (unsigned char)(1 << bit % 8);
+    CU_ASSERT_EQUAL_FATAL(pwrite(fd, &changed, 1, (off_t)(bit / 8)), 1);
+    lamina_status s = lamina_library_open(path, &l, &error);
+    lamina_library_free(l);
+    CU_ASSERT_EQUAL_FATAL(pwrite(fd, &byte, 1, (off_t)(bit / 8)), 1);
+    return s;
+}
+
+/* A changed bit is found wherever it is, before any code of the library runs. One in the word that says that there is a
+ * checksum leaves the library whole. */
+static void test_flipped_libraries(void)
+{
+    enum { FLIPS = 1000, HEADER = 64 * 8, WORD = 8 * LAMINA_SEAL_WORD, DIGITS = 32 };
+    char path[128];
+    strcpy(path, path_of("net.so"));
+    compile_library(path);
+    int fd = open(path, O_RDWR);
+    size_t end = 8 * (size_t)lseek(fd, 0, SEEK_END) - WORD - DIGITS, missed = 0;
+    CU_ASSERT_TRUE_FATAL(fd >= 0 && end > (size_t)8 * 1000);
+    for (size_t i = 0; i < FLIPS; i++)
+        missed += open_flipped(fd, path, (size_t)(i * 0x9e3779b97f4a7c15u >> 20) % end) != LAMINA_BAD_FILE;
+    for (size_t i = 0; i < HEADER; i++)
+        missed += open_flipped(fd, path, i) != LAMINA_BAD_FILE;
+    for (size_t i = 0; i < DIGITS; i++)
+        missed += open_flipped(fd, path, end + WORD + i) != LAMINA_BAD_FILE;
+    CU_ASSERT_EQUAL(missed, 0);
+    FAILS(open_flipped(fd, path, end / 2), LAMINA_BAD_FILE,
+          "net.so: damaged, or changed since it was linked: expected the checksum ");
+    for (size_t i = 0; i < WORD; i++)
+        CU_ASSERT_EQUAL(open_flipped(fd, path, end + i), LAMINA_OK);
+    close(fd);
+    unlink(path);
+}
+
+/* What strip makes of a library is smaller and has no checksum left. */
+static void test_stripped_library(void)
+{
+    char path[128], command[256];
+    lamina_library *l;
+    if (system("command -v strip >/dev/null") != 0)
+        return;
+    strcpy(path, path_of("net.so"));
+    compile_library(path);
+    snprintf(command, sizeof command, "strip %s", path);
+    CU_ASSERT_EQUAL(system(command), 0);
+    OK(lamina_library_open(path, &l, &error));
+    lamina_library_free(l);
+    unlink(path);
+}
+
 static void test_every_text_was_seen(void)
 {
     static const format_reporter reporters[] = {{"lamina_fail(", 2, NULL, NULL}, {0}};
@@ -309,5 +379,7 @@ void add_runtime_errors(CU_pSuite s)
     CU_add_test(s, "libraries of other versions", test_other_versions);
     CU_add_test(s, "odd libraries", test_odd_libraries);
     CU_add_test(s, "cut libraries", test_cut_libraries);
+    CU_add_test(s, "libraries with a changed bit", test_flipped_libraries);
+    CU_add_test(s, "a stripped library", test_stripped_library);
     CU_add_test(s, "every error text was seen", test_every_text_was_seen);
 }
