@@ -1,9 +1,11 @@
 /* frontend/command/build.c - from a file to a compiled module, as every subcommand does it. */
 #include "backend/backend.h"
 #include "frontend/command/cmd.h"
+#include "runtime/lamina.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -50,11 +52,39 @@ static bool check_in_time(const ir_module *m, const char *option, const char *va
 
 static bool check_partition_in_time(const ir_module *m, const cmd_build *b, diag *d)
 {
-    if (b->partition && !check_in_time(m, "partition", b->partition, "partition", d))
+    const char *workers = b->workers ? arena_printf(m->mem, "%" PRId64, b->workers) : NULL;
+    return (!b->partition || check_in_time(m, "partition", b->partition, "partition", d)) &&
+           (!b->balance || check_in_time(m, "balance", b->balance, "partition", d)) &&
+           (!b->stages || check_in_time(m, "stages", b->stages, "partition", d)) &&
+           (!workers || check_in_time(m, "workers", workers, "partition", d));
+}
+
+/* --stages=N or auto, and on how many workers that would run. */
+static bool set_stages(ir_module *m, const cmd_build *b, const char *how, diag *d)
+{
+    char *end;
+    bool count = b->stages && !strcmp(b->stages, "auto");
+    long long stages = b->stages && !count ? strtoll(b->stages, &end, 10) : 0;
+    if (b->workers && !count) {
+        diag_error(d, (src_loc){0}, "--workers=%" PRId64 ": expected --stages=auto with it", b->workers);
         return false;
-    if (b->balance && !check_in_time(m, "balance", b->balance, "partition", d))
+    }
+    if (!b->stages)
+        return true;
+    if (!count && (end == b->stages || *end || stages < 1 || stages > 64)) {
+        diag_error(d, (src_loc){0}, "--stages: expected a whole number from 1 to 64 or auto, found '%s'", b->stages);
         return false;
-    return !b->stages || check_in_time(m, "stages", arena_printf(m->mem, "%" PRId64, b->stages), "partition", d);
+    }
+    if (strcmp(how, "staged") != 0) {
+        diag_error(d, (src_loc){0}, "--stages=%s: expected --partition=staged with it, found %s", b->stages, how);
+        return false;
+    }
+    ir_attr_remove(m->mem, &m->attrs, count ? "stages" : "workers");
+    if (count)
+        set_int(m, "workers", b->workers ? b->workers : lamina_processors());
+    else
+        set_int(m, "stages", stages);
+    return true;
 }
 
 /* What is asked for; else stages where the YAML names some. A text stays as it is where nothing is asked for. */
@@ -64,9 +94,10 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool yaml, diag *d)
     static const char *const shares[] = {"time", "flops", "memory", "parameters", NULL};
     src_loc nowhere = {0};
     const ir_attr *said = ir_attr_find(m->attrs, "partition");
-    bool has_stages = ir_row_find(m, "stage", NULL) || ir_attr_find(m->attrs, "stages");
+    bool has_stages =
+        ir_row_find(m, "stage", NULL) || ir_attr_find(m->attrs, "stages") || ir_attr_find(m->attrs, "workers");
     const char *how = b->partition ? b->partition : said && said->word ? said->word : has_stages ? "staged" : "fused";
-    if (!yaml && !b->partition && !b->stages && !b->balance)
+    if (!yaml && !b->partition && !b->stages && !b->balance && !b->workers)
         return true;
     if (!check_partition_in_time(m, b, d))
         return false;
@@ -81,13 +112,9 @@ static bool set_partition(ir_module *m, const cmd_build *b, bool yaml, diag *d)
         return false;
     }
     how = strcmp(how, "auto") ? how : "staged";
-    if (b->stages && strcmp(how, "staged")) {
-        diag_error(d, nowhere, "--stages=%" PRId64 ": expected --partition=staged with it, found %s", b->stages, how);
+    if (!set_stages(m, b, how, d))
         return false;
-    }
     ir_attr_set_word(m->mem, &m->attrs, "partition", how);
-    if (b->stages)
-        set_int(m, "stages", b->stages);
     if (b->balance)
         ir_attr_set_word(m->mem, &m->attrs, "balance", b->balance);
     return true;

@@ -56,7 +56,8 @@ typedef struct {
     const char *cpu;       /* NULL: native */
     int64_t max_batch;     /* 0: the YAML's train batch, else 128 */
     const char *partition; /* fused, staged; NULL: as the YAML says */
-    int64_t stages;
+    const char *stages;    /* a number, or auto: what is fastest on so many */
+    int64_t workers;       /* 0: this machine's processors */
     const char *part; /* of a network whose stages learn on their own; NULL: the whole */
     const char *balance;
     const char *gemm;        /* auto, generated, openblas; NULL: auto */
@@ -79,7 +80,9 @@ typedef struct {
          NULL,                                                                                                         \
          0,                                                                                                            \
          0},                                                                                                           \
-        {"stages", "N", "with --partition=staged: how many", NULL, NULL, &(b).stages, 1, 64},                          \
+        {"stages", "N", "with --partition=auto: how many, or auto", NULL, &(b).stages, NULL, 0, 0},                    \
+        {"workers", "N", "with --stages=auto: threads for them (default: all processors)", NULL, NULL, &(b).workers,   \
+         1,         1024},                                                                                             \
         {"part", "NAME", "of a net with local stages: that stage's own net", NULL, &(b).part, NULL, 0, 0},             \
         {"balance",                                                                                                    \
          "WHAT",                                                                                                       \

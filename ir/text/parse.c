@@ -63,7 +63,8 @@ static void check_header(parser *p, src_loc at)
                  {"workspace_worker_bytes", 0, 1e15},
                  {"inference_state_bytes", 0, 1e15},
                  {"inference_workspace_bytes", 0, 1e15},
-                 {"inference_worker_bytes", 0, 1e15}};
+                 {"inference_worker_bytes", 0, 1e15},
+                 {"workers", 1, 1024}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (ir_attr_find(p->m->attrs, sizes[i].name))
             number_of(p, p->m->attrs, sizes[i].name, 0, 1, sizes[i].least, sizes[i].most, at);

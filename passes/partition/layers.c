@@ -1,25 +1,22 @@
-/* passes/partition/layers.c - predict what each layer of a training step costs, from its forward graph.
+/* passes/partition/layers.c - the layers of a training step, counted from its forward graph: parameters, operations,
+ * memory, and what crosses from layer to layer.
  *
- * The model is deliberately plain. A contraction (dot_general, convolution) runs at a share of the machine's
- * multiply-adds that falls where its result has fewer columns than a vector register. Its backward pass has one product
- * of the same size for every operand whose gradient is wanted. Elementwise operators are fused into their neighbours,
- * so only what a layer reads from other layers and leaves to them goes through memory; their arithmetic counts by what
- * an operator costs a vector. The update reads and writes parameters and their moments once. */
+ * The backward pass of a contraction has one product of the same size for every operand whose gradient is wanted, that
+ * of another operator as many operations as it has. The update reads and writes parameters and their moments once. */
 #include "passes/partition/layers.h"
 #include "ir/graph/cost.h"
 #include "passes/labels.h"
+#include "passes/memory.h"
 #include <string.h>
 
 enum {
-    BYTES_A_CYCLE = 16,    /* between the core and its second cache, there and back */
-    TRANSCENDENTAL = 20,   /* cycles for a vector of an exponential, logarithm and the like */
     UPDATE_VALUES = 4,     /* a parameter, its gradient and two moments */
     UPDATE_OPERATIONS = 12 /* on each element */
 };
 
 typedef struct {
     const ir_graph *graph;
-    double batch, lanes, multiply_adds; /* a cycle */
+    int64_t batch;
     layer_costs costs;
     int *home;     /* a node's layer, by id; -1: none */
     bool *trained; /* does a node's value depend on a trainable parameter? */
@@ -34,7 +31,7 @@ layer_cost *layer_cost_find(const layer_costs *l, const char *name)
 
 static double bytes_of(const predictor *p, const ir_node *n)
 {
-    return (double)ir_count(&n->type, (int64_t)p->batch) * (double)ir_dtype_size(n->type.dtype);
+    return (double)ir_count(&n->type, p->batch) * (double)ir_dtype_size(n->type.dtype);
 }
 
 /* ---- which layer a node belongs to ---- */
@@ -77,36 +74,15 @@ static void place_nodes(predictor *p)
 
 /* ---- what it costs ---- */
 
-static bool is_transcendental(ir_op op)
-{
-    static const ir_op list[] = {IR_EXPONENTIAL, IR_LOG,   IR_LOG_PLUS_ONE, IR_TANH, IR_LOGISTIC,
-                                 IR_ERF,         IR_POWER, IR_COSINE,       IR_SINE, IR_RNG_BITS};
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (op == list[i])
-            return true;
-    return false;
-}
-
 /* The product itself, and one as large for each gradient that is wanted. */
 static int products_of(const predictor *p, const ir_node *n)
 {
     return 1 + p->trained[n->in[0]->id] + p->trained[n->in[1]->id];
 }
 
-/* A result of few columns leaves lanes empty, unless its other side can take them. */
-static double lanes_used(const predictor *p, const ir_node *n)
-{
-    double widest = 1;
-    for (int i = 0; i < n->type.rank; i++) {
-        double extent = (double)ir_extent(n->type.dim[i], (int64_t)p->batch);
-        widest = extent > widest ? extent : widest;
-    }
-    return widest < p->lanes ? widest / p->lanes : 1;
-}
-
 static void add_node(predictor *p, const ir_node *n, layer_cost *l)
 {
-    double operations = ir_node_operations(n, (int64_t)p->batch);
+    double operations = ir_node_operations(n, p->batch);
     if (n->op == IR_PARAM) {
         double elements = (double)ir_static_count(&n->symbol->type);
         int values = p->trained[n->id] ? UPDATE_VALUES : 1;
@@ -115,45 +91,28 @@ static void add_node(predictor *p, const ir_node *n, layer_cost *l)
         if (!p->trained[n->id])
             return;
         l->operations += UPDATE_OPERATIONS * elements;
-        l->cycles += 2 * UPDATE_VALUES * sizeof(float) * elements / BYTES_A_CYCLE;
     } else if (n->op == IR_DOT_GENERAL || n->op == IR_CONVOLUTION) {
-        operations *= products_of(p, n);
-        l->operations += operations;
-        l->cycles += operations / (2 * p->multiply_adds * lanes_used(p, n));
+        l->operations += products_of(p, n) * operations;
     } else {
-        int passes = p->trained[n->id] ? 2 : 1;
-        l->operations += passes * operations;
-        l->cycles += passes * operations * (is_transcendental(n->op) ? TRANSCENDENTAL : 1) / p->lanes;
+        l->operations += (p->trained[n->id] ? 2 : 1) * operations;
     }
 }
 
-/* A value that other layers read is written once and read by each; its gradient takes the same way back. What is needed
- * again by the backward pass stays in memory. */
+/* A value that other layers read stays in memory for the backward pass, and crosses every cut on its way to them. */
 static void add_value(predictor *p, const ir_node *n, int home)
 {
     if (p->last[n->id] <= home || n->op == IR_PARAM || n->op == IR_STATE || n->op == IR_CONSTANT)
         return;
     double bytes = bytes_of(p, n);
-    int passes = p->trained[n->id] ? 2 : 1;
-    p->costs.layer[home].cycles += passes * bytes / BYTES_A_CYCLE;
-    p->costs.layer[p->last[n->id]].cycles += passes * bytes / BYTES_A_CYCLE;
     p->costs.layer[home].bytes += bytes;
     for (int i = home; i < p->last[n->id]; i++)
         p->costs.layer[i].crossing += bytes;
 }
 
-static int module_batch(const ir_module *m)
-{
-    const ir_attr *most = ir_attr_find(m->attrs, "max_batch");
-    return most && most->count == 1 ? (int)most->number[0] : 1;
-}
-
 static predictor predictor_new(ir_graph *g, arena *mem)
 {
     size_t nodes = (size_t)ir_number(g);
-    predictor p = {.graph = g, .mem = mem, .batch = module_batch(g->module)};
-    p.lanes = g->module->target.vector ? g->module->target.vector : 1;
-    p.multiply_adds = 2 * p.lanes;
+    predictor p = {.graph = g, .mem = mem, .batch = mem_max_batch(g->module)};
     p.costs.layer = arena_new_array(mem, layer_cost, nodes + 1);
     p.costs.by_name = ir_map_new(mem, IR_MAP_TEXTS);
     p.home = arena_new_array(mem, int, nodes + 1);

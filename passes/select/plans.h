@@ -9,6 +9,9 @@
  * anew; *packs says whether the choice wants that. */
 contraction_plan select_tile(const contraction *c, const ir_target *t, int64_t max_batch, bool repack, bool *packs);
 
+/* The time that a plan will take, its tiles and its epilogue, in multiply-adds of vectors; the plan is one of tiles. */
+double select_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p);
+
 /* Let p pack, if its vector operand is large, or one small panel, and can be packed. False: p stays as it is. */
 bool select_pack(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
 

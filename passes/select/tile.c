@@ -176,6 +176,16 @@ static double choose_tile(const contraction *c, const ir_target *t, int64_t max_
     return best_time;
 }
 
+/* Steps of all chains that one tile after the other takes. */
+static double all_chains(const contraction *c, int64_t max_batch, const contraction_plan *p)
+{
+    double steps = (double)contraction_chain(c, max_batch);
+    for (int i = 0; i < c->naxes; i++)
+        if (i != p->column && i != p->row && i != p->inner)
+            steps *= (double)contraction_steps(&c->axis[i], max_batch);
+    return steps;
+}
+
 /* Everything but column and swap. Returns the time of the whole contraction, in multiply-adds of vectors. */
 static double complete(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
@@ -198,10 +208,7 @@ static double complete(const contraction *c, const ir_target *t, int64_t max_bat
         p->inner = -1;
         time = choose_tile(c, t, max_batch, most, p);
     }
-    for (int i = 0; i < c->naxes; i++)
-        if (i != p->column && i != p->row && i != p->inner)
-            time *= (double)contraction_steps(&c->axis[i], max_batch);
-    return time * (double)contraction_chain(c, max_batch);
+    return time * all_chains(c, max_batch, p);
 }
 
 /* Is the result of a product so narrow that columns along its other dimension are worth a turn of each tile? */
@@ -226,6 +233,11 @@ static double epilogue_time(const contraction *c, const ir_target *t, int64_t ma
         return ELEMENT * count;
     double rows = (double)(p->rows < t->vector ? p->rows : t->vector);
     return VECTOR * count / rows + TURN * count / (rows * t->vector);
+}
+
+double select_time(const contraction *c, const ir_target *t, int64_t max_batch, const contraction_plan *p)
+{
+    return tiles_time(c, t, max_batch, p) * all_chains(c, max_batch, p) + epilogue_time(c, t, max_batch, p);
 }
 
 contraction_plan select_tile(const contraction *c, const ir_target *t, int64_t max_batch, bool repack, bool *packs)
