@@ -70,6 +70,17 @@ typedef struct {
 /* NULL where all layers learn together. The network itself is the whole: what ships. */
 const fe_hierarchy *fe_stages(const fe_network *n);
 
+/* A layer as the YAML lists it. */
+typedef struct {
+    const char *name, *kind;
+    src_loc at;
+    ir_type type;                   /* of its value; the first dimension is the batch */
+    int64_t parameters, statistics; /* elements that are learned, and that are kept beside them */
+} fe_layer_info;
+
+int fe_layer_count(const fe_network *n);
+fe_layer_info fe_layer_at(const fe_network *n, int index);
+
 /* The module of a network: functions infer, evaluate, train_step (with `minimize`), symbols, rows. NULL after errors.
  */
 ir_module *fe_build(const fe_network *n, diag *d);

@@ -245,13 +245,6 @@ static void run(bench *b, const bench_options *o)
     ir_module_free(b->module);
 }
 
-static bool read_seconds(const char *word, double *out)
-{
-    char *end;
-    *out = strtod(word, &end);
-    return end != word && !*end && *out >= 0.001 && *out <= 3600;
-}
-
 int cmd_bench(int argc, char **argv)
 {
     bench_options o = {.seconds = "1"};
@@ -276,7 +269,7 @@ int cmd_bench(int argc, char **argv)
         return code;
     bench b = {.mem = arena_new(), .d = diag_new(), .path = path, .build = &o.build, .stop = cmd_catch_interrupts()};
     b.data = (bench_training){.asked = o.data, .epochs = o.epochs};
-    if (!read_seconds(o.seconds, &b.seconds)) {
+    if (!cmd_read_seconds(o.seconds, &b.seconds)) {
         fprintf(stderr, "lamina bench: --seconds: expected a number from 0.001 to 3600, found '%s'\n", o.seconds);
         code = EXIT_USAGE;
     } else if (o.epochs && !o.data) {

@@ -240,6 +240,14 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
     return m;
 }
 
+bool cmd_learns_together(const fe_network *net, diag *d)
+{
+    const fe_hierarchy *local = fe_stages(net);
+    if (local)
+        diag_error(d, local->parts[0].at, "stages are cut where all layers learn together, found coupling: local");
+    return !local;
+}
+
 pass_options cmd_pass_options(const cmd_build *b)
 {
     pass_options o = {.disabled = b->disabled};

@@ -58,7 +58,7 @@ typedef struct {
     const char *partition; /* fused, staged; NULL: as the YAML says */
     const char *stages;    /* a number, or auto: what is fastest on so many */
     int64_t workers;       /* 0: this machine's processors */
-    const char *part; /* of a network whose stages learn on their own; NULL: the whole */
+    const char *part;      /* of a network whose stages learn on their own; NULL: the whole */
     const char *balance;
     const char *gemm;        /* auto, generated, openblas; NULL: auto */
     const char *convolution; /* auto, direct, winograd; NULL: auto */
@@ -66,12 +66,32 @@ typedef struct {
     bool dump_locations, remarks, time_passes, autotune;
 } cmd_build;
 
-/* Rows for the options of a cmd_build, to be placed in a subcommand's table. */
-#define CMD_BUILD_OPTIONS(b)                                                                                           \
+/* Rows for the options of a cmd_build, to be placed in a subcommand's table: what code is for, */
+#define CMD_TARGET_OPTIONS(b)                                                                                          \
     {"cpu", "NAME", "compile for this CPU, as LLVM names it (default: this machine's)", NULL, &(b).cpu, NULL, 0, 0},   \
         {"max-batch", "N",    "largest batch a call may have (default: the YAML's, else 128)",                         \
          NULL,        NULL,   &(b).max_batch,                                                                          \
          1,           1 << 20},                                                                                        \
+        {"gemm", "HOW",     "matrix products: generated, openblas (other bits than promised), auto (default)",         \
+         NULL,   &(b).gemm, NULL,                                                                                      \
+         0,      0},                                                                                                   \
+    {                                                                                                                  \
+        "convolution", "HOW", "3x3 convolutions: direct, winograd (fewer products, other bits), auto (default)", NULL, \
+            &(b).convolution, NULL, 0, 0                                                                               \
+    }
+/* which stages there are, */
+#define CMD_STAGE_OPTIONS(b)                                                                                           \
+    {"stages", "N", "how many, or auto: what is fastest in a pipeline", NULL, &(b).stages, NULL, 0, 0},                \
+        {"workers", "N",  "threads of that pipeline, for --stages=auto (default: all processors)",                     \
+         NULL,      NULL, &(b).workers,                                                                                \
+         1,         1024},                                                                                             \
+    {                                                                                                                  \
+        "balance", "WHAT", "what N stages share equally: time (default), flops, memory, parameters", NULL,             \
+            &(b).balance, NULL, 0, 0                                                                                   \
+    }
+/* and all. */
+#define CMD_BUILD_OPTIONS(b)                                                                                           \
+    CMD_TARGET_OPTIONS(b),                                                                                             \
         {"partition",                                                                                                  \
          "HOW",                                                                                                        \
          "fused: one step, end to end; staged: a function a stage; auto: stages cut by cost",                          \
@@ -80,29 +100,8 @@ typedef struct {
          NULL,                                                                                                         \
          0,                                                                                                            \
          0},                                                                                                           \
-        {"stages", "N", "with --partition=auto: how many, or auto", NULL, &(b).stages, NULL, 0, 0},                    \
-        {"workers", "N", "with --stages=auto: threads for them (default: all processors)", NULL, NULL, &(b).workers,   \
-         1,         1024},                                                                                             \
+        CMD_STAGE_OPTIONS(b),                                                                                          \
         {"part", "NAME", "of a net with local stages: that stage's own net", NULL, &(b).part, NULL, 0, 0},             \
-        {"balance",                                                                                                    \
-         "WHAT",                                                                                                       \
-         "what N stages share equally: time (default), flops, memory, parameters",                                     \
-         NULL,                                                                                                         \
-         &(b).balance,                                                                                                 \
-         NULL,                                                                                                         \
-         0,                                                                                                            \
-         0},                                                                                                           \
-        {"gemm", "HOW",     "matrix products: generated, openblas (other bits than promised), auto (default)",         \
-         NULL,   &(b).gemm, NULL,                                                                                      \
-         0,      0},                                                                                                   \
-        {"convolution",                                                                                                \
-         "HOW",                                                                                                        \
-         "3x3 convolutions: direct, winograd (fewer products, other bits), auto (default)",                            \
-         NULL,                                                                                                         \
-         &(b).convolution,                                                                                             \
-         NULL,                                                                                                         \
-         0,                                                                                                            \
-         0},                                                                                                           \
         {"disable-pass", "LIST", "leave optional passes out (names with commas)", NULL, &(b).disabled, NULL, 0, 0},    \
         {"dump-after", "PASS", "print the module after this pass, or after all", NULL, &(b).dump_after, NULL, 0, 0},   \
         {"dump-dir", "DIR", "write dumps as files there", NULL, &(b).dump_dir, NULL, 0, 0},                            \
@@ -116,6 +115,9 @@ typedef struct {
 /* The module of a YAML network or an IR text, target and options set, before any pass it has not seen. *net is the
  * network's description for YAML (living in mem), NULL for IR. NULL after errors. */
 ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d);
+
+/* False, after an error in d, for a net whose stages learn on their own: how they are cut is part of what it learns. */
+bool cmd_learns_together(const fe_network *net, diag *d);
 
 /* The options of a run of the passes, but for dumps and timing: what is disabled, and --autotune. */
 pass_options cmd_pass_options(const cmd_build *b);
@@ -137,5 +139,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_partition(int argc, char **argv);
+int cmd_summary(int argc, char **argv);
 
 #endif

@@ -14,6 +14,8 @@ static const struct {
     {"compile", "make a shared object and a C header of a network", cmd_compile},
     {"train", "train a network on its data", cmd_train},
     {"eval", "measure trained weights on the test data", cmd_eval},
+    {"summary", "list a network's layers, and with --partition its stages", cmd_summary},
+    {"partition", "cut a network into stages and write them into its YAML", cmd_partition},
     {"bench", "measure a network's speed, with --roofline kernel by kernel", cmd_bench},
     {"dump", "print the IR of a network, before or after any pass", cmd_dump},
     {"inspect", "say what a compiled library holds", cmd_inspect},

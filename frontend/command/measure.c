@@ -18,6 +18,13 @@ double cmd_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool cmd_read_seconds(const char *word, double *out)
+{
+    char *end;
+    *out = strtod(word, &end);
+    return end != word && !*end && *out >= 0.001 && *out <= 3600;
+}
+
 /* ---- samples ---- */
 
 void cmd_sample_add(arena *mem, cmd_samples *s, double seconds)

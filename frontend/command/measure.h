@@ -7,6 +7,8 @@
 #include "runtime/lamina.h"
 
 double cmd_seconds(void); /* of a clock that only runs forwards */
+/* How long to measure, as an option says it: 0.001 to 3600. False: it is no such number. */
+bool cmd_read_seconds(const char *word, double *out);
 
 typedef struct {
     double *seconds;

@@ -3,8 +3,8 @@
  * The net is built once a function: infer (inputs that layers read -> outputs; dropout off, running statistics),
  * evaluate (the same with losses and metrics) and train_step (training behaviour, losses, metrics, `minimize`). Every
  * node carries the place of the layer that asked for it and the label "<layer>.forward". A net without losses has infer
- * alone. The module's hash is taken of its text without source name, places and learning rate, so moving a file changes
- * nothing, and a run may go on at another rate. */
+ * alone. The module's hash is taken of its text without source name, places, learning rate and stages, so moving a file
+ * changes nothing, and a run may go on at another rate or cut in another way. */
 #include "frontend/network/network.h"
 #include <inttypes.h>
 #include <string.h>
@@ -62,6 +62,11 @@ static void declare_rows(const fe_network *n, ir_module *m)
             ir_row_new(m, "output", n->layers[i].name, n->layers[i].at);
     fe_metric_rows(n, m);
     fe_build_rows(n, m);
+}
+
+/* Coupled stages have the bits of the whole: they are no part of the hash. */
+static void declare_stages(const fe_network *n, ir_module *m)
+{
     for (int i = 0; i < n->nstages; i++) {
         ir_row *row = ir_row_new(m, "stage", n->stages[i].name, n->stages[i].at);
         ir_attr_set_word(m->mem, &row->attrs, "through", n->stages[i].through->name);
@@ -169,6 +174,7 @@ ir_module *fe_build(const fe_network *n, diag *d)
         build_function(n, m, file, "train_step", TRAIN_STEP);
     }
     set_hash(m);
+    declare_stages(n, m);
     fe_build_rate(n, m);
     ir_attr_set_word(m->mem, &m->attrs, "source", slash ? slash + 1 : file);
     if (ir_verify(m, d))

@@ -164,11 +164,12 @@ bool cut_next(const layer_costs *l, const layer_cut *but, balance by, arena *mem
 /* A step of M micro-batches in a pipeline of N stages takes as long as its dearest stage takes for M + N - 1 of them:
  * the others wait for it, and it waits until the first one arrives and the last gradient is back. Then it updates.
  *     M = 4 N (as GPipe advises: the idle part is then a fifth at most), of at least a leaf of examples each
- *     step = (M + N - 1) / M x (forward + backward + parting) + (M + N - 1) x hand-over + update, of the dearest stage */
+ *     step = (M + N - 1) / M x (forward + backward + parting) + (M + N - 1) x hand-over + update */
 double pipeline_cycles(const layer_costs *l, const layer_cut *cut, int64_t batch)
 {
     const double handover = 4000; /* both ways: a microsecond of two threads that spin */
-    double n = cut->stages, leaves = (double)((batch + IR_LEAF - 1) / IR_LEAF), dearest = 0;
+    int64_t batches = (batch + IR_LEAF - 1) / IR_LEAF;
+    double n = cut->stages, leaves = (double)batches, dearest = 0;
     double m = 4 * n < leaves ? 4 * n : leaves, turns = m + n - 1;
     for (int k = 0; k < cut->stages; k++) {
         double update = 0, all = stage_cost(l, BALANCE_TIME, cut->begin[k], cut->begin[k + 1]);

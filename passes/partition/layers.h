@@ -26,8 +26,8 @@ typedef struct {
     ir_map *by_name; /* to layer_cost */
 } layer_costs;
 
-/* Of the function, which is not differentiated yet, but for cycles; lives in 'mem'. Layers are what node labels name, in
- * the order of their first nodes; the nodes are numbered. */
+/* Of the function, which is not differentiated yet, but for cycles; lives in 'mem'. Layers are what node labels name,
+ * in the order of their first nodes; the nodes are numbered. */
 layer_costs layer_costs_of(ir_graph *train_step, arena *mem);
 /* The layer called so, or NULL. */
 layer_cost *layer_cost_find(const layer_costs *l, const char *name);

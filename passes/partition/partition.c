@@ -5,10 +5,10 @@
  * The label of a node names its layer: "dense1.forward" belongs to dense1. The layers are taken in the order in which
  * train_step first computes them (layers.c), and stages cut that order into runs. Where the YAML says `stages`, each
  * run ends at the layer that it names (`row stage @a {through = dense1}`). Else there are N runs that share equally
- * what `balance` says (cut.c): predicted time (trial.c), operations, memory or parameters; with `workers = [W]`
- * in place of `stages = [N]`, N is what is fastest in a pipeline of W threads. The cut is then written as such rows, in place of others. Each stage has
- * at least one parameter. What stands before the first layer with a parameter, such as the scaling of an input, belongs
- * to the first.
+ * what `balance` says (cut.c): predicted time (trial.c), operations, memory or parameters; with `workers = [W]` in
+ * place of `stages = [N]`, N is what is fastest in a pipeline of W threads. The cut is then written as such rows, in
+ * place of others. Each stage has at least one parameter. What stands before the first layer with a parameter, such as
+ * the scaling of an input, belongs to the first.
  *
  * The stage of a node is never below that of a node before it. So losses and metrics belong to the last stage,
  * whichever layers they look at; and the backward pass, which goes through the nodes in reverse, never comes back to a
@@ -147,10 +147,6 @@ static bool read_stages(const layer_costs *l, const ir_module *m, int64_t *stage
 {
     const ir_attr *count = ir_attr_find(m->attrs, "stages"), *workers = ir_attr_find(m->attrs, "workers");
     int64_t most = most_stages(l);
-    if (!most) {
-        diag_error(d, (src_loc){0}, "--stages: expected a layer with parameters, found none");
-        return false;
-    }
     *stages = count ? (int64_t)count->number[0] : cut_count(l, (int64_t)workers->number[0], mem_max_batch(m));
     if (*stages >= 1 && *stages <= most)
         return true;
