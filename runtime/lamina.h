@@ -344,7 +344,9 @@ typedef struct lamina_stages_report {
     const lamina_net *net;
     const lamina_report *fit; /* as lamina_fit tells it; at the end of a stage with 'train' NULL, and with the metrics
                                  of what it has learned on validation data, if there is any */
-    lamina_stages_place at;   /* in place of that in 'fit'; lamina_stages_save takes it, also during the call */
+    lamina_model *model;      /* that learns; NULL at the end of a stage */
+    lamina_stages_place at;   /* in place of that in 'fit'; of all functions with the stages only lamina_stages_save may
+                                 be called meanwhile, and takes it */
 } lamina_stages_report;
 
 typedef void lamina_stages_report_function(void *user, const lamina_stages_report *r);
@@ -371,8 +373,17 @@ typedef struct lamina_stages_fit_options {
  * lamina_fit does; *out (may be NULL) is told where, for lamina_stages_save and 'from'. */
 lamina_status lamina_stages_fit(lamina_stages *s, const lamina_dataset *train, const lamina_stages_fit_options *o,
                                 lamina_stages_place *out, lamina_error *e);
-/* The model of a stage, or of the whole (NULL), with what has been learned; lent until the next call of another
- * function with 's'. What changes in it does not change the stages. */
+/* Where a run begins that lamina_stages_fit would make of these, without making it: for a first checkpoint. */
+lamina_status lamina_stages_start(lamina_stages *s, const lamina_dataset *train, const lamina_stages_fit_options *o,
+                                  lamina_stages_place *out, lamina_error *e);
+/* All that a run has learned, and its place, as one file, written as lamina_save_weights does. */
+lamina_status lamina_stages_save(lamina_stages *s, const lamina_stages_place *at, const char *path, lamina_error *e);
+/* Load one, for a run of lamina_stages_fit with the same data and options that goes on at *out ('from'), to the same
+ * bits. BAD_FILE if a bit of it changed, or if it is of other networks, data, seed or plan; the message names which. */
+lamina_status lamina_stages_load(lamina_stages *s, const char *path, const lamina_dataset *train,
+                                 const lamina_stages_fit_options *o, lamina_stages_place *out, lamina_error *e);
+/* The model of a stage, or of the whole (NULL), with what has been learned; lent until 's' is freed, initialized,
+ * loaded or trained again. What changes in it does not change the stages. */
 lamina_status lamina_stages_model(lamina_stages *s, const char *name, lamina_model **out, lamina_error *e);
 
 /* ---- telling the user ---- */

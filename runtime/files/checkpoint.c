@@ -46,22 +46,27 @@ typedef struct {
     int64_t total_steps;
 } check;
 
-static bool parse(const char *text, uint64_t most, uint64_t *out)
+lamina_status lamina_metadata_number(const lamina_metadata *word, const char *path, uint64_t most, uint64_t *out,
+                                     lamina_error *e)
 {
     char *end;
     errno = 0;
-    *out = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && !*end && !errno && *out <= most;
+    *out = strtoull(word->value, &end, 10);
+    if (word->value[0] >= '0' && word->value[0] <= '9' && !*end && !errno && *out <= most)
+        return LAMINA_OK;
+    return lamina_fail(e, LAMINA_BAD_FILE, "%s: metadata: '%s': expected a number, found '%s'", path, word->key,
+                       word->value);
 }
 
 static lamina_status accept_run(void *user, const lamina_metadata *word, lamina_error *e)
 {
     check *c = user;
     uint64_t number[HASH];
-    for (int i = 0; i < HASH; i++)
-        if (!parse(word[i].value, i < SEED ? INT64_MAX : UINT64_MAX, &number[i]))
-            return lamina_fail(e, LAMINA_BAD_FILE, "%s: metadata: '%s': expected a number, found '%s'", c->path,
-                               word[i].key, word[i].value);
+    for (int i = 0; i < HASH; i++) {
+        lamina_status s = lamina_metadata_number(&word[i], c->path, i < SEED ? INT64_MAX : UINT64_MAX, &number[i], e);
+        if (s)
+            return s;
+    }
     if (strcmp(word[HASH].value, c->net->hash) != 0)
         return lamina_fail(e, LAMINA_BAD_FILE,
                            "%s: a checkpoint of another network: its tensors have the same shapes, but layers, losses "

@@ -24,6 +24,10 @@ typedef struct {
 lamina_tensor_set lamina_tensors_to_write(lamina_model *m, bool states);
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states);
 
+/* The value as a number of 0 .. most; BAD_FILE if it is none. */
+lamina_status lamina_metadata_number(const lamina_metadata *word, const char *path, uint64_t most, uint64_t *out,
+                                     lamina_error *e);
+
 /* Write all. The file is replaced whole or not at all. */
 lamina_status lamina_safetensors_write(const lamina_tensor_set *set, const char *path, const lamina_metadata *metadata,
                                        int count, lamina_error *e);

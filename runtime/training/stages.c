@@ -19,12 +19,19 @@ void lamina_stages_drop_lent(lamina_stages *s)
     }
 }
 
+void lamina_stages_stop(lamina_stages *s)
+{
+    lamina_stages_drop_lent(s);
+    lamina_part_close(s, s->model);
+    s->model = NULL;
+    s->running = -1;
+}
+
 void lamina_stages_free(lamina_stages *s)
 {
     if (!s)
         return;
-    lamina_stages_drop_lent(s);
-    lamina_part_close(s, s->model);
+    lamina_stages_stop(s);
     lamina_stages_free_rows(s);
     for (int32_t i = 0; s->parts && i <= s->count; i++) {
         lamina_release(s->parts[i].maker);
@@ -225,16 +232,13 @@ lamina_status lamina_stages_initialize(lamina_stages *s, uint64_t seed, lamina_e
     lamina_status status = lamina_need(e, "lamina_stages_initialize", "s", s);
     if (status)
         return status;
-    lamina_stages_drop_lent(s);
-    lamina_part_close(s, s->model);
-    s->model = NULL;
-    s->running = -1;
+    lamina_stages_stop(s);
     s->seed = seed;
     for (int32_t i = 0; i < s->shared_count; i++)
         lamina_initial_values(&s->rows[i], seed, s->values[i]);
     for (int32_t i = 0; i <= s->count; i++) {
         lamina_part_forget(s, i);
-        s->parts[i].steps = 0;
+        s->parts[i].steps = s->parts[i].print = 0;
     }
     for (int32_t i = 0; !status && i < s->count; i++)
         if (s->parts[i].o.weights)

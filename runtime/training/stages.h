@@ -23,6 +23,7 @@ typedef struct {
     int32_t *row;    /* for each tensor, its number among the rows */
     bool *wanted;    /* for each output: a later stage reads it */
     int64_t steps;   /* taken so far */
+    int64_t print;   /* fingerprint of its boundary for the run's data, as its values now make it; 0: not known */
 } lamina_part;
 
 struct lamina_stages {
@@ -38,6 +39,7 @@ struct lamina_stages {
     char **names; /* of a stage's own, which are made here */
     void **values;
     int32_t row_count, shared_count;
+    uint64_t plan;   /* of the last run, see lamina_stages_plan */
     int32_t running; /* the part whose values are in 'model', or -1 */
     lamina_model *model;
     lamina_model **lent; /* for each part; NULL: not asked for */
@@ -52,12 +54,15 @@ typedef struct lamina_boundary lamina_boundary;
 typedef struct {
     lamina_stages *s;
     const lamina_stages_fit_options *o;
+    const lamina_dataset *train;
     lamina_boundary *boundaries;
 } lamina_supply;
 
 /* ---- stages.c ---- */
 
 void lamina_stages_drop_lent(lamina_stages *s);
+/* Close all models; what the one that learns has learned since it was opened is lost. */
+void lamina_stages_stop(lamina_stages *s);
 /* Of the data of the run, and those that stages have of their own. */
 uint64_t lamina_stages_fingerprint(const lamina_stages *s, const lamina_dataset *train);
 
@@ -107,6 +112,11 @@ lamina_status lamina_flow_open(const lamina_supply *u, const lamina_dataset *d, 
 void lamina_flow_close(lamina_flow *f);
 /* Run on the records numbered order[0], ... (NULL: 0, ...) from 'first' on. */
 lamina_status lamina_flow_run(lamina_flow *f, const int64_t *order, int64_t first, int64_t count, lamina_error *e);
+
+/* ---- stages_checkpoint.c ---- */
+
+/* A number that differs where a run takes other steps. */
+uint64_t lamina_stages_plan(const lamina_stages *s, const lamina_stages_fit_options *o);
 
 /* ---- stages_boundary.c ---- */
 

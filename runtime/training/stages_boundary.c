@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 lamina_boundary *lamina_boundary_find(const lamina_supply *u, int32_t stage, const lamina_dataset *d)
 {
@@ -112,17 +113,18 @@ static lamina_status add_memory(lamina_supply *u, lamina_boundary *b, int32_t ou
 
 /* ---- on disk ---- */
 
+/* Where the file system has no files without names, it has one for a moment. */
 static int create_unnamed(const char *directory, char *path, size_t size)
 {
-    int fd = -1;
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     for (int i = 0; fd < 0 && i < 100; i++) {
         snprintf(path, size, "%s/boundary.%ld-%d.tmp", directory, (long)getpid(), i);
         fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0 && errno != EEXIST)
             return -1;
+        if (fd >= 0)
+            unlink(path);
     }
-    if (fd >= 0)
-        unlink(path);
     return fd;
 }
 
@@ -204,6 +206,32 @@ static lamina_status fill(lamina_supply *u, lamina_boundary *b, lamina_flow *f, 
     return s;
 }
 
+/* A number that changes with any bit of it, and is not 0. */
+static int64_t print_of(const lamina_supply *u, const lamina_boundary *b)
+{
+    const lamina_net *net = u->s->parts[b->stage].o.net;
+    uint64_t records = (uint64_t)lamina_dataset_count(b->data), print = 0;
+    for (int32_t i = 0; i < net->output_count; i++)
+        if (b->records[i])
+            print =
+                print * 31 + crc32_z(crc32(0, NULL, 0), (const Bytef *)b->records[i], records * net->outputs[i].bytes);
+    return (int64_t)(print >> 1 | 1);
+}
+
+/* A run that goes on makes the values that it had. */
+static lamina_status check_print(lamina_supply *u, const lamina_boundary *b, lamina_error *e)
+{
+    lamina_part *p = &u->s->parts[b->stage];
+    int64_t print = b->data == u->train ? print_of(u, b) : 0;
+    if (p->print && print && p->print != print)
+        return lamina_fail(e, LAMINA_BAD_FILE,
+                           "stage '%s': its outputs are not those that it had before the run was interrupted "
+                           "(fingerprint %" PRId64 ", now %" PRId64 "): was it another machine or build?",
+                           p->o.name, p->print, print);
+    p->print = print ? print : p->print;
+    return LAMINA_OK;
+}
+
 static lamina_status make_all(lamina_supply *u, lamina_boundary *b, lamina_error *e)
 {
     lamina_flow f = {0};
@@ -214,6 +242,8 @@ static lamina_status make_all(lamina_supply *u, lamina_boundary *b, lamina_error
     lamina_status s = lamina_flow_open(u, b->data, stages, u->s->parts[b->stage].o.net->max_batch, &f, e);
     if (!s)
         s = fill(u, b, &f, e);
+    if (!s)
+        s = check_print(u, b, e);
     lamina_flow_close(&f);
     lamina_release(stages);
     return s;

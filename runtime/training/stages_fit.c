@@ -15,7 +15,6 @@ typedef struct {
     lamina_supply supply;
     lamina_stages *s;
     const lamina_stages_fit_options *o;
-    const lamina_dataset *train;
     lamina_stages_place at;
     int64_t rounds, taken; /* taken: steps of this call */
     lamina_report last;    /* of the stage that learns, as far as it holds on */
@@ -99,6 +98,7 @@ static void tell(const run *r, lamina_stages_event event, int32_t stage, int64_t
                                          .rounds = r->rounds,
                                          .net = p->o.net,
                                          .fit = fit,
+                                         .model = event == LAMINA_STAGES_STAGE ? NULL : r->s->model,
                                          .at = r->at};
     if (r->o->report)
         r->o->report(r->o->user, &report);
@@ -130,6 +130,8 @@ static void drop_changed(run *r)
             if (s->parts[stage].maker[i] >= 0 && s->marked[s->parts[stage].maker[i]])
                 s->marked[stage] = true;
     lamina_boundaries_drop(&r->supply, s->marked);
+    for (int32_t stage = 0; stage < s->count; stage++)
+        s->parts[stage].print = s->marked[stage] ? 0 : s->parts[stage].print;
 }
 
 /* Boundaries that no stage reads any more, this one or a later one. */
@@ -223,7 +225,7 @@ static lamina_status learn(run *r, bool *ended, lamina_error *e)
     lamina_view records = {0}, check = {0};
     double *values = NULL;
     const lamina_part *p = part_of(r);
-    const lamina_dataset *d = p->o.train ? p->o.train : r->train;
+    const lamina_dataset *d = p->o.train ? p->o.train : r->supply.train;
     int64_t most = p->o.net->max_batch > batch_of(r) ? p->o.net->max_batch : batch_of(r);
     drop_changed(r);
     lamina_status s = lamina_view_open(&r->supply, r->at.stage, d, most, &records, e);
@@ -320,16 +322,38 @@ static lamina_status check_options(const lamina_stages *s, const lamina_stages_f
     return LAMINA_OK;
 }
 
-static void begin(run *r, lamina_stages_place *out)
+static lamina_status begin(run *r, lamina_error *e)
 {
-    if (r->o->from)
-        r->at = *r->o->from;
+    const lamina_stages_fit_options *o = r->o;
+    r->rounds = o->schedule == LAMINA_ALTERNATING && o->rounds > 0 ? o->rounds : 1;
+    lamina_status status = check_options(r->s, o, r->rounds, e);
+    if (status)
+        return status;
+    if (o->from)
+        r->at = *o->from;
     else
         enter(r);
-    r->at.at.seed = r->o->seed;
+    r->at.at.seed = o->seed;
+    r->at.at.data = lamina_stages_fingerprint(r->s, r->supply.train);
     if (r->at.stage <= r->s->count)
         r->at.at.batch = batch_of(r);
-    r->at.at.data = out || r->o->report ? lamina_stages_fingerprint(r->s, r->train) : 0;
+    r->s->plan = lamina_stages_plan(r->s, o);
+    return LAMINA_OK;
+}
+
+static const lamina_stages_fit_options defaults;
+
+lamina_status lamina_stages_start(lamina_stages *s, const lamina_dataset *train, const lamina_stages_fit_options *o,
+                                  lamina_stages_place *out, lamina_error *e)
+{
+    lamina_status status = lamina_need(e, "lamina_stages_start", "s train out", s, train, out);
+    if (status)
+        return status;
+    o = o ? o : &defaults;
+    run r = {.supply = {.s = s, .o = o, .train = train}, .s = s, .o = o};
+    status = begin(&r, e);
+    *out = r.at;
+    return status;
 }
 
 lamina_status lamina_stages_fit(lamina_stages *s, const lamina_dataset *train, const lamina_stages_fit_options *o,
@@ -338,15 +362,11 @@ lamina_status lamina_stages_fit(lamina_stages *s, const lamina_dataset *train, c
     lamina_status status = lamina_need(e, "lamina_stages_fit", "s train", s, train);
     if (status)
         return status;
-    static const lamina_stages_fit_options defaults;
     o = o ? o : &defaults;
-    run r = {.supply = {s, o, NULL}, .s = s, .o = o, .train = train, .rounds = 1};
-    if (o->schedule == LAMINA_ALTERNATING && o->rounds > 0)
-        r.rounds = o->rounds;
-    if ((status = check_options(s, o, r.rounds, e)))
+    run r = {.supply = {.s = s, .o = o, .train = train}, .s = s, .o = o};
+    if ((status = begin(&r, e)))
         return status;
     lamina_stages_drop_lent(s);
-    begin(&r, out);
     status = run_stages(&r, e);
     lamina_boundaries_drop(&r.supply, NULL);
     if (out)

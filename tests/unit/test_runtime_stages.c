@@ -1,6 +1,8 @@
 /* tests/unit/test_runtime_stages.c - stages of hand-written nets: what does not fit together is named, every allocation
  * may fail, and a stop is one at any moment. What they learn to the bit is the suite stages'. */
+#include "runtime/base/memory.h"
 #include "tests/unit/runtime_case.h"
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -225,6 +227,93 @@ static void test_boundaries_without_room(void)
     close_school(&c);
 }
 
+/* ---- checkpoints ---- */
+
+/* A run that was stopped in the student, and its file c.st. */
+static void stop_in_student(school *c, lamina_stages_place *at)
+{
+    lamina_stages_fit_options o = {.max_steps = 16 + 3};
+    open_school(c);
+    OK(lamina_stages_fit(c->s, c->d, &o, at, &error));
+    CU_ASSERT_TRUE(at->stage == 1 && at->at.step == 3);
+    OK(lamina_stages_save(c->s, at, path_of("c.st"), &error));
+}
+
+static void fails_to_load(const school *c, const lamina_stages_fit_options *o, const char *words)
+{
+    lamina_stages_place at;
+    FAILS(lamina_stages_load(c->s, path_of("c.st"), c->d, o, &at, &error), LAMINA_BAD_FILE, words);
+}
+
+static int32_t infer_otherwise(const lamina_call *c)
+{
+    int32_t result = fake_net_query(LAMINA_ABI_MAJOR)->infer(c);
+    for (int64_t i = 0; i < c->batch; i++)
+        ((float *)c->outputs[0])[i] += 1;
+    return result;
+}
+
+static void test_checkpoints_of_other_runs(void)
+{
+    school c;
+    lamina_stages_place at;
+    stop_in_student(&c, &at);
+    fails_to_load(&c, &(lamina_stages_fit_options){.seed = 3}, "seed of the shuffling: expected 3, found 0");
+    fails_to_load(&c, &(lamina_stages_fit_options){.fine_tune = {.batch = 7}}, "schedule, or a stage's batch");
+    fails_to_load(&c, &(lamina_stages_fit_options){.schedule = LAMINA_ALTERNATING}, "schedule, or a stage's batch");
+    c.whole.hash = "fedcba9876543210";
+    fails_to_load(&c, NULL, "networks, as a number: expected");
+    c.whole.hash = c.teacher.hash;
+    lamina_dataset *d = c.d;
+    c.d = line_data(RECORDS - 1);
+    fails_to_load(&c, NULL, "fingerprint of the training data: expected");
+    lamina_dataset_free(c.d);
+    c.d = d;
+    OK(lamina_stages_load(c.s, path_of("c.st"), c.d, NULL, &at, &error));
+    c.teacher.infer = infer_otherwise;
+    const lamina_stages_fit_options o = {.from = &at};
+    FAILS(lamina_stages_fit(c.s, c.d, &o, NULL, &error), LAMINA_BAD_FILE,
+          "stage 'teacher': its outputs are not those that it had before the run was interrupted");
+    c.teacher.infer = c.student.infer;
+    OK(lamina_stages_fit(c.s, c.d, &o, NULL, &error));
+    FAILS(lamina_stages_save(NULL, &at, "x", &error), LAMINA_BAD_ARG, "argument 's'");
+    FAILS(lamina_stages_save(c.s, NULL, "x", &error), LAMINA_BAD_ARG, "argument 'at'");
+    FAILS(lamina_stages_save(c.s, &at, NULL, &error), LAMINA_BAD_ARG, "argument 'path'");
+    FAILS(lamina_stages_save(c.s, &at, path_of("no/c"), &error), LAMINA_IO, "no/c: cannot create");
+    FAILS(lamina_stages_load(NULL, "x", c.d, NULL, &at, &error), LAMINA_BAD_ARG, "argument 's'");
+    FAILS(lamina_stages_load(c.s, NULL, c.d, NULL, &at, &error), LAMINA_BAD_ARG, "argument 'path'");
+    FAILS(lamina_stages_load(c.s, "x", NULL, NULL, &at, &error), LAMINA_BAD_ARG, "argument 'train'");
+    FAILS(lamina_stages_load(c.s, "x", c.d, NULL, NULL, &error), LAMINA_BAD_ARG, "argument 'out'");
+    FAILS(lamina_stages_start(c.s, NULL, NULL, &at, &error), LAMINA_BAD_ARG, "argument 'train'");
+    close_school(&c);
+}
+
+/* Every bit of the file is looked at, and a place that is none is refused even with the right checksum. */
+static void test_broken_checkpoints_of_stages(void)
+{
+    school c;
+    lamina_stages_place at;
+    stop_in_student(&c, &at);
+    static char file[16384];
+    char path[128];
+    strcpy(path, path_of("c.st"));
+    size_t n = read_file(path, file, sizeof file);
+    for (size_t i = 0; i < n; i += 7) {
+        file[i] ^= 1;
+        write_file(path, file, n);
+        CU_ASSERT_EQUAL(lamina_stages_load(c.s, path, c.d, NULL, &at, &error), LAMINA_BAD_FILE);
+        file[i] ^= 1;
+    }
+    char *stage = strstr(file + 8, "\"stage\":\"1\"");
+    CU_ASSERT_PTR_NOT_NULL(stage);
+    if (stage)
+        stage[9] = '4';
+    seal(file, n);
+    write_file(path, file, n);
+    fails_to_load(&c, NULL, "metadata: 'stage': expected a number, found '4'");
+    close_school(&c);
+}
+
 /* ---- every allocation fails once ---- */
 
 static lamina_stages_fit_options failing;
@@ -242,6 +331,38 @@ static lamina_status scenario_stages(void)
         s = lamina_stages_model(c.s, NULL, &m, &error);
     lamina_stages_free(c.s);
     return s;
+}
+
+static school saved;
+static lamina_stages_place saved_at;
+
+static lamina_status scenario_save(void)
+{
+    return lamina_stages_save(saved.s, &saved_at, path_of("c.st"), &error);
+}
+
+static lamina_status scenario_load(void)
+{
+    lamina_stages_place at;
+    return lamina_stages_load(saved.s, path_of("c.st"), saved.d, NULL, &at, &error);
+}
+
+static void *json_allocate(size_t bytes)
+{
+    return lamina_allocate(1, bytes);
+}
+
+static void test_checkpoints_without_memory(void)
+{
+    json_malloc_t old_malloc;
+    json_free_t old_free;
+    stop_in_student(&saved, &saved_at);
+    json_get_alloc_funcs(&old_malloc, &old_free);
+    json_set_alloc_funcs(json_allocate, lamina_release);
+    fail_each(scenario_save, LAMINA_NO_MEMORY, 50);
+    fail_each(scenario_load, LAMINA_BAD_FILE, 50); /* jansson may tell it as broken text */
+    json_set_alloc_funcs(old_malloc, old_free);
+    close_school(&saved);
 }
 
 static void test_stages_without_memory(void)
@@ -267,5 +388,8 @@ void add_runtime_stages(CU_pSuite s)
     CU_add_test(s, "fields of stages", test_fields_of_stages);
     CU_add_test(s, "stages tell", test_stages_tell);
     CU_add_test(s, "boundaries without room", test_boundaries_without_room);
+    CU_add_test(s, "checkpoints of other runs of stages", test_checkpoints_of_other_runs);
+    CU_add_test(s, "broken checkpoints of stages", test_broken_checkpoints_of_stages);
+    CU_add_test(s, "checkpoints of stages without memory", test_checkpoints_without_memory);
     CU_add_test(s, "stages without memory", test_stages_without_memory);
 }

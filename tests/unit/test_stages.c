@@ -1,77 +1,6 @@
-/* tests/unit/test_stages.c - stages that learn on their own, on nets of tests/nets/stages: what a program does that
+/* tests/unit/test_stages.c - stages that learn on their own, on the nets of tests/nets/stages: what a program does that
  * trains one after the other by hand, lamina_stages_fit does to the bit, wherever boundary values are kept. */
-#include "tests/unit/net_run.h"
-#include <CUnit/CUnit.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-enum { STAGES = 3, WHOLE = STAGES, NETS, BATCH = 8, RECORDS = 45, VALID = 13, CLASSES = 3, SEED = 5 };
-
-static net_run nets[NETS];
-static char folder[64];
-static lamina_error error;
-static lamina_dataset *data, *valid;
-
-#define OK(call) CU_ASSERT_EQUAL_FATAL(call, LAMINA_OK)
-
-static lamina_dataset *make_data(int64_t records, uint32_t seed)
-{
-    const lamina_net *whole = nets[WHOLE].net;
-    lamina_dataset *d = NULL;
-    lamina_status s = lamina_dataset_new(whole, &d, &error);
-    for (int32_t i = 0; !s && i < whole->input_count; i++) {
-        void *values = malloc((size_t)records * whole->inputs[i].bytes);
-        fill_input(&whole->inputs[i], values, records, CLASSES, seed + (uint32_t)i);
-        s = lamina_dataset_add(d, whole->inputs[i].name, values, records, &error);
-        free(values);
-    }
-    return s ? NULL : d;
-}
-
-static int open_nets(void)
-{
-    static const char *const names[NETS] = {"first", "second", "third", "whole"};
-    strcpy(folder, "/tmp/lamina-stages-XXXXXX");
-    if (!mkdtemp(folder))
-        return 1;
-    for (int i = 0; i < NETS; i++) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/nets/stages/%s.yaml", LAMINA_TESTS_DIR, names[i]);
-        if (!net_open(&nets[i], path, &(net_variant){.max_batch = BATCH}, 1))
-            return 1;
-    }
-    data = make_data(RECORDS, 1);
-    valid = make_data(VALID, 7);
-    return !data || !valid;
-}
-
-static int close_nets(void)
-{
-    lamina_dataset_free(data);
-    lamina_dataset_free(valid);
-    for (int i = 0; i < NETS; i++)
-        net_close(&nets[i]);
-    return rmdir(folder); /* fails if anything was left in it */
-}
-
-static const char *const stage_names[STAGES] = {"first", "second", "third"};
-
-static lamina_stages *new_stages(const lamina_stage_options *change)
-{
-    lamina_stage_options o[STAGES];
-    lamina_stages *s = NULL;
-    for (int i = 0; i < STAGES; i++)
-        o[i] = change ? change[i] : (lamina_stage_options){.fit = {.epochs = 2, .batch = i == 1 ? 20 : 0}};
-    for (int i = 0; i < STAGES; i++) {
-        o[i].name = stage_names[i];
-        o[i].net = nets[i].net;
-    }
-    OK(lamina_stages_new(nets[WHOLE].net, o, STAGES, NULL, &s, &error));
-    OK(lamina_stages_initialize(s, SEED, &error));
-    return s;
-}
+#include "tests/unit/stages_case.h"
 
 /* ---- by hand ---- */
 
@@ -86,7 +15,7 @@ static void *outputs_of(lamina_model *m, const lamina_dataset *d, const char *na
         inputs[i] = lamina_dataset_record(d, i, 0);
     for (int32_t i = 0; i < net->output_count; i++)
         outputs[i] = malloc((size_t)records * net->outputs[i].bytes);
-    OK(lamina_infer(m, inputs, records, outputs, &error));
+    OK(lamina_infer(m, inputs, records, outputs, &stages_error));
     int32_t wanted = lamina_net_output(net, name);
     for (int32_t i = 0; i < net->output_count; i++)
         if (i != wanted)
@@ -102,24 +31,25 @@ typedef struct {
 static lamina_dataset *hand_data(const lamina_net *net, const column *columns)
 {
     lamina_dataset *d = NULL;
-    OK(lamina_dataset_new(net, &d, &error));
+    OK(lamina_dataset_new(net, &d, &stages_error));
     for (; columns->name; columns++)
         if (lamina_net_input(net, columns->name) >= 0)
-            OK(lamina_dataset_add(d, columns->name, columns->values, RECORDS, &error));
+            OK(lamina_dataset_add(d, columns->name, columns->values, RECORDS, &stages_error));
     return d;
 }
 
 /* The three stages one after the other, with nothing but lamina_fit and lamina_infer. */
 static void train_by_hand(lamina_model *m[STAGES])
 {
-    column columns[5] = {{"image", lamina_dataset_record(data, 0, 0)}, {"label", lamina_dataset_record(data, 1, 0)}};
+    column columns[5] = {{"image", lamina_dataset_record(stages_data, 0, 0)},
+                         {"label", lamina_dataset_record(stages_data, 1, 0)}};
     static const char *const made[STAGES] = {"hidden", "middle", NULL};
     for (int i = 0; i < STAGES; i++) {
         const lamina_fit_options fit = {.epochs = 2, .batch = i == 1 ? 20 : 0, .seed = 11};
-        lamina_dataset *d = hand_data(nets[i].net, columns);
-        OK(lamina_model_new(nets[i].net, NULL, &m[i], &error));
-        OK(lamina_initialize(m[i], SEED, &error));
-        OK(lamina_fit(m[i], d, &fit, NULL, &error));
+        lamina_dataset *d = hand_data(stage_nets[i].net, columns);
+        OK(lamina_model_new(stage_nets[i].net, NULL, &m[i], &stages_error));
+        OK(lamina_initialize(m[i], SEED, &stages_error));
+        OK(lamina_fit(m[i], d, &fit, NULL, &stages_error));
         if (made[i])
             columns[2 + i] = (column){made[i], outputs_of(m[i], d, made[i])};
         lamina_dataset_free(d);
@@ -128,37 +58,17 @@ static void train_by_hand(lamina_model *m[STAGES])
     free((void *)columns[3].values);
 }
 
-/* Tensors that both have and no training owns alone; how many they are. */
-static int compare(lamina_model *a, lamina_model *b)
-{
-    const lamina_net *n = lamina_model_net(a), *other = lamina_model_net(b);
-    int same = 0;
-    for (int32_t i = 0; i < n->tensor_count; i++) {
-        const lamina_tensor *t = &n->tensors[i];
-        if (t->rank == 0 || strchr(t->name, '/') || lamina_net_tensor(other, t->name) < 0)
-            continue;
-        void *x = malloc(t->bytes), *y = malloc(t->bytes);
-        OK(lamina_get_tensor(a, t->name, x, t->bytes, &error));
-        OK(lamina_get_tensor(b, t->name, y, t->bytes, &error));
-        CU_ASSERT_EQUAL(memcmp(x, y, t->bytes), 0);
-        same++;
-        free(x);
-        free(y);
-    }
-    return same;
-}
-
 static void check_like_by_hand(lamina_model *const hand[STAGES], const lamina_stages_fit_options *o)
 {
-    lamina_stages *s = new_stages(NULL);
+    lamina_stages *s = stages_new(NULL);
     lamina_model *whole, *m;
-    OK(lamina_stages_fit(s, data, o, NULL, &error));
-    OK(lamina_stages_model(s, NULL, &whole, &error));
-    CU_ASSERT_EQUAL(compare(hand[0], whole), 6); /* trunk and norm, with its running mean and variance */
-    CU_ASSERT_EQUAL(compare(hand[1], whole), 2);
-    CU_ASSERT_EQUAL(compare(hand[2], whole), 2);
-    OK(lamina_stages_model(s, "second", &m, &error));
-    CU_ASSERT_EQUAL(compare(hand[1], m), 4);
+    OK(lamina_stages_fit(s, stages_data, o, NULL, &stages_error));
+    OK(lamina_stages_model(s, NULL, &whole, &stages_error));
+    CU_ASSERT_EQUAL(stages_compare(hand[0], whole), 6); /* trunk and norm, with its running mean and variance */
+    CU_ASSERT_EQUAL(stages_compare(hand[1], whole), 2);
+    CU_ASSERT_EQUAL(stages_compare(hand[2], whole), 2);
+    OK(lamina_stages_model(s, "second", &m, &stages_error));
+    CU_ASSERT_EQUAL(stages_compare(hand[1], m), 4);
     lamina_stages_free(s);
 }
 
@@ -166,13 +76,13 @@ static void sequential(void)
 {
     lamina_model *hand[STAGES];
     train_by_hand(hand);
-    lamina_stages_fit_options o = {.seed = 11, .cache_directory = folder};
+    lamina_stages_fit_options o = {.seed = 11, .cache_directory = stages_folder};
     check_like_by_hand(hand, &o);
     for (int cache = LAMINA_CACHE_MEMORY; cache <= LAMINA_CACHE_NONE; cache++) {
         o.cache = (lamina_cache)cache;
         check_like_by_hand(hand, &o);
     }
-    o.validation = valid; /* it changes nothing */
+    o.validation = stages_valid; /* it changes nothing */
     check_like_by_hand(hand, &o);
     o.cache = LAMINA_CACHE_AUTO;
     for (o.cache_bytes = 1; o.cache_bytes < 4000; o.cache_bytes += 1000) /* the first boundary fits, the second not */
@@ -181,9 +91,191 @@ static void sequential(void)
         lamina_model_free(hand[i]);
 }
 
+/* In rounds: each stage's moments, step counter and order of records go on. */
+static void alternating(void)
+{
+    enum { ROUNDS = 3 };
+    lamina_model *hand[STAGES], *whole;
+    for (int i = 0; i < STAGES; i++) {
+        OK(lamina_model_new(stage_nets[i].net, NULL, &hand[i], &stages_error));
+        OK(lamina_initialize(hand[i], SEED, &stages_error));
+    }
+    for (int64_t round = 0; round < ROUNDS; round++) {
+        column columns[5] = {{"image", lamina_dataset_record(stages_data, 0, 0)},
+                             {"label", lamina_dataset_record(stages_data, 1, 0)}};
+        static const char *const made[STAGES] = {"hidden", "middle", NULL};
+        for (int i = 0; i < STAGES; i++) {
+            const lamina_fit_options fit = {
+                .first_epoch = 2 * round, .epochs = 2 * round + 2, .batch = i == 1 ? 20 : 0, .seed = 11};
+            lamina_dataset *d = hand_data(stage_nets[i].net, columns);
+            OK(lamina_fit(hand[i], d, &fit, NULL, &stages_error));
+            if (made[i])
+                columns[2 + i] = (column){made[i], outputs_of(hand[i], d, made[i])};
+            lamina_dataset_free(d);
+        }
+        free((void *)columns[2].values);
+        free((void *)columns[3].values);
+    }
+    for (int cache = LAMINA_CACHE_MEMORY; cache <= LAMINA_CACHE_NONE; cache++) {
+        const lamina_stages_fit_options o = {.schedule = LAMINA_ALTERNATING,
+                                             .rounds = ROUNDS,
+                                             .seed = 11,
+                                             .cache = (lamina_cache)cache,
+                                             .cache_directory = stages_folder};
+        lamina_stages *s = stages_new(NULL);
+        OK(lamina_stages_fit(s, stages_data, &o, NULL, &stages_error));
+        OK(lamina_stages_model(s, NULL, &whole, &stages_error));
+        for (int i = 0; i < STAGES; i++)
+            CU_ASSERT_TRUE(stages_compare(hand[i], whole) >= 2);
+        lamina_stages_free(s);
+    }
+    for (int i = 0; i < STAGES; i++)
+        lamina_model_free(hand[i]);
+}
+
+static void fine_tuned(void)
+{
+    lamina_stages *s = stages_new(NULL), *tuned = stages_new(NULL);
+    lamina_model *by_hand;
+    char path[128];
+    snprintf(path, sizeof path, "%s/w", stages_folder);
+    lamina_stages_fit_options o = {.seed = 11};
+    OK(lamina_stages_fit(s, stages_data, &o, NULL, &stages_error));
+    OK(lamina_model_new(stage_nets[WHOLE].net, NULL, &by_hand, &stages_error));
+    OK(lamina_initialize(by_hand, SEED, &stages_error));
+    OK(lamina_save_weights(stages_whole(s), path, &stages_error));
+    OK(lamina_load_weights(by_hand, path, &stages_error));
+    for (int32_t i = 0; i < stage_nets[WHOLE].net->tensor_count; i++) { /* running means are no weights */
+        const lamina_tensor *t = &stage_nets[WHOLE].net->tensors[i];
+        float values[64];
+        if (strncmp(t->name, "norm.moving", 11) != 0)
+            continue;
+        OK(lamina_get_tensor(stages_whole(s), t->name, values, t->bytes, &stages_error));
+        OK(lamina_set_tensor(by_hand, t->name, values, t->bytes, &stages_error));
+    }
+    lamina_set_learning_rate(by_hand, 0.003f);
+    OK(lamina_fit(by_hand, stages_data, &(lamina_fit_options){.epochs = 3, .batch = 16, .seed = 11}, NULL,
+                  &stages_error));
+    o.fine_tune = (lamina_fit_options){.epochs = 3, .batch = 16};
+    o.fine_tune_rate = 0.003f;
+    OK(lamina_stages_fit(tuned, stages_data, &o, NULL, &stages_error));
+    CU_ASSERT_EQUAL(stages_compare(by_hand, stages_whole(tuned)), 12);
+    CU_ASSERT_STRING_EQUAL(lamina_stages_untrained(s, 0), "scores.weight");
+    CU_ASSERT_STRING_EQUAL(lamina_stages_untrained(s, 1), "scores.bias");
+    CU_ASSERT_PTR_NULL(lamina_stages_untrained(s, 2));
+    unlink(path);
+    lamina_model_free(by_hand);
+    lamina_stages_free(s);
+    lamina_stages_free(tuned);
+}
+
+/* A frozen stage with another run's weights, and a sub-problem's own records: what the last stage learns is what it
+ * learns by hand from them. */
+static void frozen_and_own_data(void)
+{
+    lamina_stages *donor = stages_new(NULL), *s;
+    lamina_dataset *own = stages_make_data(21, 31);
+    lamina_model *first, *third, *before;
+    char path[128];
+    snprintf(path, sizeof path, "%s/w", stages_folder);
+    OK(lamina_stages_fit(donor, stages_data, NULL, NULL, &stages_error));
+    OK(lamina_save_weights(stages_whole(donor), path, &stages_error));
+    const lamina_stage_options o[STAGES] = {
+        {.weights = path, .fit = {.epochs = 1}}, {.frozen = true}, {.train = own, .fit = {.epochs = 4, .batch = 5}}};
+    s = stages_new(o);
+    OK(lamina_stages_model(s, "second", &before, &stages_error));
+    uint32_t values[2][11 * 7]; /* bits */
+    OK(lamina_get_tensor(before, "deep.weight", values[0], sizeof values[0], &stages_error));
+    OK(lamina_stages_fit(s, stages_data, &(lamina_stages_fit_options){.validation = stages_valid}, NULL,
+                         &stages_error));
+    OK(lamina_stages_model(s, "first", &first, &stages_error));
+    OK(lamina_stages_model(s, "third", &third, &stages_error));
+    OK(lamina_get_tensor(stages_whole(s), "deep.weight", values[1], sizeof values[1], &stages_error));
+    CU_ASSERT_EQUAL(memcmp(values[0], values[1], sizeof values[0]), 0);
+    OK(lamina_stages_model(s, "second", &before, &stages_error));
+    float hidden[21 * 6], middle[21 * 7], head[21 * 5], first_head[21 * 3];
+    OK(lamina_infer(first, (const void *const[]){lamina_dataset_record(own, 0, 0), NULL}, 21,
+                    (void *const[]){hidden, first_head}, &stages_error));
+    OK(lamina_infer(before, (const void *const[]){lamina_dataset_record(own, 0, 0), hidden}, 21,
+                    (void *const[]){middle, head}, &stages_error));
+    lamina_dataset *d;
+    lamina_model *by_hand;
+    OK(lamina_dataset_new(stage_nets[2].net, &d, &stages_error));
+    OK(lamina_dataset_add(d, "hidden", hidden, 21, &stages_error));
+    OK(lamina_dataset_add(d, "middle", middle, 21, &stages_error));
+    OK(lamina_dataset_add(d, "label", lamina_dataset_record(own, 1, 0), 21, &stages_error));
+    OK(lamina_model_new(stage_nets[2].net, NULL, &by_hand, &stages_error));
+    OK(lamina_initialize(by_hand, SEED, &stages_error));
+    OK(lamina_fit(by_hand, d, &o[2].fit, NULL, &stages_error));
+    CU_ASSERT_EQUAL(stages_compare(by_hand, third), 2);
+    unlink(path);
+    lamina_dataset_free(d);
+    lamina_dataset_free(own);
+    lamina_model_free(by_hand);
+    lamina_stages_free(donor);
+    lamina_stages_free(s);
+}
+
+/* What makes all caches equal: an example's inference does not depend on its batch. */
+static void inference_by_itself(void)
+{
+    for (int n = 0; n < 2; n++) {
+        lamina_model *m;
+        float whole[2][RECORDS * 7], parts[2][RECORDS * 7];
+        const void *const image = lamina_dataset_record(stages_data, 0, 0);
+        float other[RECORDS * 6];
+        for (int i = 0; i < RECORDS * 6; i++)
+            other[i] = (float)(i % 17) / 16;
+        OK(lamina_model_new(stage_nets[n].net, NULL, &m, &stages_error));
+        OK(lamina_initialize(m, SEED, &stages_error));
+        uint64_t a = stage_nets[n].net->outputs[0].bytes, b = stage_nets[n].net->outputs[1].bytes;
+        OK(lamina_infer(m, (const void *const[]){image, other}, RECORDS, (void *const[]){whole[0], whole[1]},
+                        &stages_error));
+        for (int64_t batch = 1; batch <= BATCH; batch++) {
+            for (int64_t i = 0; i < RECORDS; i += batch) {
+                const char *from = (const char *)image + (uint64_t)i * 20;
+                const char *hidden = (const char *)other + (uint64_t)i * stage_nets[n].net->inputs[1].bytes;
+                void *const out[] = {(char *)parts[0] + (uint64_t)i * a, (char *)parts[1] + (uint64_t)i * b};
+                OK(lamina_infer(m, (const void *const[]){from, hidden}, i + batch < RECORDS ? batch : RECORDS - i, out,
+                                &stages_error));
+            }
+            CU_ASSERT_EQUAL(memcmp(whole[0], parts[0], RECORDS * a), 0);
+            CU_ASSERT_EQUAL(memcmp(whole[1], parts[1], RECORDS * b), 0);
+        }
+        lamina_model_free(m);
+    }
+}
+
+/* One stage's memory at a time: less than two models of those that are trained. */
+static void memory_of_one_stage(void)
+{
+    size_t models = 0, largest = 0, tensors = 0;
+    for (int i = 0; i < NETS; i++) {
+        lamina_model *m;
+        OK(lamina_model_new(stage_nets[i].net, NULL, &m, &stages_error));
+        models += i < STAGES ? lamina_model_bytes(m) : 0;
+        largest = i < STAGES && lamina_model_bytes(m) > largest ? lamina_model_bytes(m) : largest;
+        lamina_model_free(m);
+        for (int32_t k = 0; k < stage_nets[i].net->param_count; k++)
+            tensors += stage_nets[i].net->tensors[k].bytes;
+    }
+    lamina_stages *s = stages_new(NULL);
+    OK(lamina_stages_fit(s, stages_data, NULL, NULL, &stages_error));
+    size_t boundaries = RECORDS * (6 + 7) * 4, peak = lamina_stages_bytes(s);
+    CU_ASSERT_TRUE(peak >= largest && peak < models);
+    CU_ASSERT_TRUE(peak <= largest + boundaries + tensors + 4096); /* a step of several micro-batches needs a little */
+    lamina_stages_free(s);
+}
+
 void suite_stages(void);
 void suite_stages(void)
 {
-    CU_pSuite s = CU_add_suite("stages", open_nets, close_nets);
+    CU_pSuite s = CU_add_suite("stages", stages_open_nets, stages_close_nets);
     CU_add_test(s, "sequential, as by hand", sequential);
+    CU_add_test(s, "alternating, as by hand", alternating);
+    CU_add_test(s, "fine-tuned, as by hand", fine_tuned);
+    CU_add_test(s, "frozen, and with stages_data of its own", frozen_and_own_data);
+    CU_add_test(s, "inference by itself", inference_by_itself);
+    CU_add_test(s, "the memory of one stage", memory_of_one_stage);
+    add_stages_resume(s);
 }

@@ -1,0 +1,288 @@
+/* runtime/training/stages_checkpoint.c - a run of stages as one file: its place, and the tensors of all stages.
+ *
+ *     /steps, /prints                      steps that each network has taken; fingerprints of boundaries
+ *     trunk.weight, norm.moving_mean       of layers, whichever networks have them
+ *     features/adam.m/trunk.weight         of a stage's training, where it has begun and goes on
+ *
+ * Names of layers and states have no slash in front. What the stage that learns has in its model is taken from
+ * there. */
+#include "runtime/base/error.h"
+#include "runtime/base/memory.h"
+#include "runtime/files/safetensors.h"
+#include "runtime/model/model.h"
+#include "runtime/training/stages.h"
+#include <inttypes.h>
+#include <string.h>
+
+enum { ROUND, STAGE, EPOCH, STEP, BATCH, INITIAL_SEED, SEED, DATA, PLAN, GRAPH, WORDS };
+
+static const char *const keys[WORDS] = {"round",        "stage", "epoch", "step", "batch",
+                                        "initial_seed", "seed",  "data",  "plan", "graphs"};
+
+enum { STEPS, PRINTS, COUNTERS }; /* tensors that come before the rows */
+
+/* ---- what a run is recognised by ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    for (int i = 0; i < 8; i++, word >>= 8)
+        hash = (hash ^ (word & 0xff)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t graphs(const lamina_stages *s)
+{
+    uint64_t hash = 0;
+    for (int32_t i = 0; i <= s->count; i++)
+        for (const char *c = s->parts[i].o.net->hash; *c; c++)
+            hash = mix(hash, (uint64_t)*c);
+    return hash;
+}
+
+static uint64_t mix_fit(uint64_t hash, const lamina_fit_options *f, const lamina_net *net, bool with_epochs)
+{
+    hash = mix(hash, (uint64_t)(f->batch ? f->batch : net->max_batch));
+    return mix(mix(hash, f->keep_order), with_epochs ? (uint64_t)f->epochs : 0);
+}
+
+/* Epochs count where a round has an end: elsewhere more of them may be asked for. */
+uint64_t lamina_stages_plan(const lamina_stages *s, const lamina_stages_fit_options *o)
+{
+    bool alternating = o->schedule == LAMINA_ALTERNATING;
+    uint64_t hash = mix(0, (uint64_t)o->schedule);
+    for (int32_t i = 0; i < s->count; i++)
+        hash = mix(mix_fit(hash, &s->parts[i].o.fit, s->parts[i].o.net, alternating), s->parts[i].o.frozen);
+    return mix_fit(hash, &o->fine_tune, s->parts[s->count].o.net, false);
+}
+
+/* ---- tensors ---- */
+
+/* The file's tensors: their rows, and where they come from or go to. */
+typedef struct {
+    lamina_stages *s;
+    lamina_tensor *tensors;
+    int32_t *row, count; /* a row for each tensor; COUNTERS of them have none */
+    int64_t *counter[COUNTERS];
+    void **values; /* read: for each row */
+} contents;
+
+static void close_contents(contents *c)
+{
+    for (int32_t i = 0; c->values && i < c->s->row_count; i++)
+        lamina_release(c->values[i]);
+    for (int i = 0; i < COUNTERS; i++)
+        lamina_release(c->counter[i]);
+    lamina_release(c->values);
+    lamina_release(c->tensors);
+    lamina_release(c->row);
+}
+
+static lamina_status open_contents(lamina_stages *s, contents *c, lamina_error *e)
+{
+    static const char *const names[COUNTERS] = {"/steps", "/prints"};
+    size_t most = (size_t)s->row_count + COUNTERS, parts = (size_t)s->count + 1;
+    *c = (contents){.s = s, .count = COUNTERS};
+    c->tensors = lamina_allocate(most, sizeof *c->tensors);
+    c->row = lamina_allocate(most, sizeof *c->row);
+    c->values = lamina_allocate((size_t)s->row_count, sizeof *c->values);
+    if (!c->tensors || !c->row || !c->values)
+        return lamina_fail_memory(e, "a checkpoint of stages", most * sizeof *c->tensors);
+    for (int i = 0; i < COUNTERS; i++) {
+        c->tensors[i] = (lamina_tensor){.name = names[i],
+                                        .kind = LAMINA_TENSOR_STATE,
+                                        .dtype = LAMINA_I64,
+                                        .rank = 1,
+                                        .batch_dim = -1,
+                                        .dim = {(int64_t)parts},
+                                        .bytes = parts * sizeof(int64_t)};
+        c->counter[i] = lamina_allocate(parts, sizeof(int64_t));
+        if (!c->counter[i])
+            return lamina_fail_memory(e, "a checkpoint of stages", parts * sizeof(int64_t));
+    }
+    return LAMINA_OK;
+}
+
+static void add_tensor(contents *c, int32_t row)
+{
+    c->tensors[c->count] = c->s->rows[row];
+    c->row[c->count++] = row;
+}
+
+/* The number of a row among the tensors of the model that learns, or -1. */
+static int32_t in_model(const lamina_stages *s, int32_t row)
+{
+    const lamina_part *p = s->running >= 0 ? &s->parts[s->running] : NULL;
+    for (int32_t i = 0; p && i < p->o.net->tensor_count; i++)
+        if (p->row[i] == row)
+            return i;
+    return -1;
+}
+
+static lamina_status get(void *user, int32_t tensor, void *plain, lamina_error *e)
+{
+    const contents *c = user;
+    if (tensor < COUNTERS) {
+        memcpy(plain, c->counter[tensor], c->tensors[tensor].bytes);
+        return LAMINA_OK;
+    }
+    int32_t row = c->row[tensor], there = in_model(c->s, row);
+    if (there >= 0)
+        return lamina_export(c->s->model, there, plain, e);
+    memcpy(plain, c->s->values[row], c->s->rows[row].bytes);
+    return LAMINA_OK;
+}
+
+static lamina_status set(void *user, int32_t tensor, const void *plain, lamina_error *e)
+{
+    contents *c = user;
+    void *to = tensor < COUNTERS ? (void *)c->counter[tensor] : lamina_allocate(1, c->tensors[tensor].bytes);
+    if (!to)
+        return lamina_fail_memory(e, c->tensors[tensor].name, c->tensors[tensor].bytes);
+    memcpy(to, plain, c->tensors[tensor].bytes);
+    if (tensor >= COUNTERS)
+        c->values[c->row[tensor]] = to;
+    return LAMINA_OK;
+}
+
+static lamina_tensor_set as_set(contents *c)
+{
+    return (lamina_tensor_set){.owner = c->s->parts[c->s->count].o.name,
+                               .tensors = c->tensors,
+                               .count = c->count,
+                               .required = COUNTERS + c->s->shared_count,
+                               .get = get,
+                               .set = set,
+                               .user = c};
+}
+
+/* ---- saving ---- */
+
+static void name_words(lamina_metadata *word)
+{
+    for (int i = 0; i < WORDS; i++)
+        snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
+}
+
+static lamina_status save(lamina_stages *s, contents *c, const lamina_stages_place *at, const char *path,
+                          lamina_error *e)
+{
+    for (int32_t i = 0; i <= s->count; i++) {
+        c->counter[STEPS][i] = i == s->running ? lamina_steps(s->model) : s->parts[i].steps;
+        c->counter[PRINTS][i] = s->parts[i].print;
+    }
+    for (int32_t row = 0; row < s->row_count; row++)
+        if (s->values[row] || in_model(s, row) >= 0)
+            add_tensor(c, row);
+    const uint64_t number[WORDS] = {[ROUND] = (uint64_t)at->round,
+                                    [STAGE] = (uint64_t)at->stage,
+                                    [EPOCH] = (uint64_t)at->at.epoch,
+                                    [STEP] = (uint64_t)at->at.step,
+                                    [BATCH] = (uint64_t)at->at.batch,
+                                    [INITIAL_SEED] = s->seed,
+                                    [SEED] = at->at.seed,
+                                    [DATA] = at->at.data,
+                                    [PLAN] = s->plan,
+                                    [GRAPH] = graphs(s)};
+    lamina_metadata word[WORDS];
+    name_words(word);
+    for (int i = 0; i < WORDS; i++)
+        snprintf(word[i].value, sizeof word[i].value, "%" PRIu64, number[i]);
+    const lamina_tensor_set all = as_set(c);
+    return lamina_safetensors_write(&all, path, word, WORDS, e);
+}
+
+lamina_status lamina_stages_save(lamina_stages *s, const lamina_stages_place *at, const char *path, lamina_error *e)
+{
+    lamina_status status = lamina_need(e, "lamina_stages_save", "s at path", s, at, path);
+    if (status)
+        return status;
+    contents c;
+    if (!(status = open_contents(s, &c, e)))
+        status = save(s, &c, at, path, e);
+    close_contents(&c);
+    return status;
+}
+
+/* ---- loading ---- */
+
+typedef struct {
+    const lamina_stages *s;
+    const char *path;
+    uint64_t number[WORDS]; /* wanted where a run is recognised by it, then found */
+} check;
+
+static lamina_status accept_run(void *user, const lamina_metadata *word, lamina_error *e)
+{
+    static const char *const what[WORDS] = {
+        [SEED] = "seed of the shuffling",
+        [DATA] = "fingerprint of the training data",
+        [PLAN] = "schedule, or a stage's batch, order, epochs of a round or being frozen, as a number",
+        [GRAPH] = "networks, as a number"};
+    check *c = user;
+    for (int i = 0; i < WORDS; i++) {
+        uint64_t found, most = i < INITIAL_SEED ? INT64_MAX : UINT64_MAX;
+        lamina_status s =
+            lamina_metadata_number(&word[i], c->path, i == STAGE ? (uint64_t)c->s->count + 1 : most, &found, e);
+        if (s)
+            return s;
+        if (what[i] && found != c->number[i])
+            return lamina_fail(e, LAMINA_BAD_FILE,
+                               "%s: a checkpoint of another run of stages: %s: expected %" PRIu64 ", found %" PRIu64,
+                               c->path, what[i], c->number[i], found);
+        c->number[i] = found;
+    }
+    return LAMINA_OK;
+}
+
+/* The stages have what the file had, and nothing else. */
+static void take_contents(lamina_stages *s, contents *c)
+{
+    lamina_stages_stop(s);
+    for (int32_t row = 0; row < s->row_count; row++) {
+        s->bytes -= s->values[row] ? s->rows[row].bytes : 0;
+        lamina_release(s->values[row]);
+        s->values[row] = c->values[row];
+        c->values[row] = NULL;
+        lamina_stages_hold(s, s->values[row] ? s->rows[row].bytes : 0);
+    }
+    for (int32_t i = 0; i <= s->count; i++) {
+        s->parts[i].steps = c->counter[STEPS][i];
+        s->parts[i].print = c->counter[PRINTS][i];
+    }
+}
+
+lamina_status lamina_stages_load(lamina_stages *s, const char *path, const lamina_dataset *train,
+                                 const lamina_stages_fit_options *o, lamina_stages_place *out, lamina_error *e)
+{
+    lamina_status status = lamina_need(e, "lamina_stages_load", "s path train out", s, path, train, out);
+    if (status)
+        return status;
+    static const lamina_stages_fit_options defaults;
+    o = o ? o : &defaults;
+    check k = {.s = s,
+               .path = path,
+               .number = {[SEED] = o->seed,
+                          [DATA] = lamina_stages_fingerprint(s, train),
+                          [PLAN] = lamina_stages_plan(s, o),
+                          [GRAPH] = graphs(s)}};
+    lamina_metadata word[WORDS];
+    name_words(word);
+    contents c;
+    status = open_contents(s, &c, e);
+    for (int32_t row = 0; !status && row < s->row_count; row++)
+        add_tensor(&c, row);
+    if (!status) {
+        const lamina_tensor_set all = as_set(&c);
+        status = lamina_safetensors_read(&all, path, word, WORDS, accept_run, &k, e);
+    }
+    if (!status) {
+        take_contents(s, &c);
+        s->seed = k.number[INITIAL_SEED];
+        *out = (lamina_stages_place){(int64_t)k.number[ROUND],
+                                     (int32_t)k.number[STAGE],
+                                     {(int64_t)k.number[EPOCH], (int64_t)k.number[STEP], (int64_t)k.number[BATCH],
+                                      k.number[SEED], k.number[DATA]}};
+    }
+    close_contents(&c);
+    return status;
+}
