@@ -77,6 +77,14 @@ int32_t lamina_net_output(const lamina_net *net, const char *name);
 int32_t lamina_net_tensor(const lamina_net *net, const char *name);
 /* The schedule's learning rate at a step counted from 0. */
 float lamina_rate_at(const lamina_rate *rate, int64_t step);
+/* Bytes that a model has of each segment, 'worker' for each of its workers. */
+typedef struct lamina_sizes {
+    uint64_t params, state, gradients, saved, workspace, worker;
+} lamina_sizes;
+
+/* Of a model that trains, or of one that has 'inference' alone. They differ in state and workspace only if the library
+ * says so, as those of ABI 1.3 and later do. */
+lamina_sizes lamina_net_sizes(const lamina_net *net, bool inference);
 /* Bytes of one element of a LAMINA_F32 ... type, 0 for an unknown one; and its name, as "f32". */
 size_t lamina_dtype_bytes(int32_t dtype);
 const char *lamina_dtype_name(int32_t dtype);

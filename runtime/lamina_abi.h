@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 2
+#define LAMINA_ABI_MINOR 3
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -37,7 +37,8 @@ typedef void lamina_sgemm(int32_t order, int32_t transpose_a, int32_t transpose_
 
 /* Everything a generated function reads and writes. The memory is the caller's; a function touches nothing outside the
  * sizes that the descriptor states and keeps no pointer. params, state, gradients, saved and workspace are aligned to
- * 64 bytes; inputs and outputs to their element size. A pointer whose segment the function does not use may be NULL. */
+ * 64 bytes; inputs and outputs to their element size. A pointer whose segment the function does not use may be NULL.
+ * infer and evaluate use neither gradients nor saved, and of state and workspace only what the descriptor says. */
 typedef struct lamina_call {
     uint64_t struct_size;      /* sizeof(lamina_call) of the caller */
     int64_t batch;             /* examples in this call, 1 .. max_batch */
@@ -163,6 +164,9 @@ typedef struct lamina_net {
     lamina_function *infer, *evaluate, *train_step, *gradients, *update; /* NULL where the net has none */
     lamina_weights_function *import_weights, *export_weights;
     uint64_t needs; /* since 1.1: of the host, LAMINA_NEEDS_* */
+    /* Since 1.3: how much of the state, of the workspace and of a worker's part of it infer and evaluate use. Who calls
+     * no others needs no more; a lamina_weights has NULL then for each state that lies beyond. */
+    uint64_t inference_state_bytes, inference_workspace_bytes, inference_worker_bytes;
 } lamina_net;
 
 /* Each library exports one: NAME_query. The constant descriptor, or NULL if 'abi_major' is another version. */

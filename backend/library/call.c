@@ -383,16 +383,18 @@ static void emit_copy_word(emitter *e, LLVMValueRef to, LLVMValueRef from, int64
     LLVMBuildStore(e->builder, word, emit_offset(e, e->i8, to, emit_i64(e, at)));
 }
 
-/* The workers' parts follow the workspace. */
+/* The workers' parts follow the workspace, whose size is another one for inference. */
 static void emit_worker_memory(call_emitter *c)
 {
     emitter *e = &c->l->e;
     const be_interface *i = c->l->interface;
     LLVMValueRef workspace = call_field(c, e->pointer, segment_field(SEG_WORKSPACE));
-    LLVMValueRef first = emit_offset(e, e->i8, workspace, emit_i64(e, i->workspace_bytes));
+    bool inference = ir_is_inference(c->function);
+    int64_t before = inference ? i->inference_workspace_bytes : i->workspace_bytes;
+    int64_t part = inference ? i->inference_worker_bytes : i->workspace_worker_bytes;
+    LLVMValueRef first = emit_offset(e, e->i8, workspace, emit_i64(e, before));
     LLVMBuildStore(e->builder, first, emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_MEMORY)));
-    LLVMBuildStore(e->builder, emit_i64(e, i->workspace_worker_bytes),
-                   emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_PART)));
+    LLVMBuildStore(e->builder, emit_i64(e, part), emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_PART)));
 }
 
 static void emit_copy(call_emitter *c)

@@ -299,6 +299,15 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
 }
 
+static void add_inference_sizes(library *l, record *r)
+{
+    emitter *e = &l->e;
+    const be_interface *f = l->interface;
+    FIELD(r, lamina_net, inference_state_bytes, emit_i64(e, f->inference_state_bytes));
+    FIELD(r, lamina_net, inference_workspace_bytes, emit_i64(e, f->inference_workspace_bytes));
+    FIELD(r, lamina_net, inference_worker_bytes, emit_i64(e, f->inference_worker_bytes));
+}
+
 /* The alias is weak so that archives of several nets go into one program. */
 static void emit_query(library *l, LLVMValueRef net)
 {
@@ -321,5 +330,6 @@ void emit_descriptor(library *l)
     add_sizes(l, &r);
     add_tables(l, &r);
     add_functions(l, &r, import, export);
+    add_inference_sizes(l, &r);
     emit_query(l, emit_constant_global(&l->e, "lamina.net", finish(&l->e, &r, ABI_SIZE(lamina_net))));
 }

@@ -124,6 +124,16 @@ static void add_number(header *h, const char *name, int64_t value, const char *m
                 *meaning ? " */" : "");
 }
 
+static void add_workspace(header *h, const char *ending, int64_t base, int64_t worker)
+{
+    add_number(h, arena_printf(h->mem, "WORKSPACE_BASE_BYTES%s", ending), base, "");
+    add_number(h, arena_printf(h->mem, "WORKSPACE_WORKER_BYTES%s", ending), worker, "");
+    text_printf(h->out,
+                "#define %s_WORKSPACE_BYTES%s(workers) \\\n"
+                "    (%s_WORKSPACE_BASE_BYTES%s + (workers) * %s_WORKSPACE_WORKER_BYTES%s)\n",
+                h->upper, ending, h->upper, ending, h->upper, ending);
+}
+
 static void add_sizes(header *h)
 {
     const be_interface *f = h->interface;
@@ -132,13 +142,13 @@ static void add_sizes(header *h)
     add_number(h, "PARAMS_BYTES", f->params_bytes, "");
     add_number(h, "STATE_BYTES", f->state_bytes, "optimizer moments, step, seed, metric sums");
     add_number(h, "GRADIENT_BYTES", f->gradient_bytes, "for gradients and update; train_step needs none");
-    add_number(h, "SAVED_BYTES", f->saved_bytes, "");
-    add_number(h, "WORKSPACE_BASE_BYTES", f->workspace_bytes, "");
-    add_number(h, "WORKSPACE_WORKER_BYTES", f->workspace_worker_bytes, "");
-    text_printf(h->out,
-                "#define %s_WORKSPACE_BYTES(workers) \\\n"
-                "    (%s_WORKSPACE_BASE_BYTES + (workers) * %s_WORKSPACE_WORKER_BYTES)\n",
-                h->upper, h->upper, h->upper);
+    add_number(h, "SAVED_BYTES", f->saved_bytes, "for the functions of stages");
+    add_workspace(h, "", f->workspace_bytes, f->workspace_worker_bytes);
+    text_add(h->out, "\n/* How much infer and evaluate use of them, which use neither gradients nor saved. A state "
+                     "that lies beyond\n"
+                     " * is NULL then in a lamina_weights. */\n");
+    add_number(h, "STATE_BYTES_INFERENCE", f->inference_state_bytes, "");
+    add_workspace(h, "_INFERENCE", f->inference_workspace_bytes, f->inference_worker_bytes);
 }
 
 static void add_values(header *h, const char *kind, const be_value *values, const char *const *names, int count)

@@ -148,6 +148,9 @@ void be_interface_read(const ir_module *m, arena *mem, be_interface *out)
                           .saved_bytes = be_module_number(a, "saved_bytes", 0),
                           .workspace_bytes = be_module_number(a, "workspace_bytes", 0),
                           .workspace_worker_bytes = be_module_number(a, "workspace_worker_bytes", 0)};
+    out->inference_state_bytes = be_module_number(a, "inference_state_bytes", out->state_bytes);
+    out->inference_workspace_bytes = be_module_number(a, "inference_workspace_bytes", out->workspace_bytes);
+    out->inference_worker_bytes = be_module_number(a, "inference_worker_bytes", out->workspace_worker_bytes);
     read_tensors(m, mem, out);
     out->inputs = read_values(m, "input", input_type, mem, &out->input_count);
     out->outputs = read_values(m, "output", output_type, mem, &out->output_count);

@@ -15,7 +15,8 @@ typedef struct {
     const char *hash, *source;
     int64_t max_batch;
     int64_t params_bytes, state_bytes, gradient_bytes, saved_bytes, workspace_bytes, workspace_worker_bytes;
-    const ir_symbol **tensors; /* parameters, then states */
+    int64_t inference_state_bytes, inference_workspace_bytes, inference_worker_bytes; /* of infer and evaluate */
+    const ir_symbol **tensors;                                                        /* parameters, then states */
     int tensor_count, param_count;
     be_value *inputs, *outputs; /* in the network's order */
     int input_count, output_count;

@@ -14,7 +14,10 @@ static const struct {
                 {"gradients", offsetof(lamina_net, gradient_bytes)},
                 {"saved", offsetof(lamina_net, saved_bytes)},
                 {"workspace", offsetof(lamina_net, workspace_bytes)},
-                {"workspace_per_worker", offsetof(lamina_net, workspace_worker_bytes)}};
+                {"workspace_per_worker", offsetof(lamina_net, workspace_worker_bytes)},
+                {"inference_state", offsetof(lamina_net, inference_state_bytes)},
+                {"inference_workspace", offsetof(lamina_net, inference_workspace_bytes)},
+                {"inference_workspace_per_worker", offsetof(lamina_net, inference_worker_bytes)}};
 enum { SEGMENTS = sizeof segments / sizeof *segments };
 
 static uint64_t segment_bytes(const lamina_net *n, int i)
@@ -74,10 +77,10 @@ void bench_print_text(const bench *b)
     }
     if (b->data.asked)
         print_epochs(b);
-    printf("\n%-20s %10.1f ms\n%-20s %10" PRId64 " bytes\n", "compiled in", 1e3 * b->compile_seconds, "library",
+    printf("\n%-30s %10.1f ms\n%-30s %10" PRId64 " bytes\n", "compiled in", 1e3 * b->compile_seconds, "library",
            b->library_bytes);
     for (int i = 0; i < SEGMENTS; i++)
-        printf("%-20s %10" PRIu64 " bytes\n", segments[i].name, segment_bytes(n, i));
+        printf("%-30s %10" PRIu64 " bytes\n", segments[i].name, segment_bytes(n, i));
     if (b->kernel_count)
         print_kernels(b);
 }

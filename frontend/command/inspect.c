@@ -48,6 +48,14 @@ static void print_functions(const lamina_net *n)
         printf("  stage %" PRId32 ": %s\n", i + 1, n->stages[i].name);
 }
 
+static void print_memory(const char *title, lamina_sizes s)
+{
+    printf("%s\n", title);
+    printf("  %-32s %" PRIu64 "\n  %-32s %" PRIu64 "\n", "params", s.params, "state", s.state);
+    printf("  %-32s %" PRIu64 "\n  %-32s %" PRIu64 "\n", "gradients", s.gradients, "saved", s.saved);
+    printf("  %-32s %" PRIu64 " + %" PRIu64 " a worker\n", "workspace", s.workspace, s.worker);
+}
+
 static void print_net(const lamina_net *n)
 {
     int64_t parameters = 0;
@@ -55,7 +63,7 @@ static void print_net(const lamina_net *n)
         parameters += (int64_t)n->tensors[i].bytes / (int64_t)lamina_dtype_bytes(n->tensors[i].dtype);
     printf("network %s (%s, ABI %d.%d, graph %s)\n", n->name, n->compiler, n->abi_major, n->abi_minor, n->hash);
     printf("cpu %s, needs %s\n", n->cpu, *n->features ? n->features : "nothing special");
-    if (n->struct_size >= sizeof *n && n->needs & LAMINA_NEEDS_SGEMM)
+    if (n->struct_size >= offsetof(lamina_net, needs) + sizeof n->needs && n->needs & LAMINA_NEEDS_SGEMM)
         printf("needs of its host: sgemm (compiled with --gemm=openblas)\n");
     printf("%" PRId64 " parameters, batches up to %" PRId64 "\n", parameters, n->max_batch);
     print_tensors("inputs", n->inputs, n->input_count);
@@ -67,10 +75,8 @@ static void print_net(const lamina_net *n)
     for (int32_t i = 0; i < n->metric_count; i++)
         printf("  %s\n", n->metrics[i].name);
     print_functions(n);
-    printf("memory, bytes\n");
-    printf("  %-32s %" PRIu64 "\n  %-32s %" PRIu64 "\n", "params", n->params_bytes, "state", n->state_bytes);
-    printf("  %-32s %" PRIu64 "\n  %-32s %" PRIu64 "\n", "gradients", n->gradient_bytes, "saved", n->saved_bytes);
-    printf("  %-32s %" PRIu64 " + %" PRIu64 " a worker\n", "workspace", n->workspace_bytes, n->workspace_worker_bytes);
+    print_memory("memory, bytes", lamina_net_sizes(n, false));
+    print_memory("memory for inference alone, bytes", lamina_net_sizes(n, true));
 }
 
 int cmd_inspect(int argc, char **argv)

@@ -17,6 +17,31 @@ struct lamina_library {
 
 /* ---- descriptor ---- */
 
+/* Does the descriptor have a field of 8 bytes, or is it older? */
+static bool has_field(const lamina_net *net, size_t offset)
+{
+    return net->struct_size >= offset + sizeof(uint64_t);
+}
+
+uint64_t lamina_net_needs(const lamina_net *net)
+{
+    return has_field(net, offsetof(lamina_net, needs)) ? net->needs : 0;
+}
+
+lamina_sizes lamina_net_sizes(const lamina_net *net, bool inference)
+{
+    lamina_sizes s = {net->params_bytes, net->state_bytes,     net->gradient_bytes,
+                      net->saved_bytes,  net->workspace_bytes, net->workspace_worker_bytes};
+    if (inference)
+        s.gradients = s.saved = 0;
+    if (inference && has_field(net, offsetof(lamina_net, inference_worker_bytes))) {
+        s.state = net->inference_state_bytes;
+        s.workspace = net->inference_workspace_bytes;
+        s.worker = net->inference_worker_bytes;
+    }
+    return s;
+}
+
 static lamina_status check_tensors(const lamina_net *net, const lamina_tensor *tensors, int32_t count, lamina_error *e)
 {
     for (int32_t i = 0; i < count; i++) {
@@ -35,8 +60,8 @@ static bool is_sum(const lamina_net *net, int32_t tensor)
     if (tensor < net->param_count || tensor >= net->tensor_count)
         return false;
     const lamina_tensor *t = &net->tensors[tensor];
-    return t->dtype == LAMINA_F64 && t->bytes == 8 && t->offset % 8 == 0 && net->state_bytes >= 8 &&
-           t->offset <= net->state_bytes - 8;
+    uint64_t state = lamina_net_sizes(net, true).state;
+    return t->dtype == LAMINA_F64 && t->bytes == 8 && t->offset % 8 == 0 && state >= 8 && t->offset <= state - 8;
 }
 
 static lamina_status check_metrics(const lamina_net *net, lamina_error *e)
@@ -49,11 +74,6 @@ static lamina_status check_metrics(const lamina_net *net, lamina_error *e)
                                m->name, m->kind);
     }
     return LAMINA_OK;
-}
-
-uint64_t lamina_net_needs(const lamina_net *net)
-{
-    return net->struct_size >= offsetof(lamina_net, needs) + sizeof net->needs ? net->needs : 0;
 }
 
 lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)

@@ -2,12 +2,13 @@
  *
  * The weight in the model's own memory is reversed, padded and not at the start of its segment, so that a runtime
  * that takes this memory for a plain tensor fails. `saved` holds the product of each example, then its derivative.
- * The workspace is filled to its last byte by parallel tasks, one for each worker. */
+ * The workspace, or what inference has of it, is filled to its last byte by parallel tasks, one for each worker. */
 #include "tests/unit/fake_net.h"
 #include <stddef.h>
 #include <string.h>
 
-enum { WEIGHT_AT = 64, BIAS_AT = 0, PARAM_BYTES = 128, STATE_BYTES = 64, WORKER_BYTES = 192, BASE_BYTES = 64 };
+enum { WEIGHT_AT = 64, BIAS_AT = 0, PARAM_BYTES = 128, STATE_BYTES = 64, WORKER_BYTES = 192, BASE_BYTES = 128 };
+enum { INFERENCE_STATE = 16, INFERENCE_WORKER = 64, INFERENCE_BASE = 64 };
 enum { LOSS_AT = 0, EXAMPLES_AT = 8, STEP_AT = 16, SEED_AT = 24, DECAY_AT = 32 };
 
 static float *weight(void *params, int i)
@@ -28,33 +29,55 @@ static void add_sum(const lamina_call *c, int at, double v)
     memcpy((char *)c->state + at, &sum, sizeof sum);
 }
 
+typedef struct {
+    char *first;
+    size_t bytes; /* of each */
+} slices;
+
 static void touch_slice(void *context, int64_t task)
 {
-    const lamina_call *c = context;
-    memset((char *)c->workspace + BASE_BYTES + task * WORKER_BYTES, (int)task, WORKER_BYTES);
+    const slices *s = context;
+    memset(s->first + (size_t)task * s->bytes, (int)task, s->bytes);
 }
 
-static void touch_workspace(const lamina_call *c)
+static void touch_workspace(const lamina_call *c, size_t base, size_t worker)
 {
-    memset(c->workspace, 0xff, BASE_BYTES);
+    slices s = {(char *)c->workspace + base, worker};
+    memset(c->workspace, 0xff, base);
     if (c->parallel_for)
-        c->parallel_for(c->host, touch_slice, (void *)c, c->workers);
+        c->parallel_for(c->host, touch_slice, &s, c->workers);
     else
-        touch_slice((void *)c, 0);
+        touch_slice(&s, 0);
 }
 
-static int32_t check(const lamina_call *c)
+static int32_t check_call(const lamina_call *c, const void *const *segments, size_t count)
 {
     if (c->struct_size < sizeof *c)
         return LAMINA_CALL_BAD_SIZE;
     if (c->batch < 1 || c->batch > FAKE_MAX_BATCH)
         return LAMINA_CALL_BAD_BATCH;
-    const void *all[] = {c->params, c->state, c->gradients, c->saved, c->workspace};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!all[i] || (uintptr_t)all[i] % 64)
+    for (size_t i = 0; i < count; i++)
+        if (!segments[i] || (uintptr_t)segments[i] % 64)
             return LAMINA_CALL_BAD_POINTER;
-    touch_workspace(c);
     return LAMINA_CALL_OK;
+}
+
+static int32_t check(const lamina_call *c)
+{
+    const void *const all[] = {c->params, c->state, c->gradients, c->saved, c->workspace};
+    int32_t result = check_call(c, all, sizeof all / sizeof *all);
+    if (!result)
+        touch_workspace(c, BASE_BYTES, WORKER_BYTES);
+    return result;
+}
+
+static int32_t check_inference(const lamina_call *c)
+{
+    const void *const all[] = {c->params, c->state, c->workspace};
+    int32_t result = check_call(c, all, sizeof all / sizeof *all);
+    if (!result)
+        touch_workspace(c, INFERENCE_BASE, INFERENCE_WORKER);
+    return result;
 }
 
 /* ---- the graph, piece by piece ---- */
@@ -69,11 +92,10 @@ static void product(const lamina_call *c, float *out)
     }
 }
 
-/* saved becomes the derivative by the prediction if `train`. */
-static void loss(const lamina_call *c, int train)
+/* Of products p, which become the derivative by the prediction if `train`. */
+static void loss(const lamina_call *c, float *p, int train)
 {
     const float *y = c->inputs[1];
-    float *p = c->saved;
     for (int64_t b = 0; b < c->batch; b++) {
         float off = p[b] + *bias(c->params) - y[b];
         add_sum(c, LOSS_AT, (double)(off * off));
@@ -121,7 +143,7 @@ static int32_t forward_1(const lamina_call *c)
 
 static int32_t forward_2(const lamina_call *c)
 {
-    loss(c, 1);
+    loss(c, c->saved, 1);
     return LAMINA_CALL_OK;
 }
 
@@ -173,7 +195,7 @@ static int32_t infer(const lamina_call *c)
 {
     if (c->cancel && *c->cancel)
         return LAMINA_CALL_CANCELLED;
-    int32_t result = check(c);
+    int32_t result = check_inference(c);
     if (result)
         return result;
     float *out = c->outputs[0];
@@ -185,10 +207,13 @@ static int32_t infer(const lamina_call *c)
 
 static int32_t evaluate(const lamina_call *c)
 {
-    int32_t result = forward_1(c);
-    if (!result)
-        loss(c, 0);
-    return result;
+    float p[FAKE_MAX_BATCH];
+    int32_t result = check_inference(c);
+    if (result)
+        return result;
+    product(c, p);
+    loss(c, p, 0);
+    return LAMINA_CALL_OK;
 }
 
 static int32_t gradients(const lamina_call *c)
@@ -321,6 +346,9 @@ static const lamina_net net = {
     .import_weights = import_weights,
     .export_weights = export_weights,
     .needs = LAMINA_NEEDS_SUMS,
+    .inference_state_bytes = INFERENCE_STATE,
+    .inference_workspace_bytes = INFERENCE_BASE,
+    .inference_worker_bytes = INFERENCE_WORKER,
 };
 
 const lamina_net *fake_net_query(int32_t abi_major)

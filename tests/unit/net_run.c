@@ -106,23 +106,25 @@ bool net_open_module(net_run *r, const ir_module *m, int64_t workers)
     if (!ok)
         return false;
     const lamina_net *n = r->net = lamina_library_net(r->library);
-    const size_t bytes[6] = {n->params_bytes,
-                             n->state_bytes,
-                             n->gradient_bytes,
-                             n->saved_bytes,
-                             n->workspace_bytes + (size_t)workers * n->workspace_worker_bytes,
-                             0};
+    const size_t bytes[NET_RUN_SEGMENTS] = {
+        [PARAMS] = n->params_bytes,
+        [STATE] = n->state_bytes,
+        [GRADIENTS] = n->gradient_bytes,
+        [SAVED] = n->saved_bytes,
+        [WORKSPACE] = n->workspace_bytes + (size_t)workers * n->workspace_worker_bytes,
+        [INFERENCE_STATE] = n->inference_state_bytes,
+        [INFERENCE_WORKSPACE] = n->inference_workspace_bytes + (size_t)workers * n->inference_worker_bytes};
     size_t mapped;
-    for (int i = 0; i < 5; i++)
-        r->segment[i] = guarded_new(r->segment_bytes[i] = bytes[i] ? bytes[i] : 64, &mapped);
+    for (int i = 0; i < NET_RUN_SEGMENTS; i++)
+        r->segment[i] = guarded_new(r->segment_bytes[i] = bytes[i], &mapped);
     r->call = (lamina_call){.struct_size = sizeof(lamina_call),
-                            .params = r->segment[0],
-                            .state = r->segment[1],
-                            .gradients = r->segment[2],
+                            .params = r->segment[PARAMS],
+                            .state = r->segment[STATE],
+                            .gradients = r->segment[GRADIENTS],
                             .inputs = r->inputs,
                             .outputs = r->outputs,
-                            .saved = r->segment[3],
-                            .workspace = r->segment[4]};
+                            .saved = r->segment[SAVED],
+                            .workspace = r->segment[WORKSPACE]};
     return net_set_workers(r, workers);
 }
 
@@ -162,7 +164,7 @@ static void free_batch(net_run *r)
 void net_close(net_run *r)
 {
     free_batch(r);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < NET_RUN_SEGMENTS; i++)
         if (r->segment[i])
             guarded_free(r->segment[i], r->segment_bytes[i]);
     lamina_pool_free(r->pool);
@@ -237,6 +239,29 @@ int32_t net_gradients_update(net_run *r, int64_t batch)
     for (int32_t i = n->stage_count - 1; i >= 0 && !code; i--)
         code = n->stages[i].update(&r->call);
     return code;
+}
+
+static int32_t call_inference(net_run *r, lamina_function *function, int64_t batch)
+{
+    lamina_call call = r->call;
+    call.batch = batch;
+    call.state = r->segment[INFERENCE_STATE];
+    call.workspace = r->segment[INFERENCE_WORKSPACE];
+    call.gradients = call.saved = NULL;
+    memcpy(call.state, r->call.state, r->segment_bytes[INFERENCE_STATE]);
+    int32_t code = function(&call);
+    memcpy(r->call.state, call.state, r->segment_bytes[INFERENCE_STATE]);
+    return code;
+}
+
+int32_t net_infer(net_run *r, int64_t batch)
+{
+    return call_inference(r, r->net->infer, batch);
+}
+
+int32_t net_evaluate(net_run *r, int64_t batch)
+{
+    return call_inference(r, r->net->evaluate, batch);
 }
 
 void *net_export(net_run *r, size_t *bytes)

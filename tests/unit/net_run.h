@@ -20,14 +20,16 @@ typedef struct {
 } net_variant;
 
 enum { NET_RUN_TENSORS = 16 };
+/* The memory of a call; the last two are what infer and evaluate get in place of the whole. */
+enum { PARAMS, STATE, GRADIENTS, SAVED, WORKSPACE, INFERENCE_STATE, INFERENCE_WORKSPACE, NET_RUN_SEGMENTS };
 
 typedef struct {
     lamina_library *library;
     const lamina_net *net;
     lamina_call call;
     lamina_pool *pool;
-    void *segment[6];
-    size_t segment_bytes[6];
+    void *segment[NET_RUN_SEGMENTS];
+    size_t segment_bytes[NET_RUN_SEGMENTS];
     const void *inputs[NET_RUN_TENSORS];
     size_t input_bytes[NET_RUN_TENSORS];
     void *outputs[NET_RUN_TENSORS];
@@ -51,6 +53,9 @@ void net_set_batch(net_run *r, int64_t batch, const int64_t *classes, uint32_t s
 int32_t net_step(net_run *r, int64_t batch);
 /* The same step as gradients, then update: one micro-batch. */
 int32_t net_gradients_update(net_run *r, int64_t batch);
+/* infer or evaluate, with the memory that inference has and no other. */
+int32_t net_infer(net_run *r, int64_t batch);
+int32_t net_evaluate(net_run *r, int64_t batch);
 /* All parameters and states, plain, in one block of *bytes; the caller frees it. */
 void *net_export(net_run *r, size_t *bytes);
 

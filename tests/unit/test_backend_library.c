@@ -16,7 +16,8 @@
 
 static const char tiny[] =
     "module @tiny-net {abi = [1], source = \"tiny.yaml\", hash = a1b2, max_batch = [8], params_bytes = [128], "
-    "state_bytes = [128], workspace_bytes = [256], workspace_worker_bytes = [128]}\n"
+    "state_bytes = [128], workspace_bytes = [256], workspace_worker_bytes = [128], "
+    "inference_state_bytes = [72], inference_workspace_bytes = [128]}\n"
     "row input @x\n"
     "row input @class\n"
     "row output @z\n"
@@ -283,8 +284,8 @@ static void parallel_calls(void)
     dlclose(h.handle);
 }
 
-/* evaluate writes into the memory of workers: every example is done by one launch, in that launch's memory. The last
- * one runs first here, and leaves the others nothing to take. */
+/* evaluate writes into the memory of workers, which is behind the workspace of inference: every example is done by one
+ * launch, in that launch's memory. The last one runs first here, and leaves the others nothing to take. */
 static void worker_memory(void)
 {
     for (int workers = 1; workers <= 2; workers++) {
@@ -298,7 +299,7 @@ static void worker_memory(void)
         CU_ASSERT_EQUAL(handed_out, workers > 1 ? workers : 0);
         for (int worker = 0; worker < 2; worker++) {
             float slice[8][4];
-            memcpy(slice, h.workspace + 256 + worker * 128, sizeof slice);
+            memcpy(slice, h.workspace + 128 + worker * 128, sizeof slice);
             for (int i = 0; i < 8; i++)
                 CU_ASSERT_EQUAL(slice[i][1], worker == workers - 1 ? -h.x[i][1] : 0);
         }
@@ -331,6 +332,9 @@ static void descriptor(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(n->features, "sse4.2"));
     CU_ASSERT_EQUAL(n->max_batch, 8);
     CU_ASSERT_EQUAL(n->workspace_bytes, 256);
+    CU_ASSERT_EQUAL(n->inference_state_bytes, 72);
+    CU_ASSERT_EQUAL(n->inference_workspace_bytes, 128);
+    CU_ASSERT_EQUAL(n->inference_worker_bytes, 128); /* all there is, where the module does not say */
     CU_ASSERT_EQUAL_FATAL(n->tensor_count, 4);
     CU_ASSERT_EQUAL(n->param_count, 2);
     CU_ASSERT_EQUAL(n->input_count, 2);
@@ -402,6 +406,10 @@ static const char program[] = "#include \"net.h\"\n"
                               "        return 2;\n"
                               "    if (tiny_net_run_train_step(&net, 1, x[0], x[0], 0.5f) != LAMINA_CALL_OK)\n"
                               "        return 3;\n"
+                              "    if (TINY_NET_WORKSPACE_BYTES_INFERENCE(3) != 128 + 3 * 128)\n"
+                              "        return 5;\n"
+                              "    if (TINY_NET_STATE_BYTES_INFERENCE != 72)\n"
+                              "        return 6;\n"
                               "    return z[0][3] == 64 && ((float *)aligned)[0] == 0.5f ? 0 : 4;\n"
                               "}\n";
 

@@ -484,6 +484,19 @@ static void products_by_default(void)
     CU_ASSERT_EQUAL(run(NULL, "%s inspect g.so | grep -q '^needs of its host: sgemm'", LAMINA_BINARY), 0);
 }
 
+/* A library tells how much of its memory inference takes: other sizes, and no gradients. */
+static void inspected(void)
+{
+    const char *yaml = LAMINA_SOURCE_DIR "/examples/linear_two_stage.yaml";
+    CU_ASSERT_EQUAL(run(NULL, "%s compile %s -o i.so && %s inspect i.so >i", LAMINA_BINARY, yaml, LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run(NULL, "sed '1,/^memory, bytes$/d; /^memory for/,$d' i >whole.txt && "
+                              "sed '1,/^memory for inference alone, bytes$/d' i >part.txt && "
+                              "test $(wc -l <whole.txt) = 5 && test $(wc -l <part.txt) = 5 && "
+                              "grep -q '^  gradients  *0$' part.txt && ! grep -q '^  gradients  *0$' whole.txt && "
+                              "test $(awk '/state/ {print $2}' part.txt) -lt $(awk '/state/ {print $2}' whole.txt)"),
+                    0);
+}
+
 /* Measured tiles change no bit; what was measured once is not measured again; a cache of rubbish does no harm. */
 static void autotuned(void)
 {
@@ -549,6 +562,7 @@ void suite_driver(void)
     CU_add_test(s, "leftovers swept", leftovers_swept);
     CU_add_test(s, "bench: a row a kernel, JSON", measured);
     CU_add_test(s, "bench on the network's data", measured_on_data);
+    CU_add_test(s, "inspect: memory to train and for inference", inspected);
     CU_add_test(s, "products by default and by OpenBLAS", products_by_default);
     CU_add_test(s, "autotune: the same bits, a cache", autotuned);
     CU_add_test(s, "bench interrupted", measuring_interrupted);

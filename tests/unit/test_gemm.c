@@ -117,7 +117,7 @@ static void near_the_evaluator(void)
     const net_variant v = {.max_batch = BATCH};
     ir_module *plain = net_module(yaml, &v);
     evaluator *forward = reference_run(&f, plain, "infer"), *backward = reference_run(&f, plain, "gradients");
-    CU_ASSERT_EQUAL(f.net.net->infer(&f.net.call), LAMINA_CALL_OK);
+    CU_ASSERT_EQUAL(net_infer(&f.net, BATCH), LAMINA_CALL_OK);
     CU_ASSERT_EQUAL(f.net.net->gradients(&f.net.call), LAMINA_CALL_OK);
     check_near(evaluator_result(forward, 0)->data, f.outputs[0], (int64_t)f.output_bytes[0] / 4);
     int compared = 0;

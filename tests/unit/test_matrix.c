@@ -2,7 +2,8 @@
  *
  * A training run gives the same parameters and states for any number of workers, fused or staged, with any optional
  * pass off, for AVX2 and AVX-512; and the f32 evaluator gives the same again. A run has twenty steps, and the last
- * of each five has a short batch. All memory is fenced by guard pages and starts as NaN. */
+ * of each five has a short batch; then comes an evaluation. All memory is fenced by guard pages and starts as NaN, and
+ * infer and evaluate have no more than inference takes. */
 #include "ir/ops/eval.h"
 #include "tests/unit/extent.h"
 #include "tests/unit/net_run.h"
@@ -32,26 +33,33 @@ static void train(net_run *r, int steps, bool halves)
         int32_t code = halves ? net_gradients_update(r, batch_of(step)) : net_step(r, batch_of(step));
         CU_ASSERT_EQUAL(code, LAMINA_CALL_OK);
     }
+    net_set_batch(r, batch_of(steps), NULL, (uint32_t)steps);
+    CU_ASSERT_EQUAL(net_infer(r, batch_of(steps)), LAMINA_CALL_OK);
+    CU_ASSERT_EQUAL(net_evaluate(r, batch_of(steps)), LAMINA_CALL_OK);
 }
 
-/* The same steps in the evaluator, on the module as the passes left it; all tensors as net_export gives them. */
+static void run_evaluator(evaluator *e, const ir_graph *f, const lamina_net *n, int step, diag *d)
+{
+    int64_t batch = batch_of(step);
+    evaluator_set_batch(e, batch);
+    evaluator_set_call_value(e, "learning_rate", 0.01f);
+    evaluator_set_call_value(e, "loss_scale", 1.0f / (float)batch);
+    for (int32_t i = 0; i < n->input_count; i++)
+        fill_input(&n->inputs[i], evaluator_input(e, f, i)->data, batch, CLASSES, input_seed((uint32_t)step, i));
+    CU_ASSERT_TRUE(evaluator_run(e, f, d));
+}
+
+/* The same in the evaluator, on the module as the passes left it; all tensors as net_export gives them. */
 static void *train_evaluator(const net_run *r, const ir_module *m, int steps)
 {
     const lamina_net *n = r->net;
     evaluator *e = evaluator_new(m, EVAL_F32, 1);
     diag *d = diag_new();
-    const ir_graph *f = ir_function_find(m, "train_step");
     for (int32_t i = 0; i < n->tensor_count; i++)
         lamina_initial_values(&n->tensors[i], 5, evaluator_symbol(e, n->tensors[i].name)->data);
-    for (int step = 0; step < steps; step++) {
-        int64_t batch = batch_of(step);
-        evaluator_set_batch(e, batch);
-        evaluator_set_call_value(e, "learning_rate", 0.01f);
-        evaluator_set_call_value(e, "loss_scale", 1.0f / (float)batch);
-        for (int32_t i = 0; i < n->input_count; i++)
-            fill_input(&n->inputs[i], evaluator_input(e, f, i)->data, batch, CLASSES, input_seed((uint32_t)step, i));
-        CU_ASSERT_TRUE(evaluator_run(e, f, d));
-    }
+    for (int step = 0; step < steps; step++)
+        run_evaluator(e, ir_function_find(m, "train_step"), n, step, d);
+    run_evaluator(e, ir_function_find(m, "evaluate"), n, steps, d);
     size_t bytes = 0;
     for (int32_t i = 0; i < n->tensor_count; i++)
         bytes += n->tensors[i].bytes;

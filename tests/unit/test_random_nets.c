@@ -58,13 +58,13 @@ static char *run(const trial *t, net_run *r, bool halves)
         net_set_batch(r, t->batch[i], t->net.classes, (uint32_t)i);
         code = halves ? net_gradients_update(r, t->batch[i]) : net_step(r, t->batch[i]);
     }
-    net_set_batch(r, r->call.batch = t->batch[STEPS], t->net.classes, STEPS);
-    code = code ? code : n->infer(&r->call);
+    net_set_batch(r, t->batch[STEPS], t->net.classes, STEPS);
+    code = code ? code : net_infer(r, t->batch[STEPS]);
     char *all = malloc(record_bytes(t, n)), *at = all;
     for (int32_t i = 0; i < n->output_count; at += r->output_bytes[i++])
         memcpy(at, r->outputs[i], r->output_bytes[i]);
-    net_set_batch(r, r->call.batch = t->batch[STEPS + 1], t->net.classes, STEPS + 1);
-    code = code ? code : n->evaluate(&r->call);
+    net_set_batch(r, t->batch[STEPS + 1], t->net.classes, STEPS + 1);
+    code = code ? code : net_evaluate(r, t->batch[STEPS + 1]);
     size_t bytes;
     void *tensors = net_export(r, &bytes);
     memcpy(at, tensors, bytes);

@@ -189,6 +189,30 @@ static void test_model_metrics_and_rate(void)
     lamina_model_free(m);
 }
 
+/* A library older than ABI 1.3 does not say what inference takes of state and workspace. */
+static void test_net_sizes(void)
+{
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    lamina_sizes whole = lamina_net_sizes(&net, false), part = lamina_net_sizes(&net, true);
+    CU_ASSERT_EQUAL(whole.params, net.params_bytes);
+    CU_ASSERT_EQUAL(whole.state, net.state_bytes);
+    CU_ASSERT_EQUAL(whole.gradients, net.gradient_bytes);
+    CU_ASSERT_EQUAL(whole.saved, net.saved_bytes);
+    CU_ASSERT_EQUAL(whole.workspace, net.workspace_bytes);
+    CU_ASSERT_EQUAL(whole.worker, net.workspace_worker_bytes);
+    CU_ASSERT_EQUAL(part.params, net.params_bytes);
+    CU_ASSERT_EQUAL(part.state, net.inference_state_bytes);
+    CU_ASSERT_EQUAL(part.gradients + part.saved, 0);
+    CU_ASSERT_EQUAL(part.workspace, net.inference_workspace_bytes);
+    CU_ASSERT_EQUAL(part.worker, net.inference_worker_bytes);
+    net.struct_size = offsetof(lamina_net, inference_state_bytes);
+    part = lamina_net_sizes(&net, true);
+    CU_ASSERT_EQUAL(part.state, whole.state);
+    CU_ASSERT_EQUAL(part.gradients + part.saved, 0);
+    CU_ASSERT_EQUAL(part.workspace, whole.workspace);
+    CU_ASSERT_EQUAL(part.worker, whole.worker);
+}
+
 static void test_net_check(void)
 {
     lamina_model *m;
@@ -196,8 +220,8 @@ static void test_net_check(void)
     lamina_net other = *fake_net_query(LAMINA_ABI_MAJOR);
     OK(lamina_net_check(&other, &error));
     other.abi_major = 7;
-    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.2");
-    SAYS("this runtime has ABI 1.2");
+    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.3");
+    SAYS("this runtime has ABI 1.3");
     SAYS("lamina compile");
     other = *fake_net_query(LAMINA_ABI_MAJOR);
     other.struct_size = 8;
@@ -355,6 +379,7 @@ void add_runtime_model(CU_pSuite s)
     CU_add_test(s, "gradients of older nets", test_model_combines_gradients_of_older_nets);
     CU_add_test(s, "model after fork", test_model_after_fork);
     CU_add_test(s, "model metrics and rate", test_model_metrics_and_rate);
+    CU_add_test(s, "net sizes", test_net_sizes);
     CU_add_test(s, "net check", test_net_check);
     CU_add_test(s, "library refuses bad files", test_library_refuses_bad_files);
     CU_add_test(s, "weights round trip", test_weights_round_trip);
