@@ -117,17 +117,22 @@ typedef struct lamina_options {
     const volatile int32_t *cancel;    /* lamina_infer gives up between two kernels once this is not 0; may be NULL */
     lamina_parallel_for *parallel_for; /* the program's own loop for 'workers' threads; NULL: a pool of the model's */
     void *host;                        /* passed to parallel_for */
+    bool inference;                    /* memory to infer and evaluate only: what trains gives BAD_ARG */
 } lamina_options;
 
-/* Make a model: every buffer that training needs, allocated now (steps of many micro-batches: lamina_reserve). 'net' is
- * borrowed and must outlive the model, 'options' (NULL: all zero) is copied. States begin at their initial values with
- * seed 0; parameters are zero until lamina_initialize, lamina_load_weights or lamina_set_tensor. */
+/* Make a model: every buffer that training needs, or else inference, allocated now (steps of many micro-batches:
+ * lamina_reserve). 'net' is borrowed and must outlive the model, 'options' (NULL: all zero) is copied. States begin at
+ * their initial values with seed 0; parameters are zero until lamina_initialize, lamina_load_weights or
+ * lamina_set_tensor. */
 lamina_status lamina_model_new(const lamina_net *net, const lamina_options *options, lamina_model **out,
                                lamina_error *e);
 void lamina_model_free(lamina_model *m);
 const lamina_net *lamina_model_net(const lamina_model *m);
 /* What the model holds: all segments, in bytes. */
 size_t lamina_model_bytes(const lamina_model *m);
+/* Does the model hold the parameter or state of that number? One for inference has no states that only training uses;
+ * initialising and loading pass them over, and to ask for one is BAD_ARG. */
+bool lamina_model_holds(const lamina_model *m, int32_t tensor);
 
 /* Begin anew: every parameter and state as the network's initialisers say. The values depend on the seed, the tensor's
  * name and the element only. */
@@ -190,7 +195,8 @@ typedef struct lamina_checkpoint {
     uint64_t data;       /* lamina_dataset_fingerprint of the training data */
 } lamina_checkpoint;
 
-/* Parameters, all states and the place in the run, as one safetensors file; written as lamina_save_weights does. */
+/* Parameters, all states and the place in the run, as one safetensors file; written as lamina_save_weights does. A
+ * model for inference neither saves nor loads one; lamina_load_weights takes what it needs of a checkpoint. */
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e);
 /* Load one. BAD_FILE if a bit of it changed, if it is of another graph (but any partition), or if batch, seed or data
  * differ from those in *expected; the message names which. */

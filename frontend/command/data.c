@@ -69,7 +69,7 @@ const char *cmd_not_finite(lamina_model *m)
     const char *name = NULL;
     for (int32_t i = 0; !name && i < net->tensor_count; i++) {
         const lamina_tensor *t = &net->tensors[i];
-        if (t->dtype != LAMINA_F32)
+        if (t->dtype != LAMINA_F32 || !lamina_model_holds(m, i))
             continue;
         arena *mem = arena_new(); /* freed at once: a large network has many large tensors */
         if (!is_finite(m, t, arena_new_array(mem, float, t->bytes / sizeof(float))))

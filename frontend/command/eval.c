@@ -94,8 +94,8 @@ static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
     }
     ok = ok && load_compiled(m, mem, &o->build, &library, d) &&
          cmd_dataset(net, o->set, lamina_library_net(library), &data, d);
-    const lamina_options workers = {.workers = o->threads ? o->threads : lamina_processors()};
-    if (ok && lamina_model_new(lamina_library_net(library), &workers, &model, &e) != LAMINA_OK) {
+    const lamina_options how = {.workers = o->threads ? o->threads : lamina_processors(), .inference = true};
+    if (ok && lamina_model_new(lamina_library_net(library), &how, &model, &e) != LAMINA_OK) {
         diag_error(d, (src_loc){0}, "%s", e.text);
         ok = false;
     }

@@ -17,6 +17,7 @@ static const char *const keys[WORDS] = {"epoch", "step", "total_steps", "batch",
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_save_checkpoint", "m c path", m, c, path);
+    s = s ? s : lamina_need_training(m, "save_checkpoint", e);
     if (s)
         return s;
     const int64_t counts[] = {c->epoch, c->step, c->batch};
@@ -89,6 +90,7 @@ lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const la
                                      lamina_checkpoint *out, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_load_checkpoint", "m path expected out", m, path, expected, out);
+    s = s ? s : lamina_need_training(m, "load_checkpoint", e);
     if (s)
         return s;
     check c = {.net = m->net, .path = path, .expected = expected};

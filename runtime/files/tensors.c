@@ -7,9 +7,10 @@ static lamina_status get(void *model, int32_t tensor, void *plain, lamina_error 
     return lamina_export(model, tensor, plain, e);
 }
 
+/* A model for inference passes over what only training uses. */
 static lamina_status set(void *model, int32_t tensor, const void *plain, lamina_error *e)
 {
-    return lamina_import(model, tensor, plain, e);
+    return lamina_model_holds(model, tensor) ? lamina_import(model, tensor, plain, e) : LAMINA_OK;
 }
 
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)

@@ -120,6 +120,7 @@ static void add_levels(lamina_model *m, int to, int from)
 lamina_status lamina_reserve(lamina_model *m, int64_t micro_batches, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_reserve", "m", m);
+    s = s ? s : lamina_need_training(m, "reserve", e);
     if (s)
         return s;
     if (micro_batches < 1)

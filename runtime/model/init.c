@@ -169,6 +169,8 @@ lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t se
         return lamina_fail_memory(e, "initialising", largest);
     lamina_status s = LAMINA_OK;
     for (int32_t i = first; !s && i < m->net->tensor_count; i++) {
+        if (!lamina_model_holds(m, i))
+            continue;
         lamina_initial_values(&m->net->tensors[i], seed, plain);
         s = lamina_import(m, i, plain, e);
     }

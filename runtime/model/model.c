@@ -46,14 +46,15 @@ static lamina_status add_segments(lamina_model *m, lamina_error *e)
     const lamina_net *n = m->net;
     lamina_call *c = &m->call;
     uint64_t workers, workspace;
-    if (__builtin_mul_overflow(n->workspace_worker_bytes, (uint64_t)c->workers, &workers) ||
-        __builtin_add_overflow(n->workspace_bytes, workers, &workspace))
+    if (__builtin_mul_overflow(m->sizes.worker, (uint64_t)c->workers, &workers) ||
+        __builtin_add_overflow(m->sizes.workspace, workers, &workspace))
         workspace = UINT64_MAX; /* which no allocator gives */
     lamina_status s;
-    if ((s = add_segment(m, "parameters", n->params_bytes, &c->params, e)) ||
-        (s = add_segment(m, "state", n->state_bytes, &c->state, e)) ||
-        (s = add_segment(m, "saved", n->saved_bytes, &c->saved, e)) ||
-        (s = add_segment(m, "workspace", workspace, &c->workspace, e)) || (s = lamina_add_accumulator(m, e)))
+    if ((s = add_segment(m, "parameters", m->sizes.params, &c->params, e)) ||
+        (s = add_segment(m, "state", m->sizes.state, &c->state, e)) ||
+        (s = add_segment(m, "saved", m->sizes.saved, &c->saved, e)) ||
+        (s = add_segment(m, "workspace", workspace, &c->workspace, e)) ||
+        (s = m->options.inference ? LAMINA_OK : lamina_add_accumulator(m, e)))
         return s;
     m->inputs = lamina_allocate((size_t)n->input_count, sizeof *m->inputs);
     m->outputs = lamina_allocate((size_t)n->output_count, sizeof *m->outputs);
@@ -100,6 +101,7 @@ lamina_status lamina_model_new(const lamina_net *net, const lamina_options *opti
     m->net = net;
     if (options)
         m->options = *options;
+    m->sizes = lamina_net_sizes(net, m->options.inference);
     m->rate = NAN;
     m->call.struct_size = sizeof m->call;
     m->call.workers = m->options.workers ? m->options.workers : 1;
@@ -123,6 +125,14 @@ size_t lamina_model_bytes(const lamina_model *m)
     return m->bytes;
 }
 
+lamina_status lamina_need_training(const lamina_model *m, const char *function, lamina_error *e)
+{
+    if (!m->options.inference)
+        return LAMINA_OK;
+    return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: expected a model that trains, found one made for inference only",
+                       m->net->name, function);
+}
+
 /* ---- tensors ---- */
 
 size_t lamina_largest_of(const lamina_tensor *tensors, int32_t count)
@@ -137,6 +147,16 @@ size_t lamina_largest_of(const lamina_tensor *tensors, int32_t count)
 size_t lamina_largest_tensor(const lamina_net *net)
 {
     return lamina_largest_of(net->tensors, net->tensor_count);
+}
+
+bool lamina_model_holds(const lamina_model *m, int32_t tensor)
+{
+    if (tensor < m->net->param_count)
+        return tensor >= 0;
+    if (tensor >= m->net->tensor_count)
+        return false;
+    const lamina_tensor *t = &m->net->tensors[tensor];
+    return t->bytes <= m->sizes.state && t->offset <= m->sizes.state - t->bytes;
 }
 
 static lamina_status move(lamina_model *m, lamina_weights_function *function, int32_t tensor, void *plain,
@@ -173,6 +193,12 @@ static lamina_status find_tensor(const lamina_model *m, const char *name, size_t
     if (bytes != m->net->tensors[*out].bytes)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: tensor '%s': expected %" PRIu64 " bytes, found %zu", m->net->name,
                            name, m->net->tensors[*out].bytes, bytes);
+    if (!lamina_model_holds(m, *out))
+        return lamina_fail(
+            e, LAMINA_BAD_ARG,
+            "%s: tensor '%s': expected one that inference uses, as the model was made for no more, found "
+            "one that only training does",
+            m->net->name, name);
     return LAMINA_OK;
 }
 
@@ -265,6 +291,15 @@ static lamina_status check_inputs(const lamina_model *m, const char *what, const
             return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: input '%s': expected data, found NULL", m->net->name, what,
                                m->net->inputs[i].name);
     return LAMINA_OK;
+}
+
+static lamina_status check_training(const lamina_model *m, const char *what, bool compiled, const void *const *inputs,
+                                    int64_t count, lamina_error *e)
+{
+    lamina_status s = lamina_need_training(m, what, e);
+    if (!s)
+        s = check_call(m, what, compiled, count, e);
+    return s ? s : check_inputs(m, what, inputs, e);
 }
 
 static int64_t piece(const lamina_model *m, int64_t left)
@@ -399,9 +434,7 @@ lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64
     lamina_status s = lamina_need(e, "lamina_gradients", "m inputs", m, inputs);
     if (s)
         return s;
-    s = check_call(m, "gradients", has_halves(m), count, e);
-    if (!s)
-        s = check_inputs(m, "gradients", inputs, e);
+    s = check_training(m, "gradients", has_halves(m), inputs, count, e);
     if (s)
         return s;
     if (count > m->net->max_batch)
@@ -422,6 +455,7 @@ lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64
 lamina_status lamina_update(lamina_model *m, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_update", "m", m);
+    s = s ? s : lamina_need_training(m, "update", e);
     if (s)
         return s;
     if (!has_halves(m))
@@ -440,9 +474,7 @@ lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int6
     if (s)
         return s;
     bool whole = count <= m->net->max_batch && has_whole_step(m);
-    s = check_call(m, "train_step", whole || has_halves(m), count, e);
-    if (!s)
-        s = check_inputs(m, "train_step", inputs, e);
+    s = check_training(m, "train_step", whole || has_halves(m), inputs, count, e);
     if (s)
         return s;
     m->call.loss_scale = 1.0f / (float)count;

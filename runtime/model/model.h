@@ -9,6 +9,7 @@ enum { LAMINA_LEVELS = 63 }; /* of micro-batches in an int64_t */
 struct lamina_model {
     const lamina_net *net;
     lamina_options options;
+    lamina_sizes sizes;
     lamina_pool *pool;   /* NULL with one worker */
     void *gemm;          /* OpenBLAS, NULL where the net does not need it */
     lamina_call call;    /* segments, workers: filled once; batch, rate and the like before each call */
@@ -25,7 +26,9 @@ struct lamina_model {
 
 /* What a net needs of its host, LAMINA_NEEDS_*; nothing where it is older than the question. */
 uint64_t lamina_net_needs(const lamina_net *net);
-/* Tensor number `tensor` from or to plain row-major memory of its size. */
+/* BAD_ARG for a model that was made for inference, in the name of the function that trains. */
+lamina_status lamina_need_training(const lamina_model *m, const char *function, lamina_error *e);
+/* Tensor number `tensor`, which the model holds, from or to plain row-major memory of its size. */
 lamina_status lamina_import(lamina_model *m, int32_t tensor, const void *plain, lamina_error *e);
 lamina_status lamina_export(lamina_model *m, int32_t tensor, void *plain, lamina_error *e);
 /* Bytes of the largest parameter or state of a net, or of an array of tensors. */

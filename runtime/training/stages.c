@@ -174,6 +174,8 @@ lamina_status lamina_stages_new(const lamina_net *whole, const lamina_stage_opti
     *out = NULL;
     if (count < 1)
         return lamina_fail(e, LAMINA_BAD_ARG, "stages: expected 1 or more, found %" PRId32, count);
+    if (options && options->inference)
+        return lamina_fail(e, LAMINA_BAD_ARG, "stages: expected models that train, found options for inference only");
     status = lamina_net_check(whole, e);
     for (int32_t i = 0; !status && i < count; i++)
         status = check_stage(stages, i, e);

@@ -251,6 +251,7 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
                          lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_fit", "m d", m, d);
+    s = s ? s : lamina_need_training(m, "fit", e);
     if (s)
         return s;
     static const lamina_fit_options defaults;

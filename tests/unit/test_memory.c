@@ -79,13 +79,13 @@ typedef struct {
     void *outputs[8];
 } subject;
 
-static void open_subject(subject *s, const lamina_net *n, int64_t workers)
+static void open_subject(subject *s, const lamina_net *n, const lamina_options *options)
 {
-    const lamina_options options = {.workers = workers, .staged = n->stage_count > 0};
     lamina_error e;
-    CU_ASSERT_EQUAL_FATAL(lamina_model_new(n, &options, &s->model, &e), LAMINA_OK);
+    CU_ASSERT_EQUAL_FATAL(lamina_model_new(n, options, &s->model, &e), LAMINA_OK);
     CU_ASSERT_EQUAL_FATAL(lamina_initialize(s->model, 1, &e), LAMINA_OK);
-    CU_ASSERT_EQUAL_FATAL(lamina_reserve(s->model, (LARGEST - 1) / n->max_batch + 1, &e), LAMINA_OK);
+    if (!options->inference)
+        CU_ASSERT_EQUAL_FATAL(lamina_reserve(s->model, (LARGEST - 1) / n->max_batch + 1, &e), LAMINA_OK);
     for (int32_t i = 0; i < n->input_count; i++) {
         void *data = malloc(LARGEST * n->inputs[i].bytes);
         fill_input(&n->inputs[i], data, LARGEST, CLASSES, (uint32_t)i + 1);
@@ -124,7 +124,7 @@ static void check_net(const char *yaml, const net_variant *v)
     CU_ASSERT_FATAL(net_open(&r, yaml, v, 1));
     for (int64_t workers = 1; workers <= 3; workers += 2) {
         subject s;
-        open_subject(&s, r.net, workers);
+        open_subject(&s, r.net, &(lamina_options){.workers = workers, .staged = r.net->stage_count > 0});
         lamina_set_allocation_hook(count_runtime, NULL);
         long long before = atomic_load(&calls);
         call_all(&s);
@@ -145,6 +145,33 @@ static void little_memory(void)
     CU_ASSERT_TRUE_FATAL(net_open(&r, LAMINA_TESTS_DIR "/../examples/fashion_cnn.yaml", &(net_variant){0}, 1));
     CU_ASSERT(r.net->saved_bytes + r.net->workspace_bytes <= MOST);
     CU_ASSERT(r.net->workspace_worker_bytes <= MOST_A_WORKER && r.net->workspace_worker_bytes > 0);
+    net_close(&r);
+}
+
+/* A model for inference has the outputs and metrics of one that trains, in a fraction of its memory; its calls do not
+ * allocate either. */
+static void inference_memory(void)
+{
+    enum { FRACTION = 3 };
+    net_run r;
+    CU_ASSERT_TRUE_FATAL(net_open(&r, LAMINA_TESTS_DIR "/../examples/fashion_cnn.yaml", &(net_variant){0}, 1));
+    subject whole, part;
+    open_subject(&whole, r.net, &(lamina_options){.workers = 2});
+    open_subject(&part, r.net, &(lamina_options){.workers = 2, .inference = true});
+    CU_ASSERT(FRACTION * lamina_model_bytes(part.model) < lamina_model_bytes(whole.model));
+    for (int i = 0; i < 2; i++) {
+        const subject *s = i ? &part : &whole;
+        lamina_error e;
+        long long before = atomic_load(&calls);
+        CU_ASSERT_EQUAL(lamina_infer(s->model, s->inputs, LARGEST, s->outputs, &e), LAMINA_OK);
+        CU_ASSERT_EQUAL(lamina_evaluate(s->model, s->inputs, LARGEST, &e), LAMINA_OK);
+        CU_ASSERT_EQUAL(atomic_load(&calls), before);
+    }
+    CU_ASSERT_EQUAL(memcmp(part.outputs[0], whole.outputs[0], LARGEST * r.net->outputs[0].bytes), 0);
+    CU_ASSERT_EQUAL(lamina_metric_value(part.model, 0), lamina_metric_value(whole.model, 0));
+    CU_ASSERT(lamina_metric_value(part.model, 0) > 0);
+    close_subject(&whole, r.net);
+    close_subject(&part, r.net);
     net_close(&r);
 }
 
@@ -177,5 +204,6 @@ void suite_memory(void)
     CU_pSuite s = CU_add_suite("memory", NULL, NULL);
     CU_add_test(s, "allocations are counted", counters_count);
     CU_add_test(s, "the example CNN takes little memory", little_memory);
+    CU_add_test(s, "a model for inference takes less", inference_memory);
     CU_add_test(s, "no call of a training loop allocates", no_allocation);
 }

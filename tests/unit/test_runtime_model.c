@@ -58,6 +58,93 @@ static void test_model_infers_in_pieces(void)
     lamina_model_free(m);
 }
 
+static lamina_model *inference_model(const lamina_net *net)
+{
+    lamina_model *m = NULL;
+    const lamina_options options = {.workers = 2, .inference = true};
+    OK(lamina_model_new(net, &options, &m, &error));
+    OK(lamina_initialize(m, 1, &error));
+    return m;
+}
+
+/* It has the bits of one that trains, in less memory. */
+static void test_model_for_inference(void)
+{
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    lamina_model *m = inference_model(&net), *whole = new_model(2, false);
+    float a[20], b[20];
+    void *const x[] = {a}, *const y[] = {b};
+    OK(lamina_infer(m, pattern, 20, x, &error));
+    OK(lamina_infer(whole, pattern, 20, y, &error));
+    CU_ASSERT_EQUAL(memcmp(a, b, sizeof a), 0);
+    OK(lamina_evaluate(m, pattern, 20, &error));
+    OK(lamina_evaluate(whole, pattern, 20, &error));
+    CU_ASSERT_EQUAL(lamina_metric_value(m, 0), lamina_metric_value(whole, 0));
+    CU_ASSERT_TRUE(lamina_metric_value(m, 0) > 0);
+    CU_ASSERT_EQUAL(lamina_model_bytes(m), net.params_bytes + net.inference_state_bytes +
+                                               net.inference_workspace_bytes + 2 * net.inference_worker_bytes);
+    CU_ASSERT_FALSE(lamina_model_holds(m, -1));
+    for (int32_t i = 0; i <= net.tensor_count; i++) {
+        CU_ASSERT_EQUAL(lamina_model_holds(m, i), i < 4); /* two parameters, two sums */
+        CU_ASSERT_EQUAL(lamina_model_holds(whole, i), i < net.tensor_count);
+    }
+    lamina_model_free(m);
+    lamina_model_free(whole);
+    net.struct_size = offsetof(lamina_net, inference_state_bytes); /* it does not say what inference takes */
+    m = inference_model(&net);
+    CU_ASSERT_TRUE(lamina_model_holds(m, net.tensor_count - 1));
+    OK(lamina_infer(m, pattern, 20, y, &error));
+    CU_ASSERT_EQUAL(memcmp(a, b, sizeof a), 0);
+    lamina_model_free(m);
+}
+
+static void test_inference_does_not_train(void)
+{
+    lamina_model *m = inference_model(fake_net_query(LAMINA_ABI_MAJOR));
+    lamina_checkpoint c = {.batch = 8};
+    lamina_dataset *d = line_data(RECORDS);
+    int64_t step = 0;
+    double sum = 3;
+    const char *words = ": expected a model that trains, found one made for inference only";
+    FAILS(lamina_train_step(m, pattern, 7, &error), LAMINA_BAD_ARG, words);
+    SAYS("fake: train_step: ");
+    FAILS(lamina_train_step(m, pattern, 20, &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_gradients(m, pattern, 7, 0, 1, &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_update(m, &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_reserve(m, 4, &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_fit(m, d, NULL, NULL, &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_save_checkpoint(m, &c, path_of("c.st"), &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_load_checkpoint(m, path_of("c.st"), &c, &c, &error), LAMINA_BAD_ARG, words);
+    FAILS(lamina_get_tensor(m, "step", &step, sizeof step, &error), LAMINA_BAD_ARG,
+          "fake: tensor 'step': expected one that inference uses");
+    FAILS(lamina_set_tensor(m, "step", &step, sizeof step, &error), LAMINA_BAD_ARG,
+          "found one that only training does");
+    OK(lamina_set_tensor(m, "metric.loss", &sum, sizeof sum, &error));
+    OK(lamina_evaluate_dataset(m, d, &sum, &error));
+    CU_ASSERT_EQUAL(sum, lamina_metric_value(m, 0));
+    lamina_dataset_free(d);
+    lamina_model_free(m);
+}
+
+/* Of a checkpoint it takes what it holds. */
+static void test_inference_loads_checkpoints(void)
+{
+    const lamina_checkpoint c = {.batch = 8};
+    lamina_model *m = inference_model(fake_net_query(LAMINA_ABI_MAJOR)), *whole = new_model(1, false);
+    float p[FAKE_INPUTS + 1], q[FAKE_INPUTS + 1];
+    OK(lamina_train_step(whole, pattern, 8, &error));
+    OK(lamina_save_checkpoint(whole, &c, path_of("c.st"), &error));
+    OK(lamina_load_weights(m, path_of("c.st"), &error));
+    get_params(whole, p);
+    get_params(m, q);
+    CU_ASSERT_EQUAL(memcmp(p, q, sizeof p), 0);
+    CU_ASSERT_EQUAL(lamina_metric_value(m, 0), lamina_metric_value(whole, 0));
+    OK(lamina_save_weights(m, path_of("w.st"), &error));
+    OK(lamina_load_weights(whole, path_of("w.st"), &error));
+    lamina_model_free(m);
+    lamina_model_free(whole);
+}
+
 static void test_model_steps_have_the_same_bits(void)
 {
     lamina_model *whole = new_model(1, false), *staged = new_model(3, true), *halves = new_model(2, false);
@@ -375,6 +462,9 @@ void add_runtime_model(CU_pSuite s)
 {
     CU_add_test(s, "model tensors", test_model_tensors);
     CU_add_test(s, "model infers in pieces", test_model_infers_in_pieces);
+    CU_add_test(s, "model for inference", test_model_for_inference);
+    CU_add_test(s, "inference does not train", test_inference_does_not_train);
+    CU_add_test(s, "inference loads checkpoints", test_inference_loads_checkpoints);
     CU_add_test(s, "model steps have the same bits", test_model_steps_have_the_same_bits);
     CU_add_test(s, "gradients of older nets", test_model_combines_gradients_of_older_nets);
     CU_add_test(s, "model after fork", test_model_after_fork);

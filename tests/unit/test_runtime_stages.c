@@ -96,6 +96,8 @@ static void test_stages_that_do_not_fit(void)
     FAILS(lamina_stages_new(&c.whole, three, 0, NULL, &c.s, &error), LAMINA_BAD_ARG,
           "stages: expected 1 or more, found 0");
     FAILS(lamina_stages_new(NULL, three, 3, NULL, &c.s, &error), LAMINA_UNSUPPORTED, "");
+    FAILS(lamina_stages_new(&c.whole, three, 3, &(lamina_options){.inference = true}, &c.s, &error), LAMINA_BAD_ARG,
+          "stages: expected models that train, found options for inference only");
 }
 
 static void test_options_that_do_not_fit(void)
