@@ -169,7 +169,8 @@ lamina_status lamina_reserve(lamina_model *m, int64_t micro_batches, lamina_erro
 
 /* Steps taken since lamina_initialize; a checkpoint restores it. */
 int64_t lamina_steps(const lamina_model *m);
-/* Use this rate in place of the network's schedule; NaN goes back to the schedule. */
+/* Use this rate in place of the network's schedule; NaN goes back to the schedule. Where groups of layers have rates of
+ * their own, those follow: they are multiples of this one. */
 void lamina_set_learning_rate(lamina_model *m, float rate);
 /* The rate of the next step. */
 float lamina_learning_rate(const lamina_model *m);

@@ -130,7 +130,8 @@ static fe_network *make_room(fe_staging *s)
     all->losses = arena_new_array(mem, fe_loss, losses);
     all->metrics = arena_new_array(mem, fe_metric, metrics + (size_t)file->nmetrics + 1);
     memcpy(all->layers, file->layers, (size_t)file->nlayers * sizeof *all->layers);
-    memcpy(all->losses, file->losses, (size_t)file->nlosses * sizeof *all->losses);
+    for (int i = 0; i < file->nlosses; i++)
+        all->losses[i] = file->losses[i];
     for (int i = 0; i < file->nmetrics; i++) {
         all->metrics[i] = file->metrics[i];
         all->metrics[i].loss = &all->losses[file->metrics[i].loss - file->losses];
