@@ -1,5 +1,6 @@
 /* tests/unit/test_stages.c - stages that learn on their own, on the nets of tests/nets/stages: what a program does that
  * trains one after the other by hand, lamina_stages_fit does to the bit, wherever boundary values are kept. */
+#include "tests/unit/extent.h"
 #include "tests/unit/stages_case.h"
 
 /* ---- by hand ---- */
@@ -267,6 +268,32 @@ static void memory_of_one_stage(void)
     lamina_stages_free(s);
 }
 
+/* The program of examples/staged, as its first lines say, without sanitizers, which it knows nothing of. */
+static void example(void)
+{
+    char command[2048], said[1024] = "";
+    if (extent_sanitized)
+        return;
+    snprintf(command, sizeof command,
+             "cd %s && for part in features classifier; do %s compile %s/examples/staged/rings.yaml --part=$part -o "
+             "$part.so || exit; done && %s compile %s/examples/staged/rings.yaml -o whole.so && "
+             "cc -std=c11 -Wall -Wextra -Werror -I%s/runtime %s/examples/staged/main.c $(dirname %s)/liblamina.a "
+             "-ljansson -lz -lm -lpthread -ldl -o rings && ./rings . && test -s weights.safetensors && "
+             "rm whole.* features.* classifier.* weights.* rings",
+             stages_folder, LAMINA_BINARY, LAMINA_SOURCE_DIR, LAMINA_BINARY, LAMINA_SOURCE_DIR, LAMINA_SOURCE_DIR,
+             LAMINA_SOURCE_DIR, LAMINA_BINARY);
+    FILE *f = popen(command, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    size_t n = fread(said, 1, sizeof said - 1, f);
+    CU_ASSERT_TRUE(n > 0);
+    CU_ASSERT_EQUAL(pclose(f), 0);
+    double accuracy = 0;
+    const char *last = strstr(said, "the whole, other points:");
+    CU_ASSERT_PTR_NOT_NULL(strstr(said, "stage 1 of 2, features:  loss 0."));
+    CU_ASSERT_TRUE(last && sscanf(last, "the whole, other points:  accuracy %lf", &accuracy) == 1);
+    CU_ASSERT_TRUE(accuracy > 0.95);
+}
+
 void suite_stages(void);
 void suite_stages(void)
 {
@@ -278,4 +305,5 @@ void suite_stages(void)
     CU_add_test(s, "inference by itself", inference_by_itself);
     CU_add_test(s, "the memory of one stage", memory_of_one_stage);
     add_stages_resume(s);
+    CU_add_test(s, "the example's program", example);
 }
