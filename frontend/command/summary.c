@@ -67,7 +67,7 @@ static int layer_number(const fe_network *n, const char *name)
     for (int i = 0; i < fe_layer_count(n); i++)
         if (!strcmp(fe_layer_at(n, i).name, name))
             return i;
-    return fe_layer_count(n) - 1;
+    ir_bug("stages end at '%s', which is no layer", name);
 }
 
 /* The last stage goes through the last layer, whatever is computed behind it. */
@@ -81,7 +81,8 @@ static void list_stages(summary *s)
         s->stages = arena_grown(s->b.mem, s->stages, (size_t)s->stage_count, sizeof *s->stages);
         stage_figures *stage = &s->stages[s->stage_count++];
         *stage = (stage_figures){.name = r->name, .first = next};
-        stage->last = layer_number(n, ir_attr_find(r->attrs, "through")->word);
+        bool ends = !r->next || strcmp(r->next->kind, "stage") != 0;
+        stage->last = ends ? fe_layer_count(n) - 1 : layer_number(n, ir_attr_find(r->attrs, "through")->word);
         next = stage->last + 1;
         for (int i = stage->first; i <= stage->last; i++) {
             stage->parameters += fe_layer_at(n, i).parameters;

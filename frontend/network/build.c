@@ -64,12 +64,27 @@ static void declare_rows(const fe_network *n, ir_module *m)
     fe_build_rows(n, m);
 }
 
-/* Coupled stages have the bits of the whole: they are no part of the hash. */
+/* Does training compute anything that carries the layer's label? */
+static bool is_computed(const ir_module *m, const fe_layer *l)
+{
+    const ir_graph *g = ir_function_find(m, "train_step");
+    size_t length = strlen(l->name);
+    for (const ir_node *n = g ? g->first : NULL; n; n = n->next)
+        if (n->label && !strncmp(n->label, l->name, length) && n->label[length] == '.')
+            return true;
+    return false;
+}
+
+/* Coupled stages have the bits of the whole: they are no part of the hash. A stage that ends with layers that compute
+ * nothing, such as a linear activation, ends for the passes before these. */
 static void declare_stages(const fe_network *n, ir_module *m)
 {
     for (int i = 0; i < n->nstages; i++) {
+        const fe_layer *first = i ? n->stages[i - 1].through + 1 : n->layers, *last = n->stages[i].through;
         ir_row *row = ir_row_new(m, "stage", n->stages[i].name, n->stages[i].at);
-        ir_attr_set_word(m->mem, &row->attrs, "through", n->stages[i].through->name);
+        while (last > first && !is_computed(m, last))
+            last--;
+        ir_attr_set_word(m->mem, &row->attrs, "through", last->name);
     }
 }
 

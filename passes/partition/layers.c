@@ -44,10 +44,12 @@ static int add_layer(predictor *p, const char *name, src_loc at)
     return l->count++;
 }
 
-/* A node without a label of a layer belongs where its latest operand does. */
+/* A node without a label of a layer belongs where its latest operand does. The scaling of an input, which any stage can
+ * do that reads it, belongs to none. */
 static int home_of(predictor *p, const ir_node *n)
 {
-    const char *name = label_layer(p->mem, n->label);
+    const char *role = label_role(n->label);
+    const char *name = role && !strcmp(role, "scale") ? NULL : label_layer(p->mem, n->label);
     const layer_cost *known = layer_cost_find(&p->costs, name);
     if (known)
         return (int)(known - p->costs.layer);

@@ -3,7 +3,7 @@
  * A copy of the module goes through the passes that are left, up to `chain`, in one piece. What its training step then
  * consists of says more than any formula over layers could: which convolutions winograd takes, what fused, which tile a
  * product has, what runs in chains. Each kernel is charged to the layer that its label names (conv2.products.forward to
- * conv2); what names none, such as the sums of a loss, to the last one.
+ * conv2); what names none to the first, as the scaling of an input, or else the last.
  *
  * A cut ends chains. A value that went from one layer to another within a chain, near the core, is then written whole
  * by one stage and read whole by the other: `parting` is what that costs either of them. */
@@ -30,7 +30,7 @@ static int layer_of(const trial *t, const ir_node *kernel)
         if (found)
             return (int)(found - t->layers->layer);
     }
-    return t->layers->count - 1;
+    return label_is_forward(kernel) ? 0 : t->layers->count - 1;
 }
 
 static void charge_kernel(const trial *t, const ir_node *kernel)

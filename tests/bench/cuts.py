@@ -4,14 +4,15 @@
 Ten nets of up to 12 layers, none of them one of the bench's own, are cut into 2 and into 3 stages in all ways there
 are, and the stages of each cut are measured, each on one thread (`lamina summary --partition --measure`). What counts is
 the time of the dearest stage: in a pipeline all others wait for it. First every cut is measured once. Then the
-compiler's and the best three others are measured again in turns, and the shortest time of each counts, so that what was
-lucky once is not taken for best. A net is won if in both ways the compiler's cut is within 5 % of the best.
+compiler's and the best three others are measured again in turns, and the shortest time of each stage counts, in whichever
+cuts it was, so that what was lucky once is not taken for best. A net is won if in both ways the compiler's cut is within 5 % of the best.
 
     tests/bench/cuts.py [--lamina=build/lamina] [--seconds=0.2] [--turns=5] [--nets=a,b] [--stages=2,3]
 """
 import argparse
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -77,6 +78,7 @@ def yaml(name, stages=None):
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
+        self.layers, self.least = {}, {}
 
     def summary(self, name, stages, *more):
         path = os.path.join(self.folder, name + ".yaml")
@@ -87,10 +89,19 @@ class Bench:
             return None
         return json.loads(run.stdout)
 
-    def dearest(self, name, cut):
-        """Microseconds of the dearest stage; None where the net cannot be cut so."""
+    def measure(self, name, cut):
+        """Note the shortest time of each of its stages, microseconds. False: the net cannot be cut so."""
         s = self.summary(name, cut, "--partition", "--measure", "--seconds=%g" % self.options.seconds)
-        return s and max(stage["measured_least_us"] for stage in s["stages"])
+        for stage in s["stages"] if s else []:
+            key = name, stage["from"], stage["through"]
+            self.least[key] = min(self.least.get(key, math.inf), stage["measured_least_us"])
+        return s is not None
+
+    def dearest(self, name, cut):
+        """Of the dearest stage. A stage has one time, whichever cuts it is part of."""
+        layers = self.layers[name]
+        begins = [layers[0]] + [layers[layers.index(end) + 1] for end in cut[:-1]]
+        return max(self.least[name, begin, end] for begin, end in zip(begins, cut))
 
     def chosen(self, name, count):
         s = self.summary(name, None, "--partition", "--stages=%d" % count)
@@ -99,6 +110,7 @@ class Bench:
     def cuts(self, name, count):
         """All cuts of whose stages each has parameters."""
         layers = self.summary(name, None)["layers"]
+        self.layers[name] = [l["name"] for l in layers]
         for ends in itertools.combinations(range(len(layers) - 1), count - 1):
             bounds = (-1,) + ends + (len(layers) - 1,)
             if all(any(l["parameters"] for l in layers[a + 1:b + 1]) for a, b in zip(bounds, bounds[1:])):
@@ -107,17 +119,16 @@ class Bench:
     def compare(self, name, count):
         """The compiler's cut, the best one, and how many times as long the first takes."""
         own, predicted = self.chosen(name, count)
-        times = {cut: self.dearest(name, cut) for cut in self.cuts(name, count)}
-        times = {cut: t for cut, t in times.items() if t is not None}
-        if own not in times:
+        cuts = [cut for cut in self.cuts(name, count) if self.measure(name, cut)]
+        if own not in cuts:
             raise SystemExit("%s: the cut %s cannot be compiled when it is written out" % (name, own))
-        others = sorted((c for c in times if c != own), key=times.get)[:FINALISTS]
-        final = {cut: times[cut] for cut in [own] + others}
         for _ in range(self.options.turns):
-            for cut in final:
-                final[cut] = min(final[cut], self.dearest(name, cut))
-        best = min(final, key=final.get)
-        return own, best, final[own] / final[best], final[own], predicted, len(times)
+            best = sorted((c for c in cuts if c != own), key=lambda c: self.dearest(name, c))
+            for cut in [own] + best[:FINALISTS]:
+                self.measure(name, cut)
+        best = min(cuts, key=lambda c: (self.dearest(name, c), c != own))
+        time = self.dearest(name, own)
+        return own, best, time / self.dearest(name, best), time, predicted, len(cuts)
 
 
 def main():

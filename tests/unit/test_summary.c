@@ -106,6 +106,41 @@ static void stages_written(void)
     check_written(examples, "linear_two_stage", "--stages=2 --balance=parameters");
 }
 
+/* An input that is scaled where it is first read, behind other layers, is no layer to end a stage with. */
+static void late_inputs(void)
+{
+    CU_ASSERT_EQUAL(
+        run("mkdir -p late && printf 'inputs: {x: [40], z: {shape: [30], dtype: uint8, scale: 1/255}, y: [6]}"
+            "\\nlayers: [dense: {name: a, units: 30}, concatenate: {inputs: [a, z]}, dense: 6]\\n"
+            "losses: [mean_squared_error: {targets: y}]\\noptimizer: sgd\\n' >late/net.yaml"),
+        0);
+    text folder = {0};
+    text_printf(&folder, "%s/late", directory);
+    check_written(text_get(&folder), "net", "--stages=2");
+    check_written(text_get(&folder), "net", "--stages=2 --balance=parameters");
+    CU_ASSERT_EQUAL(run("%s summary late/net.yaml --partition --stages=2 >out", LAMINA_BINARY), 0);
+    text_free(&folder);
+}
+
+/* The last layer computes nothing, and the stage goes through it all the same. */
+static void silent_layer_ends(void)
+{
+    CU_ASSERT_EQUAL(
+        run("mkdir -p silent && printf 'inputs: {x: [40], y: [6]}\\nlayers: [dense: 30, activation: linear, "
+            "dense: 6, activation: linear]\\nlosses: [mean_squared_error: {targets: y}]\\noptimizer: sgd\\n' "
+            ">silent/net.yaml"),
+        0);
+    text folder = {0};
+    text_printf(&folder, "%s/silent", directory);
+    check_written(text_get(&folder), "net", "--stages=2");
+    CU_ASSERT_EQUAL(
+        run("grep -q 'through: activation2}' b/net.yaml && "
+            "sed -i 's/through: dense1/through: activation1/' b/net.yaml && %s compile b/net.yaml -o b/n.so",
+            LAMINA_BINARY),
+        0);
+    text_free(&folder);
+}
+
 static void remarks_say_why(void)
 {
     CU_ASSERT_EQUAL(run("%s partition %s/examples/fashion_mlp_deep.yaml --stages=2 --remarks >out 2>err && "
@@ -231,6 +266,8 @@ void suite_summary(void)
     CU_pSuite s = CU_add_suite("summary", open_directory, remove_directory);
     CU_add_test(s, "sections of a file are replaced", sections_replaced);
     CU_add_test(s, "stages written out are those of --partition=auto", stages_written);
+    CU_add_test(s, "an input that is read late", late_inputs);
+    CU_add_test(s, "a stage ends with a layer that computes nothing", silent_layer_ends);
     CU_add_test(s, "remarks say why", remarks_say_why);
     CU_add_test(s, "layers", layers_listed);
     CU_add_test(s, "statistics", statistics_apart);
