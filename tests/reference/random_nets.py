@@ -26,7 +26,7 @@ from compiled_net import CONSTANT, INITIALIZERS, SEED, CompiledNet
 from torch_net import TorchNet, choice, frozen_layers, named, number, starts
 
 STEPS = 3
-NEAR, NEAR_ZERO, STORED, SLACK = 1e-4, 1e-6, 2e-7, 10
+NEAR, NEAR_ZERO, STORED, SLACK = 1e-4, 1e-5, 2e-7, 10
 JITTERS = (1, 2, 3, 4)
 
 
@@ -120,6 +120,13 @@ def unsure_of(model):
     return {"metric." + n: count for n, count in model.unsure.items()}
 
 
+def clipped(description, gradients):
+    """By the norm of all together, where the YAML asks for it."""
+    most = description.get("train", {}).get("gradient_clip")
+    norm = sum(g.square().sum() for g in gradients).sqrt()
+    return [g * (number(most) / norm) for g in gradients] if most is not None and norm > number(most) else gradients
+
+
 def reference_step(net, description, before, inputs, dtype=torch.float64, jitter=0):
     """A training step up to the gradients: metrics, running statistics, gradients ("gradient/NAME")."""
     values, inputs = prepared(before, dtype, jitter), prepared(inputs, dtype, jitter)
@@ -130,8 +137,8 @@ def reference_step(net, description, before, inputs, dtype=torch.float64, jitter
         [None] * len(parameters))
     result = {"metric." + n: v.detach() for n, v in model.metrics.items()}
     result.update({n: v.detach() for n, v in model.moved.items()})
-    for (name, p), g in zip(parameters.items(), gradients):
-        result["gradient/" + name] = torch.zeros_like(p) if g is None else g
+    gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters.values(), gradients)]
+    result.update({"gradient/" + name: g for name, g in zip(parameters, clipped(description, gradients))})
     return {n: v.double() for n, v in result.items()}, unsure_of(model)
 
 
@@ -169,12 +176,18 @@ def adam(keys, rate, before, after, name, gradient):
             name: -rate * hat_m / (hat_v.sqrt() + number(keys.get("epsilon", 1e-7)))}
 
 
+def optimizer_of(description, parameter):
+    """The net's, or that of the group which the layer belongs to."""
+    layer, groups = parameter.rsplit(".", 1)[0], description.get("groups", [])
+    return next((g["optimizer"] for g in groups if layer in g["layers"]), description["optimizer"])
+
+
 def updates(net, description, before, after, reference):
     """Moments, and by how much each parameter changes."""
-    kind, keys = choice(description["optimizer"])
-    rate = number(keys.get("learning_rate", {"sgd": 0.01, "adam": 0.001}[kind]))
     result = {}
     for name in trained(net, description):
+        kind, keys = choice(optimizer_of(description, name))
+        rate = number(keys.get("learning_rate", {"sgd": 0.01, "adam": 0.001}[kind]))
         gradient = reference["gradient/" + name]
         result.update({"sgd": sgd, "adam": adam}[kind](keys, rate, before, after, name, gradient))
     return result
