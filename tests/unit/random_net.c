@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_VALUES = 24, MOST_JOINED = 4, MOST_RANK = 3, MOST_ELEMENTS = 1000, MOST_WEIGHTS = 6000, MOST_LEAVES = 4 };
+enum { MOST_VALUES = 64, MOST_JOINED = 4, MOST_RANK = 4, MOST_ELEMENTS = 1000, MOST_WEIGHTS = 6000, MOST_LEAVES = 4 };
 
 typedef struct {
     int rank;
@@ -107,24 +107,53 @@ static void maybe_add(maker *m, int percent, const char *option)
 /* Softmax is over the last dimension and needs one. */
 static const char *any_activation(maker *m, const shape *s)
 {
-    static const char *const kinds[] = {"relu",   "relu",    "leaky_relu", "{leaky_relu: {negative_slope: 0.1}}",
-                                        "elu",    "selu",    "gelu",       "{elu: {alpha: 0.7}}",
-                                        "silu",   "sigmoid", "tanh",       "softplus",
+    static const char *const kinds[] = {"relu",
+                                        "relu",
+                                        "leaky_relu",
+                                        "{leaky_relu: {negative_slope: 0.1}}",
+                                        "{leaky_relu: -1/4}",
+                                        "elu",
+                                        "selu",
+                                        "gelu",
+                                        "silu",
+                                        "sigmoid",
+                                        "{elu: {alpha: 0.7}}",
+                                        "{elu: 1.5}",
+                                        "tanh",
+                                        "softplus",
+                                        "linear",
                                         "softmax"};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     return kinds[draw(m, s->rank ? KINDS : KINDS - 1)];
 }
 
+static void maybe_add_initializer(maker *m, int percent, const char *key)
+{
+    static const char *const kinds[] = {"glorot_uniform",
+                                        "glorot_normal",
+                                        "he_uniform",
+                                        "he_normal",
+                                        "lecun_uniform",
+                                        "lecun_normal",
+                                        "ones",
+                                        "truncated_normal",
+                                        "{truncated_normal: {mean: 0.1, stddev: 0.3}}",
+                                        "{random_uniform: {minval: -0.3, maxval: 0.4}}",
+                                        "{random_normal: {mean: 1/2, stddev: 0.2}}",
+                                        "{random_normal: {stddev: 0.2}}",
+                                        "{constant: 0.25}",
+                                        "{constant: {value: -0.5}}"};
+    if (chance(m, percent))
+        text_printf(&m->layers, ", %s_initializer: %s", key, DRAW(m, kinds));
+}
+
 static void add_kernel_options(maker *m, const shape *result)
 {
-    static const char *const initializers[] = {"he_normal", "lecun_uniform", "truncated_normal",
-                                               "{random_uniform: {minval: -0.3, maxval: 0.4}}", "{constant: 0.25}"};
     maybe_add(m, 20, ", use_bias: false");
-    maybe_add(m, 50, ", bias_initializer: {random_normal: {stddev: 0.2}}");
+    maybe_add_initializer(m, 50, "bias");
     if (chance(m, 50))
         text_printf(&m->layers, ", activation: %s", any_activation(m, result));
-    if (chance(m, 20))
-        text_printf(&m->layers, ", kernel_initializer: %s", DRAW(m, initializers));
+    maybe_add_initializer(m, 20, "kernel");
 }
 
 /* ---- values ---- */
@@ -142,12 +171,15 @@ static value *open_layer(maker *m, const char *kind, const int *in, int nin, con
 {
     value *v = new_value(m, "v", result);
     text_printf(&m->layers, "  - %s: {name: %s", kind, v->name);
-    text_add(&m->layers, nin == 1 ? ", input: " : ", inputs: [");
     for (int i = 0; i < nin; i++) {
         v->in[v->nin++] = in[i];
         m->values[in[i]].is_read = true;
-        text_printf(&m->layers, "%s%s", i ? ", " : "", m->values[in[i]].name);
     }
+    if (nin == 1 && v[-1].nin && in[0] == m->count - 2 && chance(m, 40))
+        return v; /* the layer above, which is read where no other is named */
+    text_add(&m->layers, nin == 1 ? ", input: " : ", inputs: [");
+    for (int i = 0; i < nin; i++)
+        text_printf(&m->layers, "%s%s", i ? ", " : "", m->values[in[i]].name);
     text_add(&m->layers, nin == 1 ? "" : "]");
     return v;
 }
@@ -167,6 +199,7 @@ static const char *any_element(maker *m)
                                            "",
                                            ", dtype: uint8, scale: 1/255",
                                            ", dtype: uint8, scale: 0.01",
+                                           ", dtype: uint8",
                                            ", dtype: int32",
                                            ", dtype: int32, scale: 1/7"};
     return DRAW(m, elements);
@@ -182,7 +215,8 @@ static void write_input(maker *m, const char *name, const shape *s, const char *
 
 static void add_input(maker *m)
 {
-    shape s = {.rank = chance(m, 60) ? 3 : chance(m, 90) ? 1 + draw(m, 2) : 0};
+    static const int others[] = {0, 1, 1, 1, 2, 2, 2, 4};
+    shape s = {.rank = chance(m, 60) ? 3 : DRAW(m, others)};
     do
         for (int i = 0; i < s.rank; i++)
             s.dim[i] = s.rank == 3 && i < 2 ? 1 + draw(m, 14) : any_size(m);
@@ -240,6 +274,8 @@ static bool draw_window(maker *m, const shape *image, bool is_pool, window *w, s
         w->size[1] = w->size[0];
         w->stride[1] = w->stride[0];
     }
+    if (is_pool && chance(m, 30))
+        memcpy(w->stride, w->size, sizeof w->stride);
     draw_padding(m, w, is_pool);
     *result = *image;
     for (int i = 0; i < 2; i++) {
@@ -252,10 +288,14 @@ static bool draw_window(maker *m, const shape *image, bool is_pool, window *w, s
     return element_count(result) <= MOST_ELEMENTS;
 }
 
-static void add_window(maker *m, const char *size_key, const window *w)
+/* Strides may be left out where they are what they are without: 1, or a pool's size. */
+static void add_window(maker *m, const char *size_key, bool is_pool, const window *w)
 {
+    static const int64_t ones[2] = {1, 1};
+    const int64_t *usual = is_pool ? w->size : ones;
     add_pair(m, size_key, w->size);
-    add_pair(m, "strides", w->stride);
+    if (w->stride[0] != usual[0] || w->stride[1] != usual[1] || chance(m, 50))
+        add_pair(m, "strides", w->stride);
     text_printf(&m->layers, ", padding: %s", w->form == PAD_VALID ? "valid" : w->form == PAD_SAME ? "same" : "");
     if (w->form == PAD_NUMBER)
         text_printf(&m->layers, "%lld", (long long)w->low[0]);
@@ -278,7 +318,7 @@ static bool make_conv2d(maker *m, int x)
         return false;
     open_layer(m, "conv2d", &x, 1, &s)->has_parameters = true;
     text_printf(&m->layers, ", filters: %lld", (long long)filters);
-    add_window(m, "kernel_size", &w);
+    add_window(m, "kernel_size", false, &w);
     add_kernel_options(m, &s);
     close_layer(m);
     return true;
@@ -292,7 +332,7 @@ static bool make_pool(maker *m, int x)
     if (image->rank != 3 || !draw_window(m, image, true, &w, &s))
         return false;
     open_layer(m, chance(m, 50) ? "max_pool2d" : "average_pool2d", &x, 1, &s);
-    add_window(m, "pool_size", &w);
+    add_window(m, "pool_size", true, &w);
     close_layer(m);
     return true;
 }
@@ -318,7 +358,7 @@ static bool make_flatten(maker *m, int x)
 static bool make_reshape(maker *m, int x)
 {
     int64_t count = element_count(&m->values[x].shape);
-    shape s = {.rank = 2 + draw(m, 2)};
+    shape s = {.rank = 1 + draw(m, MOST_RANK)};
     for (int i = 0; i < s.rank - 1; i++) {
         int64_t divisor = 1 + draw(m, 6);
         while (count % divisor)
@@ -364,6 +404,8 @@ static bool make_norm(maker *m, int x)
     open_layer(m, of_batch ? "batch_norm" : "layer_norm", &x, 1, &s)->has_parameters = has_center || has_scale;
     text_printf(&m->layers, "%s%s", has_center ? "" : ", center: false", has_scale ? "" : ", scale: false");
     maybe_add(m, 20, ", epsilon: 0.1");
+    maybe_add_initializer(m, 50, "gamma");
+    maybe_add_initializer(m, 50, "beta");
     if (of_batch)
         maybe_add(m, 40, ", momentum: 0.6");
     close_layer(m);
@@ -408,7 +450,8 @@ static bool make_concatenate(maker *m, int x)
     if (element_count(&s) > MOST_ELEMENTS)
         return false;
     open_layer(m, "concatenate", in, nin, &s);
-    text_printf(&m->layers, ", axis: %d", chance(m, 50) ? axis + 1 : axis - s.rank);
+    if (axis < s.rank - 1 || chance(m, 70))
+        text_printf(&m->layers, ", axis: %d", chance(m, 50) ? axis + 1 : axis - s.rank);
     close_layer(m);
     return true;
 }
@@ -432,21 +475,34 @@ static int draw_operand(maker *m)
     return chance(m, 60) ? m->count - 1 : draw(m, m->count);
 }
 
+/* x as one dimension. */
+static int flat(maker *m, int x)
+{
+    if (m->values[x].shape.rank == 1)
+        return x;
+    make_flatten(m, x);
+    return m->count - 1;
+}
+
+/* Few layers or a deep net, then a dense layer that reads the last of them and every input that none reads. */
 static void add_layers(maker *m)
 {
-    int wanted = m->count + 3 + draw(m, 9), before = m->count;
+    int wanted = m->count + (chance(m, 6) ? 20 + draw(m, 11) : 3 + draw(m, 9)), before = m->count;
     while (m->count < wanted)
         DRAW(m, rules)(m, draw_operand(m));
-    for (int i = 0; i < before; i++) /* every input is read */
-        if (!m->values[i].is_read)
-            make_flatten(m, i);
-    int last = m->count - 1;
-    if (m->values[last].shape.rank != 1 || element_count(&m->values[last].shape) * 33 > MOST_WEIGHTS) {
-        make_flatten(m, last);
-        last = m->count - 1;
+    int end = flat(m, m->count - 1);
+    for (int i = 0; i < before; i++) {
+        if (m->values[i].is_read)
+            continue;
+        const int in[] = {end, flat(m, i)};
+        shape s = m->values[end].shape;
+        s.dim[0] += m->values[in[1]].shape.dim[0];
+        open_layer(m, "concatenate", in, 2, &s);
+        close_layer(m);
+        end = m->count - 1;
     }
     m->must_train = true;
-    while (!make_dense(m, last)) {
+    while (!make_dense(m, end)) {
     }
 }
 
@@ -455,7 +511,8 @@ static void add_layers(maker *m)
 /* What it is compared with: labels, a target of its own, or another layer of its shape. */
 static void add_loss(maker *m, int x)
 {
-    static const char *const weights[] = {"", "", "", ", weight: 0.5", ", weight: 1/3", ", weight: 2"};
+    static const char *const weights[] = {"",           "", "", "", ", weight: 0.5", ", weight: 1/3", ", weight: 2",
+                                          ", weight: 0"};
     const value *v = &m->values[x];
     bool of_classes = v->shape.rank == 1 && chance(m, 60);
     char against[16];
@@ -495,9 +552,12 @@ static void add_losses(maker *m)
 
 static const char *any_optimizer(maker *m)
 {
-    static const char *const kinds[] = {"sgd", "{sgd: {learning_rate: 0.02, momentum: 0.9}}",
+    static const char *const kinds[] = {"sgd",
+                                        "{sgd: {learning_rate: 1/50, momentum: 0.9}}",
                                         "{sgd: {learning_rate: 0.02, momentum: 0.5, nesterov: true}}",
-                                        "{adam: {learning_rate: 0.01}}",
+                                        "{sgd: {nesterov: true}}",
+                                        "adam",
+                                        "{adam: {learning_rate: 0.01, beta_1: 0}}",
                                         "{adam: {learning_rate: 0.003, beta_1: 0.8, beta_2: 0.95, epsilon: 1e-5}}"};
     return DRAW(m, kinds);
 }
@@ -531,7 +591,7 @@ static const char *any_clip(maker *m)
 
 void random_net_new(random_net *n, uint64_t seed)
 {
-    static const int64_t batches[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 20};
+    static const int64_t batches[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 20, 40};
     maker m = {.state = seed, .net = n};
     *n = (random_net){.max_batch = DRAW(&m, batches)};
     for (int i = 1 + draw(&m, 3); i > 0; i--)
