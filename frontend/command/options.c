@@ -49,8 +49,14 @@ static int unknown(const cmd_syntax *s, const char *word, size_t dashes, size_t 
     return usage_error(s, "expected a known option, found", word, diag_nearest(found, names, count));
 }
 
+/* An empty value is what a variable of a script leaves that was never set. */
 static int set(const cmd_syntax *s, const cmd_option *o, const char *value)
 {
+    if (!*value) {
+        fprintf(stderr, "lamina %s: %s%s: expected %s, found an empty word\n", s->name, o->name[1] ? "--" : "-",
+                o->name, o->argument);
+        return EXIT_USAGE;
+    }
     if (o->value)
         *o->value = value;
     if (!o->number)
