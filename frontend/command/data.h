@@ -16,6 +16,10 @@ bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *com
 bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
                        lamina_dataset **validation, diag *d);
 
+/* Do the place, the steps and the states agree that the model has of the checkpoint 'path'? In runs of train they do,
+ * on 'records' of data. False after an error in d. */
+bool cmd_check_place(lamina_model *m, const lamina_checkpoint *at, int64_t records, const char *path, diag *d);
+
 /* The first parameter or f32 state that holds a NaN or an infinity, or NULL. */
 const char *cmd_not_finite(lamina_model *m);
 

@@ -144,6 +144,7 @@ static bool open_model(session *s, lamina_checkpoint *at)
         const lamina_checkpoint expected = *at;
         if (lamina_load_checkpoint(s->model, s->checkpoint, &expected, at, &e) != LAMINA_OK)
             return fail(s, &e);
+        return cmd_check_place(s->model, at, lamina_dataset_count(s->train), s->checkpoint, s->d);
     }
     return true;
 }
