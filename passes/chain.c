@@ -136,6 +136,7 @@ typedef struct {
     int64_t number; /* of this chain, marked on its members */
     bool narrow;    /* without contractions that want a leaf's examples */
     int32_t *after; /* by node id: kernels that come after the chain have the attempt's number */
+    int32_t *side;  /* by node id: what stands from 'first' on has side_of its place; all others have less */
     int32_t attempt;
     ir_node *below;   /* the first of them */
     int64_t elements; /* of one example, all members */
@@ -193,18 +194,23 @@ static bool assigns_what_members_read(const builder *b, const ir_node *kernel)
 
 /* ---- building ---- */
 
-/* Move what n needs, where it stands after 'before', and n itself, up to there. */
-static void move_up(ir_node *n, ir_node *before)
+/* Of what stands from 'first' on, above or from 'below' on. */
+static int32_t side_of(const builder *b, bool below)
 {
-    bool below = false;
-    for (const ir_node *at = before; at && !below; at = at->next)
-        below = at == n;
-    if (!below || n == before)
+    return 2 * b->attempt + below;
+}
+
+/* Move what n needs, where it stands after 'before', and n itself, up to there: 'before' is b->first or b->below. */
+static void move_up(const builder *b, ir_node *n, ir_node *before)
+{
+    bool chain = before == b->below;
+    if (n == before || b->side[n->id] < side_of(b, chain))
         return;
     for (int i = 0; i < n->nin; i++)
         if (n->in[i]->op != IR_INPUT)
-            move_up(n->in[i], before);
+            move_up(b, n->in[i], before);
     ir_move_before(n, before);
+    b->side[n->id] = chain ? side_of(b, false) : 0;
 }
 
 static void set_chain(const builder *b, ir_node *kernel, int64_t slice)
@@ -220,7 +226,7 @@ static bool may_join(const builder *b, const ir_node *kernel)
 static void add_member(builder *b, ir_node *kernel)
 {
     if (b->below)
-        move_up(kernel, b->below);
+        move_up(b, kernel, b->below);
     set_chain(b, kernel, IR_LEAF);
     b->elements += contraction_core(kernel)   ? ir_static_count(&contraction_core(kernel)->type)
                    : kernel->region->nresults ? walked_elements(kernel)
@@ -233,18 +239,20 @@ static void grow(builder *b)
 {
     for (ir_node *n = b->first, *next; n; n = next) {
         next = n->next;
+        b->side[n->id] = side_of(b, b->below);
         if (n->op != IR_FUSED)
             continue;
         if (comes_after(b, n)) {
             b->after[n->id] = b->attempt;
             b->below = b->below ? b->below : n;
+            b->side[n->id] = side_of(b, true);
         } else if (may_join(b, n)) {
             add_member(b, n);
         } else {
             if (reads_member(b, n) || assigns_what_members_read(b, n))
                 return;
             /* `result` nodes of n follow by themselves: they stand below it wherever it is. */
-            move_up(n, b->first);
+            move_up(b, n, b->first);
         }
     }
 }
@@ -420,10 +428,11 @@ typedef struct {
 static void find_chains(ir_graph *g, bool narrow, arena *mem, builders *all)
 {
     int32_t *after = arena_new_array(mem, int32_t, (size_t)ir_number(g) + 1), attempt = 0;
+    int32_t *side = arena_new_array(mem, int32_t, (size_t)ir_number(g) + 1);
     all->count = 0;
     for (ir_node *n = g->first; n; n = n->next) {
         builder *b = &all->of[all->count];
-        *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow, .after = after};
+        *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow, .after = after, .side = side};
         b->attempt = ++attempt;
         if (!may_join(b, n) || ir_chain(n, NULL))
             continue;

@@ -22,6 +22,8 @@ typedef struct {
     int32_t *before, nbefore;       /* kernels that have to come before */
     int32_t *after, nafter;         /* and those that have to come after: the same pairs */
     int32_t *reads, nreads;         /* results of kernels that it reads, by node id */
+    ir_node **results;              /* further ones: its `result` nodes, in order */
+    int32_t nresults;
 } kernel;
 
 typedef struct {
@@ -151,6 +153,17 @@ static void count_memory(scheduler *s)
     }
 }
 
+static void find_results(scheduler *s)
+{
+    for (ir_node *n = s->g->first; n; n = n->next) {
+        if (n->op != IR_RESULT)
+            continue;
+        kernel *k = &s->kernels[s->of[n->in[0]->id]];
+        k->results = arena_grown(s->mem, k->results, (size_t)k->nresults, sizeof *k->results);
+        k->results[k->nresults++] = n;
+    }
+}
+
 static void find_kernels(scheduler *s)
 {
     int32_t nodes = s->nodes = ir_number(s->g);
@@ -173,6 +186,7 @@ static void find_kernels(scheduler *s)
         order_assigns(s, all, k);
     }
     count_memory(s);
+    find_results(s);
 }
 
 /* ---- orders ---- */
@@ -308,16 +322,13 @@ static void place_needs(ir_node *n, bool *placed)
         }
 }
 
-static void place_kernel(ir_graph *g, ir_node *n, bool *placed)
+static void place_kernel(const kernel *k, bool *placed)
 {
-    place_needs(n, placed);
-    ir_move_before(n, NULL);
-    for (ir_node *r = g->first, *next; r != n; r = next) {
-        next = r->next;
-        if (r->op == IR_RESULT && r->in[0] == n) {
-            placed[r->id] = true;
-            ir_move_before(r, NULL);
-        }
+    place_needs(k->node, placed);
+    ir_move_before(k->node, NULL);
+    for (int32_t i = 0; i < k->nresults; i++) {
+        placed[k->results[i]->id] = true;
+        ir_move_before(k->results[i], NULL);
     }
 }
 
@@ -328,7 +339,7 @@ static void rebuild(scheduler *s, const int32_t *order)
     for (int i = 0; i < g->ninputs; i++)
         placed[g->inputs[i]->id] = true;
     for (int32_t i = 0; i < s->count; i++)
-        place_kernel(g, s->kernels[order[i]].node, placed);
+        place_kernel(&s->kernels[order[i]], placed);
     for (int i = 0; i < g->nresults; i++) {
         ir_node *x = g->results[i];
         if (mem_is_kernel(x) || placed[x->id])

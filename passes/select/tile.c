@@ -110,9 +110,10 @@ static bool fits_registers(const contraction *c, const ir_target *t, const contr
                            int64_t vectors)
 {
     int64_t inner = p->inner >= 0 ? c->axis[p->inner].n : 1, accumulators = rows * inner * vectors;
+    if (accumulators + vectors + 1 > t->registers || accumulators > t->registers - 4)
+        return false;
     int64_t scalars = live_scalars(c, p, rows) * (is_paired(c, p) ? vectors : 1);
-    return accumulators + vectors + 1 <= t->registers && accumulators <= t->registers - 4 &&
-           accumulators + vectors + scalars <= t->registers;
+    return accumulators + vectors + scalars <= t->registers;
 }
 
 /* Vectors that all columns come to. */
