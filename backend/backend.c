@@ -15,9 +15,15 @@ static void time_line(text *timing, const char *name, double ms)
 
 static bool emit_library(library *l, diag *d)
 {
-    for (const ir_graph *f = l->module->functions; f; f = f->next)
-        if (!emit_call(l, f, d))
+    call_emitter **calls = NULL;
+    size_t count = 0;
+    for (const ir_graph *f = l->module->functions; f; f = f->next) {
+        calls = arena_grown(l->mem, calls, count, sizeof *calls);
+        if (!(calls[count++] = gather_kernels(l, f, d)))
             return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        emit_call(calls[i]);
     emit_descriptor(l);
     return true;
 }
@@ -28,10 +34,10 @@ static void open_library(library *l, bool debug_info)
     const char *source = *l->interface->source ? l->interface->source : m->name;
     emitter *e = &l->e;
     emitter_open(e, m->name, &m->target, source, debug_info);
-    LLVMTypeRef task[] = {e->pointer, e->i64, e->i64};
+    LLVMTypeRef task[] = {e->pointer, e->i64, e->i64, e->pointer};
     l->call_type = LLVMFunctionType(e->i32, task, 1, 0);
     l->task_type = LLVMFunctionType(e->void_type, task, 2, 0);
-    l->member_type = LLVMFunctionType(e->void_type, task, 3, 0);
+    l->member_type = LLVMFunctionType(e->void_type, task, 4, 0);
 }
 
 /* ---- output ---- */

@@ -10,93 +10,41 @@
 #include <string.h>
 #include <time.h>
 
-typedef struct {
-    const ir_node *kernel; /* NULL for a chain */
-    LLVMValueRef task;
-    nest_tasks tasks;
-    bool by_worker; /* launches, not tasks, are handed out */
-    src_loc loc;
-} launch;
+typedef struct launch launch;
 
 typedef struct {
     launch *of;
     int count;
 } launch_list;
 
-typedef struct {
+struct launch {
+    const ir_node *kernel; /* NULL for a chain */
+    bound_task bound;
+    launch_list members;   /* of a chain */
+    int64_t number, slice; /* of a chain: its own, and examples of a slice */
+    nest_tasks tasks;
+    bool by_worker; /* launches, not tasks, are handed out */
+    src_loc loc;
+    LLVMValueRef task, row; /* once its function is there; the row may be NULL */
+};
+
+struct call_emitter {
     library *l;
     const ir_graph *function;
     launch_list launches, members, later; /* the last two of the chain that is being made; later: second phases */
     bool segment[SEG_COUNT];
     bool *input, *output;    /* which of the net's are used */
-    LLVMValueRef call, copy; /* the latter for launches that share tasks, NULL without any */
-} call_emitter;
+    bool copies;             /* some launches share tasks, or have a row: they get a copy of the call */
+    LLVMValueRef call, copy; /* the latter NULL without copies */
+    LLVMValueRef *part;      /* functions of many launches each, where there are too many for one */
+    int nparts;
+};
 
 double milliseconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
-/* ---- run_tasks: in the host's parallel loop if there is one and something to share, else one after the other ---- */
-
-static void emit_parallel(emitter *e, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
-{
-    LLVMTypeRef types[] = {e->pointer, e->pointer, e->pointer, e->i64};
-    LLVMValueRef loop = emit_field(e, call, e->pointer, ABI(lamina_call, parallel_for));
-    LLVMValueRef host = emit_field(e, call, e->pointer, ABI(lamina_call, host));
-    LLVMValueRef arguments[] = {host, task, call, tasks};
-    LLVMBuildCall2(e->builder, LLVMFunctionType(e->void_type, types, 4, 0), loop, arguments, 4, "");
-    LLVMBuildRetVoid(e->builder);
-}
-
-static void emit_serial(library *l, LLVMValueRef call, LLVMValueRef task, LLVMValueRef tasks)
-{
-    emitter *e = &l->e;
-    LLVMBuilderRef b = e->builder;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = emit_block(e), after = emit_block(e);
-    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 0), ""), body, after);
-    LLVMPositionBuilderAtEnd(b, body);
-    LLVMValueRef i = LLVMBuildPhi(b, e->i64, ""), zero = emit_i64(e, 0), arguments[] = {call, i};
-    LLVMBuildCall2(b, l->task_type, task, arguments, 2, "");
-    LLVMValueRef next = LLVMBuildAdd(b, i, emit_i64(e, 1), "");
-    LLVMAddIncoming(i, &zero, &before, 1);
-    LLVMAddIncoming(i, &next, &body, 1);
-    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, tasks, ""), body, after);
-    LLVMPositionBuilderAtEnd(b, after);
-    LLVMBuildRetVoid(b);
-}
-
-/* Several tasks, several workers, and a loop for them. */
-static LLVMValueRef emit_is_shared(emitter *e, LLVMValueRef call, LLVMValueRef tasks, LLVMValueRef loop)
-{
-    LLVMBuilderRef b = e->builder;
-    LLVMValueRef workers = emit_field(e, call, e->i64, ABI(lamina_call, workers));
-    LLVMValueRef several = LLVMBuildICmp(b, LLVMIntSGT, tasks, emit_i64(e, 1), "");
-    LLVMValueRef shared = LLVMBuildICmp(b, LLVMIntSGT, workers, emit_i64(e, 1), "");
-    LLVMValueRef both = LLVMBuildAnd(b, several, shared, "");
-    return LLVMBuildAnd(b, both, LLVMBuildIsNotNull(b, loop, ""), "");
-}
-
-static void make_run_tasks(library *l)
-{
-    emitter *e = &l->e;
-    LLVMBuilderRef b = e->builder;
-    LLVMTypeRef types[] = {e->pointer, e->pointer, e->i64};
-    l->run_tasks =
-        emit_function(e, "lamina.run_tasks", LLVMFunctionType(e->void_type, types, 3, 0), LLVMInternalLinkage);
-    emit_function_begin(e, l->run_tasks, (src_loc){0});
-    LLVMValueRef call = LLVMGetParam(l->run_tasks, 0), task = LLVMGetParam(l->run_tasks, 1);
-    LLVMValueRef tasks = LLVMGetParam(l->run_tasks, 2);
-    LLVMValueRef loop = emit_field(e, call, e->pointer, ABI(lamina_call, parallel_for));
-    LLVMValueRef parallel = l->profile ? LLVMBuildIsNotNull(b, loop, "") : emit_is_shared(e, call, tasks, loop);
-    LLVMBasicBlockRef share = emit_block(e), serial = emit_block(e);
-    LLVMBuildCondBr(b, parallel, share, serial);
-    LLVMPositionBuilderAtEnd(b, share);
-    emit_parallel(e, call, task, tasks);
-    LLVMPositionBuilderAtEnd(b, serial);
-    emit_serial(l, call, task, tasks);
 }
 
 /* ---- kernels ---- */
@@ -148,8 +96,9 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
     if (k)
         note_places(c, k);
     for (int i = 0; ok && i < k->nphases; i++) {
-        LLVMValueRef task = member && i == 0 ? emit_member(c->l, k) : emit_task(c->l, k, i);
-        launch one = {n, task, k->phase[i].tasks, uses_worker_memory(k, i), n->loc};
+        bound_task bound = bind_task(c->l, k, i, member && i == 0);
+        launch one = {
+            .kernel = n, .bound = bound, .tasks = k->phase[i].tasks, .by_worker = bound.by_worker, .loc = n->loc};
         add_to(c, !member ? &c->launches : i ? &c->later : &c->members, one);
         ok = !member || i || works_in_slices(&one.tasks, n, d);
     }
@@ -159,84 +108,20 @@ static bool add_kernel(call_emitter *c, const ir_node *n, diag *d)
 
 /* ---- chains ---- */
 
-/* One task function for the members of a chain: for each slice, the tasks of one member after the other. A task is a
- * slice; where members sum by leaves, a leaf, so that its slices come in order. */
-typedef struct {
-    call_emitter *c;
-    int64_t number, slice, examples; /* of a slice, of a task */
-    LLVMValueRef call, launch;
-} chain_emitter;
-
-/* A slice's tasks of one member. */
-static void call_member(const chain_emitter *c, const launch *one, LLVMValueRef slice)
-{
-    library *l = c->c->l;
-    emitter *e = &l->e;
-    const nest_tasks *t = &one->tasks;
-    int64_t inner = t->inner > 0 ? t->inner : 1;
-    for (int64_t i = 0; i < inner; i++) {
-        LLVMValueRef task = LLVMBuildMul(e->builder, slice, emit_i64(e, inner), "");
-        LLVMValueRef arguments[] = {c->call, c->launch, LLVMBuildAdd(e->builder, task, emit_i64(e, i), "")};
-        LLVMBuildCall2(e->builder, l->member_type, one->task, arguments, 3, "");
-    }
-}
-
-/* The slices of a task, which has at least one. */
-static void call_slices(const chain_emitter *c, LLVMValueRef task)
-{
-    emitter *e = &c->c->l->e;
-    LLVMBuilderRef b = e->builder;
-    const launch_list *members = &c->c->members;
-    int64_t most = c->examples / c->slice;
-    turns t = {.index = task};
-    if (most > 1)
-        t = emit_turns_begin(e, LLVMBuildMul(b, task, emit_i64(e, most), ""));
-    for (int i = 0; i < members->count; i++)
-        call_member(c, &members->of[i], t.index);
-    if (most == 1)
-        return;
-    const nest_tasks slices = {.n = 1, .batch = true, .chunk = c->slice, .inner = 1};
-    LLVMValueRef batch = emit_field(e, c->call, e->i64, ABI(lamina_call, batch));
-    LLVMValueRef next = LLVMBuildMul(b, LLVMBuildAdd(b, task, emit_i64(e, 1), ""), emit_i64(e, most), "");
-    LLVMValueRef ends[] = {next, emit_task_count(e, &slices, batch)};
-    emit_turns_end(e, &t, emit_i64(e, 1), emit_intrinsic(e, "llvm.smin", &e->i64, 1, ends, 2));
-}
-
-static void emit_chain(const chain_emitter *c, const launch *chain)
-{
-    emitter *e = &c->c->l->e;
-    if (!chain->by_worker) {
-        call_slices(c, c->launch);
-        return;
-    }
-    LLVMValueRef batch = emit_field(e, c->call, e->i64, ABI(lamina_call, batch));
-    LLVMValueRef tasks = emit_task_count(e, &chain->tasks, batch);
-    shared_turns t = emit_shared_turns_begin(e, c->call, tasks);
-    call_slices(c, t.task);
-    emit_shared_turns_end(e, &t);
-}
-
-/* The chain whose members were gathered; then the phases that waited for its end. */
+/* The chain whose members were gathered; then the phases that waited for its end. A task is a slice; where members sum
+ * by leaves, a leaf, so that its slices come in order. */
 static void close_chain(call_emitter *c, const ir_node *first)
 {
-    library *l = c->l;
-    chain_emitter chain = {.c = c};
-    chain.number = ir_chain(first, &chain.slice);
-    chain.examples = c->later.count ? IR_LEAF : chain.slice;
-    launch one = {.loc = first->loc, .tasks = {.n = 1, .batch = true, .chunk = chain.examples, .inner = 1}};
-    one.task = emit_function(&l->e, arena_printf(l->mem, "%s.chain%d", c->function->name, (int)chain.number),
-                             l->task_type, LLVMInternalLinkage);
+    launch one = {.loc = first->loc, .members = c->members};
+    one.number = ir_chain(first, &one.slice);
+    one.tasks = (nest_tasks){.n = 1, .batch = true, .chunk = c->later.count ? IR_LEAF : one.slice, .inner = 1};
     for (int i = 0; i < c->members.count; i++)
         one.by_worker |= c->members.of[i].by_worker;
-    emit_function_begin(&l->e, one.task, one.loc);
-    chain.call = LLVMGetParam(one.task, 0);
-    chain.launch = LLVMGetParam(one.task, 1);
-    emit_chain(&chain, &one);
-    LLVMBuildRetVoid(l->e.builder);
     add_to(c, &c->launches, one);
     for (int i = 0; i < c->later.count; i++)
         add_to(c, &c->launches, c->later.of[i]);
-    c->members.count = c->later.count = 0;
+    c->members = (launch_list){0};
+    c->later.count = 0;
 }
 
 static bool add_kernels(call_emitter *c, diag *d)
@@ -257,6 +142,87 @@ static bool add_kernels(call_emitter *c, diag *d)
     if (first)
         close_chain(c, first);
     return true;
+}
+
+/* ---- task functions ---- */
+
+/* The task function of a chain: for each slice, the tasks of one member after the other. */
+typedef struct {
+    library *l;
+    const launch *chain;
+    LLVMValueRef call, launch;
+} chain_emitter;
+
+/* A slice's tasks of one member. */
+static void call_member(const chain_emitter *c, const launch *one, LLVMValueRef slice)
+{
+    emitter *e = &c->l->e;
+    const nest_tasks *t = &one->tasks;
+    int64_t inner = t->inner > 0 ? t->inner : 1;
+    for (int64_t i = 0; i < inner; i++) {
+        LLVMValueRef task = LLVMBuildMul(e->builder, slice, emit_i64(e, inner), "");
+        LLVMValueRef arguments[] = {c->call, c->launch, LLVMBuildAdd(e->builder, task, emit_i64(e, i), ""),
+                                    one->row ? one->row : LLVMConstNull(e->pointer)};
+        LLVMBuildCall2(e->builder, c->l->member_type, one->task, arguments, 4, "");
+    }
+}
+
+/* The slices of a task, which has at least one. */
+static void call_slices(const chain_emitter *c, LLVMValueRef task)
+{
+    emitter *e = &c->l->e;
+    LLVMBuilderRef b = e->builder;
+    const launch_list *members = &c->chain->members;
+    int64_t slice = c->chain->slice, most = c->chain->tasks.chunk / slice;
+    turns t = {.index = task};
+    if (most > 1)
+        t = emit_turns_begin(e, LLVMBuildMul(b, task, emit_i64(e, most), ""));
+    for (int i = 0; i < members->count; i++)
+        call_member(c, &members->of[i], t.index);
+    if (most == 1)
+        return;
+    const nest_tasks slices = {.n = 1, .batch = true, .chunk = slice, .inner = 1};
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, ABI(lamina_call, batch));
+    LLVMValueRef next = LLVMBuildMul(b, LLVMBuildAdd(b, task, emit_i64(e, 1), ""), emit_i64(e, most), "");
+    LLVMValueRef ends[] = {next, emit_task_count(e, &slices, batch)};
+    emit_turns_end(e, &t, emit_i64(e, 1), emit_intrinsic(e, "llvm.smin", &e->i64, 1, ends, 2));
+}
+
+static void emit_slices(const chain_emitter *c)
+{
+    emitter *e = &c->l->e;
+    if (!c->chain->by_worker) {
+        call_slices(c, c->launch);
+        return;
+    }
+    LLVMValueRef batch = emit_field(e, c->call, e->i64, ABI(lamina_call, batch));
+    LLVMValueRef tasks = emit_task_count(e, &c->chain->tasks, batch);
+    shared_turns t = emit_shared_turns_begin(e, c->call, tasks);
+    call_slices(c, t.task);
+    emit_shared_turns_end(e, &t);
+}
+
+static void emit_tasks(const call_emitter *c, const launch_list *list);
+
+static void emit_chain(const call_emitter *c, launch *chain)
+{
+    library *l = c->l;
+    emit_tasks(c, &chain->members);
+    const char *name = arena_printf(l->mem, "%s.chain%d", c->function->name, (int)chain->number);
+    chain->task = emit_function(&l->e, name, l->task_type, LLVMInternalLinkage);
+    emit_function_begin(&l->e, chain->task, chain->loc);
+    chain_emitter e = {l, chain, LLVMGetParam(chain->task, 0), LLVMGetParam(chain->task, 1)};
+    emit_slices(&e);
+    LLVMBuildRetVoid(l->e.builder);
+}
+
+static void emit_tasks(const call_emitter *c, const launch_list *list)
+{
+    for (int i = 0; i < list->count; i++)
+        if (list->of[i].kernel)
+            list->of[i].task = emit_task(c->l, &list->of[i].bound, &list->of[i].row);
+        else
+            emit_chain(c, &list->of[i]);
 }
 
 /* ---- checks ---- */
@@ -368,12 +334,10 @@ static void emit_cancel(call_emitter *c)
 static void emit_room_for_copy(call_emitter *c)
 {
     emitter *e = &c->l->e;
-    bool by_worker = false;
-    for (int i = 0; i < c->launches.count; i++)
-        by_worker |= c->launches.of[i].by_worker;
-    if (!by_worker)
+    c->copy = NULL;
+    if (!c->copies)
         return;
-    c->copy = LLVMBuildAlloca(e->builder, LLVMArrayType(e->i8, TURNS_CALL), "");
+    c->copy = LLVMBuildAlloca(e->builder, LLVMArrayType(e->i8, COPY_BYTES), "");
     LLVMSetAlignment(c->copy, 64);
 }
 
@@ -393,8 +357,8 @@ static void emit_worker_memory(call_emitter *c)
     int64_t before = inference ? i->inference_workspace_bytes : i->workspace_bytes;
     int64_t part = inference ? i->inference_worker_bytes : i->workspace_worker_bytes;
     LLVMValueRef first = emit_offset(e, e->i8, workspace, emit_i64(e, before));
-    LLVMBuildStore(e->builder, first, emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_MEMORY)));
-    LLVMBuildStore(e->builder, emit_i64(e, part), emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_PART)));
+    LLVMBuildStore(e->builder, first, emit_copy_field(e, c->copy, COPY_MEMORY));
+    LLVMBuildStore(e->builder, emit_i64(e, part), emit_copy_field(e, c->copy, COPY_PART));
 }
 
 static void emit_copy(call_emitter *c)
@@ -425,10 +389,12 @@ static void emit_launch(call_emitter *c, const launch *one)
     if (one->by_worker)
         tasks = emit_launches(e, c->call, tasks);
     LLVMValueRef arguments[] = {c->call, one->task, tasks};
-    if (one->by_worker) {
+    if (one->by_worker || one->row)
         arguments[0] = c->copy;
-        LLVMBuildStore(e->builder, emit_i64(e, 0), emit_offset(e, e->i8, c->copy, emit_i64(e, TURNS_TAKEN)));
-    }
+    if (one->by_worker)
+        LLVMBuildStore(e->builder, emit_i64(e, 0), emit_copy_field(e, c->copy, COPY_TAKEN));
+    if (one->row)
+        LLVMBuildStore(e->builder, one->row, emit_copy_field(e, c->copy, COPY_ROW));
     if (!c->l->profile && LLVMIsAConstantInt(tasks) && LLVMConstIntGetSExtValue(tasks) == 1) {
         arguments[1] = emit_i64(e, 0);
         LLVMBuildCall2(e->builder, c->l->task_type, one->task, arguments, 2, "");
@@ -437,28 +403,80 @@ static void emit_launch(call_emitter *c, const launch *one)
     LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(c->l->run_tasks), c->l->run_tasks, arguments, 3, "");
 }
 
-bool emit_call(library *l, const ir_graph *f, diag *d)
+call_emitter *gather_kernels(library *l, const ir_graph *f, diag *d)
 {
-    call_emitter c = {.l = l, .function = f};
-    c.input = arena_new_array(l->mem, bool, (size_t)l->interface->input_count);
-    c.output = arena_new_array(l->mem, bool, (size_t)l->interface->output_count);
-    if (!add_kernels(&c, d))
-        return false;
+    call_emitter *c = arena_make(l->mem, call_emitter);
+    c->l = l;
+    c->function = f;
+    c->input = arena_new_array(l->mem, bool, (size_t)l->interface->input_count);
+    c->output = arena_new_array(l->mem, bool, (size_t)l->interface->output_count);
+    return add_kernels(c, d) ? c : NULL;
+}
+
+static void emit_launches_from(call_emitter *c, int from, int to)
+{
+    bool cancellable = strcmp(c->function->name, "infer") == 0;
+    for (int i = from; i < to; i++) {
+        if (cancellable)
+            emit_cancel(c);
+        emit_launch(c, &c->launches.of[i]);
+    }
+}
+
+/* int32_t part(const lamina_call *, void *copy): some of the launches, as a function of their own. */
+static LLVMValueRef emit_part(call_emitter *c, int from, int to)
+{
+    emitter *e = &c->l->e;
+    LLVMTypeRef types[] = {e->pointer, e->pointer};
+    const char *name = arena_printf(c->l->mem, "%s.part", c->function->name);
+    LLVMValueRef part = emit_function(e, name, LLVMFunctionType(e->i32, types, 2, 0), LLVMInternalLinkage);
+    emit_function_begin(e, part, c->launches.of[from].loc);
+    c->call = LLVMGetParam(part, 0);
+    c->copy = c->copies ? LLVMGetParam(part, 1) : NULL;
+    emit_launches_from(c, from, to);
+    LLVMBuildRet(e->builder, emit_i32(e, LAMINA_CALL_OK));
+    return part;
+}
+
+/* Code generation takes more than linear time and memory for a function, so that many launches have several. */
+static void emit_parts(call_emitter *c)
+{
+    enum { LAUNCHES = 128 };
+    c->nparts = c->launches.count > LAUNCHES ? (c->launches.count + LAUNCHES - 1) / LAUNCHES : 0;
+    c->part = arena_new_array(c->l->mem, LLVMValueRef, (size_t)c->nparts + 1);
+    for (int i = 0; i < c->nparts; i++) {
+        int from = i * LAUNCHES, to = from + LAUNCHES < c->launches.count ? from + LAUNCHES : c->launches.count;
+        c->part[i] = emit_part(c, from, to);
+    }
+}
+
+static void call_part(call_emitter *c, LLVMValueRef part)
+{
+    emitter *e = &c->l->e;
+    LLVMValueRef arguments[] = {c->call, c->copy ? c->copy : LLVMConstNull(e->pointer)};
+    LLVMValueRef status = LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(part), part, arguments, 2, "");
+    return_if(c, LLVMBuildICmp(e->builder, LLVMIntNE, status, emit_i32(e, LAMINA_CALL_OK), ""), LAMINA_CALL_CANCELLED);
+}
+
+void emit_call(call_emitter *c)
+{
+    library *l = c->l;
     if (!l->run_tasks)
         make_run_tasks(l);
-    LLVMValueRef function = emit_exported(l, f->name, l->call_type);
-    emit_function_begin(&l->e, function, f->loc);
-    c.call = LLVMGetParam(function, 0);
-    emit_room_for_copy(&c);
-    emit_checks(&c);
-    emit_copy(&c);
-    bool cancellable = strcmp(f->name, "infer") == 0;
-    for (int i = 0; i < c.launches.count; i++) {
-        if (cancellable)
-            emit_cancel(&c);
-        emit_launch(&c, &c.launches.of[i]);
-    }
+    emit_tasks(c, &c->launches);
+    for (int i = 0; i < c->launches.count; i++)
+        c->copies |= c->launches.of[i].by_worker || c->launches.of[i].row;
+    emit_parts(c);
+    LLVMValueRef function = emit_exported(l, c->function->name, l->call_type);
+    emit_function_begin(&l->e, function, c->function->loc);
+    c->call = LLVMGetParam(function, 0);
+    emit_room_for_copy(c);
+    emit_checks(c);
+    emit_copy(c);
+    for (int i = 0; i < c->nparts; i++)
+        call_part(c, c->part[i]);
+    if (!c->nparts)
+        emit_launches_from(c, 0, c->launches.count);
     LLVMBuildRet(l->e.builder, emit_i32(&l->e, LAMINA_CALL_OK));
-    list_launches(&c);
-    return true;
+    list_launches(c);
 }

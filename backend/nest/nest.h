@@ -163,8 +163,8 @@ int nest_phase_buffers(const nest_kernel *k, int phase, int *number);
 void nest_sweep(nest_kernel *k);
 
 void nest_print(const nest_kernel *k, text *out);
-/* The body of one phase; without names (buffers by number) equal text means equal code. */
-void nest_print_phase(const nest_kernel *k, int phase, bool names, text *out);
+/* One phase as a string without names, for a machine: phases have equal code exactly where they have equal strings. */
+void nest_key(const nest_kernel *k, int phase, text *out);
 
 /* ---- lowering: a fused node (passes/select/select.c has planned it) to its kernel ---- */
 nest_kernel *nest_lower(const ir_node *fused, const ir_target *target, arena *mem, diag *d);

@@ -1,4 +1,4 @@
-/* backend/nest/print.c - loop nests as text, for people (`lamina dump --after=lower`) and to tell equal kernels.
+/* backend/nest/print.c - loop nests as text, for people (`lamina dump --after=lower`).
  *
  *     kernel "dense1.forward"
  *       #0 image : f32 read
@@ -17,8 +17,6 @@
 typedef struct {
     const nest_kernel *kernel;
     text *out;
-    bool names;  /* buffers by name; else by number only */
-    int *number; /* what a nameless buffer goes by */
     int32_t next_id;
     int depth;
 } printer;
@@ -76,10 +74,10 @@ static void print_uses(printer *p, nest_value *const *in, int count)
 static void print_buffer(printer *p, int index)
 {
     const char *name = p->kernel->buffers[index].name;
-    if (p->names && name)
+    if (name)
         text_add(p->out, name);
     else
-        text_printf(p->out, "#%d", p->number[index]);
+        text_printf(p->out, "#%d", index);
 }
 
 /* image[%3 + 5 stride 2] active %7 */
@@ -255,23 +253,6 @@ static void print_tasks(const nest_tasks *t, text *out)
     text_add(out, "\n");
 }
 
-/* Without names a buffer's number is that of the phase's parameter, so that equal phases of different kernels have
- * equal text. */
-void nest_print_phase(const nest_kernel *k, int phase, bool names, text *out)
-{
-    arena *mem = arena_new();
-    printer p = {.kernel = k, .out = out, .names = names, .depth = 2};
-    int *used = arena_new_array(mem, int, (size_t)k->nbuffers + 1);
-    p.number = arena_new_array(mem, int, (size_t)k->nbuffers + 1);
-    int count = names ? 0 : nest_phase_buffers(k, phase, used);
-    for (int i = 0; i < k->nbuffers; i++)
-        p.number[i] = k->buffers[i].local ? -1 - i : i;
-    for (int i = 0; i < count; i++)
-        p.number[used[i]] = i;
-    print_block(&p, &k->phase[phase].body);
-    arena_free(mem);
-}
-
 void nest_print(const nest_kernel *k, text *out)
 {
     text_printf(out, "kernel \"%s\"\n", k->name ? k->name : "");
@@ -285,6 +266,7 @@ void nest_print(const nest_kernel *k, text *out)
     for (int i = 0; i < k->nphases; i++) {
         text_printf(out, "  phase %d, ", i);
         print_tasks(&k->phase[i].tasks, out);
-        nest_print_phase(k, i, true, out);
+        printer p = {.kernel = k, .out = out, .depth = 2};
+        print_block(&p, &k->phase[i].body);
     }
 }

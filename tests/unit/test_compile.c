@@ -246,6 +246,58 @@ static void deep(void)
     compile_blocks("a thousand layers that are trained", 1000, "  - activation: relu\n", true);
 }
 
+/* ---- layers that are alike ---- */
+
+static ir_module *planned(const char *yaml, arena *mem, diag *d)
+{
+    const pass_options o = {0};
+    const fe_network *net = fe_read_text(yaml, strlen(yaml), "net.yaml", mem, d);
+    ir_module *m = net ? fe_build(net, d) : NULL;
+    if (m)
+        m->target = any_target;
+    if (m && passes_run(m, &o, d))
+        return m;
+    ir_module_free(m);
+    return NULL;
+}
+
+/* How many functions LLVM gets of a net that is trained and has so many dense layers. */
+static int functions_of(int count)
+{
+    char path[] = "/tmp/lamina-test-XXXXXX";
+    close(mkstemp(path));
+    text y = {0}, code = {0};
+    diag *d = diag_new();
+    arena *mem = arena_new();
+    begin(&y, true);
+    for (int i = 0; i < count; i++)
+        text_add(&y, "  - dense: {units: 4, activation: relu}\n");
+    end(&y, true);
+    ir_module *m = planned(text_get(&y), mem, d);
+    const be_options o = {BE_LLVM, path, false, NULL};
+    CU_ASSERT_FATAL(m && be_compile(m, &o, d) && text_read_file(&code, path));
+    int functions = 0;
+    for (const char *at = text_get(&code); (at = strstr(at, "\ndefine ")); at++)
+        functions++;
+    unlink(path);
+    ir_module_free(m);
+    arena_free(mem);
+    diag_free(d);
+    text_free(&y);
+    text_free(&code);
+    return functions;
+}
+
+/* LLVM's time goes by functions: layers that others are like add none, though sums and updates that are put together
+ * in groups may add a few. */
+static void alike(void)
+{
+    enum { FEW = 8, MANY = 40, SPARE = 16 };
+    int few = functions_of(FEW), many = functions_of(MANY);
+    CU_ASSERT(few > FEW);
+    CU_ASSERT(many < few + SPARE);
+}
+
 /* A mapping is read in a time that grows as it does, though no key may stand twice. */
 static void many_keys(void)
 {
@@ -266,5 +318,6 @@ void suite_compile(void)
     CU_add_test(s, "activations", activations);
     CU_add_test(s, "values that meet again", blocks);
     CU_add_test(s, "deep", deep);
+    CU_add_test(s, "layers that are alike", alike);
     CU_add_test(s, "many keys", many_keys);
 }

@@ -42,9 +42,64 @@ static void test_file(void)
     text_free(&source);
 }
 
+/* ---- many alike ---- */
+
+enum { LAYERS = 140, CHAINED = 4 };
+
+static void add_params(text *t, const char *name, int count, const char *type)
+{
+    for (int i = 0; i < count; i++)
+        text_printf(t, "param @%s%d : %s\n", name, i, type);
+}
+
+/* More kernels than one function launches, all of them alike; the call may be cancelled between them. */
+static void add_deep(text *t)
+{
+    text_add(t, "func @infer(%x : f32[B, 5]) -> (y : f32[B, 5]) {\n");
+    for (int i = 0; i < LAYERS; i++) {
+        text_printf(t, "  %%w%d = param @w%d : f32[5, 5]\n  %%p%d = dot_general %%", i, i, i);
+        text_printf(t, i ? "t%d" : "x", i - 1);
+        text_printf(t, ", %%w%d {lhs_contract = [1], rhs_contract = [0]} : f32[B, 5]\n", i);
+        text_printf(t, "  %%t%d = tanh %%p%d : f32[B, 5]\n", i, i);
+    }
+    text_printf(t, "  return %%t%d\n}\n", LAYERS - 1);
+}
+
+/* A chain whose members are alike. */
+static void add_chain(text *t)
+{
+    text_add(t, "func @chain(%x : f32[B, 20, 20, 8]) -> (y : f32[B, 20, 20, 8]) {\n");
+    for (int i = 0; i < CHAINED; i++) {
+        text_printf(t, "  %%k%d = param @k%d : f32[3, 3, 8, 8]\n  %%c%d = convolution %%", i, i, i);
+        text_printf(t, i ? "r%d" : "x", i - 1);
+        text_printf(t,
+                    ", %%k%d {lhs = [0, 3, 1, 2], rhs = [2, 3, 0, 1], out = [0, 3, 1, 2], stride = [1, 1], "
+                    "low = [1, 1], high = [1, 1], lhs_dilation = [1, 1], rhs_dilation = [1, 1], feature_groups = [1], "
+                    "batch_groups = [1]} : f32[B, 20, 20, 8]\n",
+                    i);
+        text_printf(t, "  %%r%d = negate %%c%d : f32[B, 20, 20, 8]\n", i, i);
+    }
+    text_printf(t, "  return %%r%d\n}\n", CHAINED - 1);
+}
+
+/* Kernels that share a task function find their own buffers. */
+static void alike(void)
+{
+    text t = {0};
+    text_add(&t, "module @alike {convolution = direct, max_batch = [20]}\n");
+    add_params(&t, "w", LAYERS, "f32[5, 5]");
+    add_params(&t, "k", CHAINED, "f32[3, 3, 8, 8]");
+    add_deep(&t);
+    add_chain(&t);
+    check_variants(text_get(&t), "alike", avx2, 1);
+    text_free(&t);
+}
+
 void suite_lowering(void);
 
 void suite_lowering(void)
 {
-    ir_files_add(CU_add_suite("lowering", NULL, NULL), "lower", test_file);
+    CU_pSuite s = CU_add_suite("lowering", NULL, NULL);
+    ir_files_add(s, "lower", test_file);
+    CU_add_test(s, "many alike", alike);
 }
