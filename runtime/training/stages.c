@@ -306,7 +306,7 @@ lamina_status lamina_stages_model(lamina_stages *s, const char *name, lamina_mod
         return lamina_fail(e, LAMINA_BAD_ARG, "no stage '%s'", name);
     status = lamina_part_finish(s, true, e);
     if (!status && !s->lent[part])
-        status = lamina_part_open(s, part, &s->lent[part], e);
+        status = lamina_part_open(s, part, false, &s->lent[part], e);
     *out = status ? NULL : s->lent[part];
     return status;
 }

@@ -70,8 +70,8 @@ uint64_t lamina_stages_fingerprint(const lamina_stages *s, const lamina_dataset 
 
 lamina_status lamina_stages_add_rows(lamina_stages *s, lamina_error *e);
 void lamina_stages_free_rows(lamina_stages *s);
-/* A new model of a part, with the values that stand in the rows. */
-lamina_status lamina_part_open(lamina_stages *s, int32_t part, lamina_model **out, lamina_error *e);
+/* A new model of a part, to train or for inference alone, with the values that stand in the rows. */
+lamina_status lamina_part_open(lamina_stages *s, int32_t part, bool inference, lamina_model **out, lamina_error *e);
 void lamina_part_close(lamina_stages *s, lamina_model *m);
 /* Move the values of the running part to the rows, those of its training too if they will be needed, and close it. */
 lamina_status lamina_part_finish(lamina_stages *s, bool needed, lamina_error *e);

@@ -41,6 +41,12 @@ static int64_t epochs_a_round(const run *r)
     return epochs || is_whole(r) ? epochs : 1;
 }
 
+static int64_t epochs_of(const run *r, int64_t rounds)
+{
+    int64_t epochs;
+    return __builtin_mul_overflow(rounds, epochs_a_round(r), &epochs) ? INT64_MAX : epochs;
+}
+
 static int64_t batch_of(const run *r)
 {
     return how(r)->batch ? how(r)->batch : part_of(r)->o.net->max_batch;
@@ -49,7 +55,7 @@ static int64_t batch_of(const run *r)
 /* Those that it has at the end of this round, of all rounds. */
 static int64_t last_epoch(const run *r)
 {
-    return (is_whole(r) ? 1 : r->at.round + 1) * epochs_a_round(r);
+    return epochs_of(r, is_whole(r) ? 1 : r->at.round + 1);
 }
 
 static bool enough(const run *r)
@@ -66,7 +72,7 @@ static void enter(run *r)
     r->at.at.epoch = 0;
     if (r->at.stage > r->s->count)
         return;
-    r->at.at.epoch = is_whole(r) ? 0 : r->at.round * epochs_a_round(r);
+    r->at.at.epoch = is_whole(r) ? 0 : epochs_of(r, r->at.round);
     r->at.at.batch = batch_of(r);
 }
 
@@ -169,7 +175,7 @@ static lamina_status open_model(run *r, lamina_error *e)
     float rate = is_whole(r) ? r->o->fine_tune_rate : part_of(r)->o.learning_rate;
     lamina_status status = LAMINA_OK;
     if (s->running != r->at.stage && !(status = lamina_part_finish(s, true, e)) &&
-        !(status = lamina_part_open(s, r->at.stage, &s->model, e)))
+        !(status = lamina_part_open(s, r->at.stage, false, &s->model, e)))
         s->running = r->at.stage;
     if (!status && rate > 0)
         lamina_set_learning_rate(s->model, rate);
@@ -265,7 +271,7 @@ static lamina_status pass_frozen(run *r, lamina_error *e)
     r->last = (lamina_report){0};
     if (part_of(r)->o.net->evaluate && validation_of(r) && has_all(r, validation_of(r)))
         s = open_validation(r, &check, e);
-    if (!s && check.data && !(s = lamina_part_open(r->s, r->at.stage, &m, e)))
+    if (!s && check.data && !(s = lamina_part_open(r->s, r->at.stage, true, &m, e)))
         s = measure(r, m, &check, &values, e);
     lamina_part_close(r->s, m);
     lamina_view_close(&check);

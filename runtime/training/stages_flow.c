@@ -90,7 +90,7 @@ static lamina_status open_producer(lamina_flow *f, const lamina_supply *u, int32
     }
     if (!s)
         s = add_buffers(p, net, f->batch, e);
-    return s ? s : lamina_part_open(f->s, stage, &p->model, e);
+    return s ? s : lamina_part_open(f->s, stage, true, &p->model, e);
 }
 
 /* From the last stage to the first: who is in the flow asks for those whose outputs it reads. */

@@ -129,15 +129,17 @@ static lamina_status import_rows(lamina_stages *s, const lamina_part *p, lamina_
 {
     lamina_status status = LAMINA_OK;
     for (int32_t i = 0; !status && i < p->o.net->tensor_count; i++)
-        if (s->values[p->row[i]])
+        if (s->values[p->row[i]] && lamina_model_holds(m, i))
             status = lamina_import(m, i, s->values[p->row[i]], e);
     return status;
 }
 
-lamina_status lamina_part_open(lamina_stages *s, int32_t part, lamina_model **out, lamina_error *e)
+lamina_status lamina_part_open(lamina_stages *s, int32_t part, bool inference, lamina_model **out, lamina_error *e)
 {
     const lamina_part *p = &s->parts[part];
-    lamina_status status = lamina_model_new(p->o.net, &s->options, out, e);
+    lamina_options options = s->options;
+    options.inference = inference;
+    lamina_status status = lamina_model_new(p->o.net, &options, out, e);
     if (status)
         return status;
     lamina_stages_hold(s, lamina_model_bytes(*out));

@@ -247,25 +247,40 @@ static void inference_by_itself(void)
     }
 }
 
-/* One stage's memory at a time: less than two models of those that are trained. */
+static size_t bytes_of(int net, bool inference)
+{
+    lamina_model *m;
+    OK(lamina_model_new(stage_nets[net].net, &(lamina_options){.inference = inference}, &m, &stages_error));
+    size_t bytes = lamina_model_bytes(m);
+    lamina_model_free(m);
+    return bytes;
+}
+
+static size_t peak_of(lamina_cache cache)
+{
+    lamina_stages *s = stages_new(NULL);
+    OK(lamina_stages_fit(s, stages_data, &(lamina_stages_fit_options){.cache = cache}, NULL, &stages_error));
+    size_t peak = lamina_stages_bytes(s);
+    lamina_stages_free(s);
+    return peak;
+}
+
+/* One stage trains at a time; beside it are values that cross, or stages that infer, and the tensors of the others. */
 static void memory_of_one_stage(void)
 {
-    size_t models = 0, largest = 0, tensors = 0;
+    size_t models = 0, largest = 0, tensors = 4096; /* a step of several micro-batches needs a little more */
+    size_t boundaries = RECORDS * (6 + 7) * 4, inferring = bytes_of(0, true) + bytes_of(1, true);
     for (int i = 0; i < NETS; i++) {
-        lamina_model *m;
-        OK(lamina_model_new(stage_nets[i].net, NULL, &m, &stages_error));
-        models += i < STAGES ? lamina_model_bytes(m) : 0;
-        largest = i < STAGES && lamina_model_bytes(m) > largest ? lamina_model_bytes(m) : largest;
-        lamina_model_free(m);
+        size_t bytes = i < STAGES ? bytes_of(i, false) : 0;
+        models += bytes;
+        largest = bytes > largest ? bytes : largest;
         for (int32_t k = 0; k < stage_nets[i].net->param_count; k++)
             tensors += stage_nets[i].net->tensors[k].bytes;
     }
-    lamina_stages *s = stages_new(NULL);
-    OK(lamina_stages_fit(s, stages_data, NULL, NULL, &stages_error));
-    size_t boundaries = RECORDS * (6 + 7) * 4, peak = lamina_stages_bytes(s);
-    CU_ASSERT_TRUE(peak >= largest && peak < models);
-    CU_ASSERT_TRUE(peak <= largest + boundaries + tensors + 4096); /* a step of several micro-batches needs a little */
-    lamina_stages_free(s);
+    size_t kept = peak_of(LAMINA_CACHE_MEMORY), made = peak_of(LAMINA_CACHE_NONE);
+    CU_ASSERT_TRUE(kept >= largest && kept < models && kept <= largest + boundaries + tensors);
+    CU_ASSERT_TRUE(made >= largest && made <= largest + inferring + tensors);
+    CU_ASSERT_TRUE(inferring < bytes_of(0, false) + bytes_of(1, false));
 }
 
 /* The program of examples/staged, as its first lines say, without sanitizers, which it knows nothing of. */
