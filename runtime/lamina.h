@@ -384,8 +384,9 @@ typedef struct lamina_stages_fit_options {
     const volatile int32_t *stop;          /* not 0: stop after the step that runs; may be NULL */
 } lamina_stages_fit_options;
 
-/* Train all stages, and the whole if it is to be fine-tuned. One stage's training memory is held at a time. Ends as
- * lamina_fit does; *out (may be NULL) is told where, for lamina_stages_save and 'from'. */
+/* Train all stages, and the whole if it is to be fine-tuned. One stage's training memory is held at a time, and moments
+ * and counters of a stage end with its last round: another run goes on from the weights alone. Ends as lamina_fit does;
+ * *out (may be NULL) is told where, for lamina_stages_save and 'from'. */
 lamina_status lamina_stages_fit(lamina_stages *s, const lamina_dataset *train, const lamina_stages_fit_options *o,
                                 lamina_stages_place *out, lamina_error *e);
 /* Where a run begins that lamina_stages_fit would make of these, without making it: for a first checkpoint. */

@@ -240,7 +240,7 @@ lamina_status lamina_stages_initialize(lamina_stages *s, uint64_t seed, lamina_e
         lamina_initial_values(&s->rows[i], seed, s->values[i]);
     for (int32_t i = 0; i <= s->count; i++) {
         lamina_part_forget(s, i);
-        s->parts[i].steps = s->parts[i].print = 0;
+        s->parts[i].print = 0;
     }
     for (int32_t i = 0; !status && i < s->count; i++)
         if (s->parts[i].o.weights)

@@ -197,7 +197,8 @@ lamina_status lamina_part_finish(lamina_stages *s, bool needed, lamina_error *e)
 
 void lamina_part_forget(lamina_stages *s, int32_t part)
 {
-    const lamina_part *p = &s->parts[part];
+    lamina_part *p = &s->parts[part];
+    p->steps = 0; /* as the states count them */
     for (int32_t i = 0; i < p->o.net->tensor_count; i++) {
         int32_t row = p->row[i];
         if (row < s->shared_count || !s->values[row])

@@ -70,6 +70,9 @@ static void check_like_by_hand(lamina_model *const hand[STAGES], const lamina_st
     CU_ASSERT_EQUAL(stages_compare(hand[2], whole), 2);
     OK(lamina_stages_model(s, "second", &m, &stages_error));
     CU_ASSERT_EQUAL(stages_compare(hand[1], m), 4);
+    int64_t step = -1; /* training it again would begin anew, in states and schedule alike */
+    OK(lamina_get_tensor(m, "step", &step, sizeof step, &stages_error));
+    CU_ASSERT_TRUE(step == 0 && lamina_steps(m) == 0);
     lamina_stages_free(s);
 }
 
