@@ -423,6 +423,8 @@ lamina_status lamina_log_new(const char *path, bool append, lamina_log **out, la
 lamina_status lamina_log_resume(const char *path, int64_t epochs, lamina_log **out, lamina_error *e);
 /* A lamina_report_function whose user is a lamina_log. */
 void lamina_log_report(void *log, const lamina_report *r);
+/* The same with the name of the stage that the epoch is of; NULL: none. */
+void lamina_log_stage(lamina_log *l, const char *stage, const lamina_report *r);
 /* Close and free; IO if any line could not be written. */
 lamina_status lamina_log_free(lamina_log *l, lamina_error *e);
 

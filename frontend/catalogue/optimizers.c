@@ -4,8 +4,10 @@
 
 static const fe_kind rows[] = {
     {.name = "sgd",
+     .short_key = "learning_rate",
      .keys = {{"learning_rate", FE_RATE, "0.01"}, {"momentum", FE_UNIT, "0"}, {"nesterov", FE_BOOL, "false"}}},
     {.name = "adam",
+     .short_key = "learning_rate",
      .keys = {{"learning_rate", FE_RATE, "0.001"},
               {"beta_1", FE_UNIT, "0.9"},
               {"beta_2", FE_UNIT, "0.999"},

@@ -224,20 +224,29 @@ static ir_module *load_yaml(const char *path, const cmd_build *b, arena *mem, fe
     return *net ? fe_build(*net, d) : NULL;
 }
 
+/* The options that are no pass's; 'batch' is the largest one where none is asked for. Frees m on an error. */
+static ir_module *settle(ir_module *m, const cmd_build *b, bool yaml, int64_t batch, diag *d)
+{
+    if (set_partition(m, b, yaml, d) && set_max_batch(m, b, batch, d) &&
+        (m->target.triple || be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) && set_gemm(m, b, d) &&
+        set_convolution(m, b, d))
+        return m;
+    ir_module_free(m);
+    return NULL;
+}
+
 ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
 {
     *net = NULL;
     bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
     ir_module *m = yaml ? load_yaml(path, b, mem, net, d) : load_ir(path, b, d);
-    if (!m)
-        return NULL;
-    if (!set_partition(m, b, yaml, d) || !set_max_batch(m, b, yaml ? fe_train_options(*net)->batch : 128, d) ||
-        (!m->target.triple && !be_target(b->cpu ? b->cpu : "native", m->mem, &m->target, d)) || !set_gemm(m, b, d) ||
-        !set_convolution(m, b, d)) {
-        ir_module_free(m);
-        return NULL;
-    }
-    return m;
+    return m ? settle(m, b, yaml, yaml ? fe_train_options(*net)->batch : 128, d) : NULL;
+}
+
+ir_module *cmd_module(const fe_network *net, const cmd_build *b, diag *d)
+{
+    ir_module *m = fe_build(net, d);
+    return m ? settle(m, b, true, fe_train_options(net)->batch, d) : NULL;
 }
 
 bool cmd_learns_together(const fe_network *net, diag *d)

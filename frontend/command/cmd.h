@@ -119,6 +119,9 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
 /* False, after an error in d, for a net whose stages learn on their own: how they are cut is part of what it learns. */
 bool cmd_learns_together(const fe_network *net, diag *d);
 
+/* The same of a network that has been read. */
+ir_module *cmd_module(const fe_network *net, const cmd_build *b, diag *d);
+
 /* The options of a run of the passes, but for dumps and timing: what is disabled, and --autotune. */
 pass_options cmd_pass_options(const cmd_build *b);
 /* A hook after pass select: measure plans for the module's contractions and write the fastest into it; 'build' is the

@@ -51,12 +51,13 @@ static double shortest(double v)
     return v;
 }
 
-static json_t *line(const lamina_report *r)
+/* 'stage' may be NULL, which leaves the key out. */
+static json_t *line(const char *stage, const lamina_report *r)
 {
-    json_t *o =
-        json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "steps", (json_int_t)r->steps,
-                  "total_steps", (json_int_t)r->total_steps, "examples", (json_int_t)r->examples, "seconds",
-                  real(r->seconds), "learning_rate", real(shortest(r->learning_rate)), "train", metrics(r, r->train));
+    json_t *o = json_pack("{s:I, s:s*, s:I, s:I, s:I, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "stage", stage,
+                          "steps", (json_int_t)r->steps, "total_steps", (json_int_t)r->total_steps, "examples",
+                          (json_int_t)r->examples, "seconds", real(r->seconds), "learning_rate",
+                          real(shortest(r->learning_rate)), "train", metrics(r, r->train));
     if (o && r->validation && json_object_set_new(o, "validation", metrics(r, r->validation))) {
         json_decref(o);
         return NULL;
@@ -78,12 +79,11 @@ static void put(lamina_log *l, const char *data, size_t size)
 }
 
 /* Written in one piece, so that a process that is killed leaves no half of a line. */
-void lamina_log_report(void *log, const lamina_report *r)
+void lamina_log_stage(lamina_log *l, const char *stage, const lamina_report *r)
 {
-    lamina_log *l = log;
     if (r->event != LAMINA_EVENT_EPOCH || l->failed)
         return;
-    json_t *o = line(r);
+    json_t *o = line(stage, r);
     size_t size = o ? json_dumpb(o, NULL, 0, JSON_REAL_PRECISION(15)) : 0;
     char *text = size ? lamina_allocate(1, size + 1) : NULL;
     if (text && json_dumpb(o, text, size, JSON_REAL_PRECISION(15)) == size) {
@@ -94,6 +94,11 @@ void lamina_log_report(void *log, const lamina_report *r)
     }
     lamina_release(text);
     json_decref(o);
+}
+
+void lamina_log_report(void *log, const lamina_report *r)
+{
+    lamina_log_stage(log, NULL, r);
 }
 
 /* ---- opening ---- */

@@ -1,0 +1,198 @@
+/* frontend/command/session.c - the directory, the reports and the checkpoints of a training run.
+ *
+ *     DIR/NAME.so, NAME.h         the compiled network, never an old one; of stages each one's own beside it
+ *     DIR/log.jsonl               a line an epoch
+ *     DIR/checkpoint/last.safetensors   where to go on from
+ *     DIR/weights.safetensors     the parameters, once training ended or was interrupted
+ *     DIR/.lock                   held while a process trains there
+ *
+ * What is in DIR is of one run, and no run begins over what another one has learned unless it is told to. */
+#include "frontend/command/session.h"
+#include "backend/backend.h"
+#include "frontend/command/data.h"
+#include "frontend/command/directory.h"
+#include "frontend/command/measure.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+bool cmd_session_fail(cmd_session *s, const lamina_error *e)
+{
+    diag_error(s->d, (src_loc){0}, "%s", e->text);
+    return false;
+}
+
+/* Compiled anew each time: that takes less than a second, and what lies in DIR already may be damaged, of an older
+ * compiler, or come with somebody else's project; opening it would run its code. */
+bool cmd_session_build(cmd_session *s, ir_module *m, const char **library)
+{
+    *library = arena_printf(s->mem, "%s/%s.so", s->dir, m->name);
+    cmd_sweep(s->dir, arena_printf(s->mem, "%s.so", m->name));
+    cmd_sweep(s->dir, arena_printf(s->mem, "%s.h", m->name));
+    be_options object = {BE_SO, *library, true, NULL};
+    be_options header = {BE_HEADER, arena_printf(s->mem, "%s/%s.h", s->dir, m->name), false, NULL};
+    return cmd_run_passes(m, &s->o->build, s->d) && be_compile(m, &object, s->d) && be_compile(m, &header, s->d);
+}
+
+static void name_files(cmd_session *s)
+{
+    const char *name = fe_name(s->net);
+    s->dir = s->o->out ? s->o->out : arena_printf(s->mem, "runs/%s", name);
+    s->log = arena_printf(s->mem, "%s/log.jsonl", s->dir);
+    s->checkpoint = arena_printf(s->mem, "%s/checkpoint/last.safetensors", s->dir);
+    s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static bool check_resume(cmd_session *s)
+{
+    if (!s->o->resume || exists(s->checkpoint))
+        return true;
+    diag_error(s->d, (src_loc){0}, "%s: there is nothing to go on from: begin without --resume", s->checkpoint);
+    return false;
+}
+
+static bool check_overwrite(cmd_session *s)
+{
+    if (s->o->resume || s->o->overwrite || (!exists(s->checkpoint) && !exists(s->weights)))
+        return true;
+    diag_error(s->d, (src_loc){0},
+               "%s: holds what another run learned: --resume goes on with it, --overwrite begins anew in its place",
+               s->dir);
+    return false;
+}
+
+bool cmd_session_enter(cmd_session *s)
+{
+    name_files(s);
+    const char *name = fe_name(s->net), *checkpoints = arena_printf(s->mem, "%s/checkpoint", s->dir);
+    if (!check_resume(s) || !cmd_make_directories(s->dir, s->d) || !cmd_make_directories(checkpoints, s->d) ||
+        !cmd_lock_directory(s->dir, s->d) || !check_overwrite(s))
+        return false;
+    cmd_sweep(s->dir, arena_printf(s->mem, "%s.key", name));
+    cmd_sweep(s->dir, "weights.safetensors");
+    cmd_sweep(checkpoints, "last.safetensors");
+    return true;
+}
+
+bool cmd_session_open_reports(cmd_session *s, int64_t epochs)
+{
+    lamina_error e;
+    if (lamina_log_resume(s->log, epochs, &s->file_log, &e) != LAMINA_OK)
+        return cmd_session_fail(s, &e);
+    lamina_status ok =
+        s->o->json ? lamina_log_new("-", true, &s->json_log, &e) : lamina_progress_new(stdout, &s->progress, &e);
+    return ok == LAMINA_OK || cmd_session_fail(s, &e);
+}
+
+static bool close_log(cmd_session *s, lamina_log **log)
+{
+    lamina_error e;
+    lamina_log *l = *log;
+    *log = NULL;
+    return lamina_log_free(l, &e) == LAMINA_OK || cmd_session_fail(s, &e);
+}
+
+bool cmd_session_close_reports(cmd_session *s)
+{
+    bool file = close_log(s, &s->file_log), json = close_log(s, &s->json_log);
+    lamina_progress_free(s->progress);
+    s->progress = NULL;
+    return file && json;
+}
+
+/* ---- saving ---- */
+
+/* Words between two redrawings of the bar. */
+void cmd_session_begin_words(cmd_session *s)
+{
+    if (s->progress)
+        lamina_progress_leave(s->progress);
+}
+
+static void warn_at_once(cmd_session *s, const lamina_error *e)
+{
+    diag *d = diag_new();
+    cmd_session_begin_words(s);
+    diag_warning(d, (src_loc){0}, "no checkpoint was saved, and none will be before this is mended: %s", e->text);
+    cmd_report(d, false);
+    diag_free(d);
+}
+
+bool cmd_session_save(cmd_session *s, const void *place)
+{
+    lamina_error e;
+    double began = cmd_seconds();
+    bool saved = s->save(s->user, place, s->checkpoint, &e) == LAMINA_OK;
+    if (!saved && !s->save_failed)
+        warn_at_once(s, &e);
+    s->save_failed = !saved;
+    s->saved_at = cmd_seconds();
+    s->save_seconds = s->saved_at - began;
+    return saved;
+}
+
+/* At the end of an epoch, as long as saving takes little of the time and small nets are not saved all the time; within
+ * one, when the last checkpoint has become old. */
+bool cmd_session_is_due(const cmd_session *s, lamina_event event, bool *asked)
+{
+    const double least = 1, times_as_long = 20;
+    double since = cmd_seconds() - s->saved_at;
+    *asked = cmd_save_asked();
+    return *asked || since >= s->save_every ||
+           (event == LAMINA_EVENT_EPOCH && since >= least && since >= times_as_long * s->save_seconds);
+}
+
+void cmd_session_tell_saved(cmd_session *s, int64_t steps)
+{
+    cmd_session_begin_words(s);
+    fprintf(stderr, "saved %s after %" PRId64 " steps\n", s->checkpoint, steps);
+}
+
+void cmd_session_begin(cmd_session *s, const void *place)
+{
+    if (s->o->resume) {
+        s->saved_at = cmd_seconds();
+        return;
+    }
+    unlink(s->checkpoint);
+    unlink(s->weights);
+    cmd_session_save(s, place);
+}
+
+bool cmd_session_keep(cmd_session *s, lamina_model *m, const void *place)
+{
+    lamina_error e, f;
+    const char *broken = cmd_not_finite(m);
+    if (broken) {
+        diag_error(s->d, (src_loc){0}, "'%s' is not finite after the last step: nothing was saved since the checkpoint",
+                   broken);
+        return false;
+    }
+    bool weights = lamina_save_weights(m, s->weights, &e) == LAMINA_OK || cmd_session_fail(s, &e);
+    bool checkpoint = s->save(s->user, place, s->checkpoint, &f) == LAMINA_OK || cmd_session_fail(s, &f);
+    if (weights && !checkpoint)
+        diag_note(s->d, (src_loc){0}, "the weights were saved to %s", s->weights);
+    return weights && checkpoint;
+}
+
+bool cmd_session_print_test(cmd_session *s, lamina_model *m, const lamina_dataset *test)
+{
+    lamina_error e;
+    const lamina_net *net = lamina_model_net(m);
+    double *values = arena_new_array(s->mem, double, (size_t)net->metric_count);
+    if (!test)
+        return true;
+    if (lamina_evaluate_dataset(m, test, values, &e) != LAMINA_OK)
+        return cmd_session_fail(s, &e);
+    FILE *out = s->o->json ? stderr : stdout;
+    fprintf(out, "test (%" PRId64 " examples):", lamina_dataset_count(test));
+    for (int32_t i = 0; i < net->metric_count; i++)
+        fprintf(out, "%s %s %.4f", i ? "," : "", net->metrics[i].name, values[i]);
+    fputs("\n", out);
+    return true;
+}

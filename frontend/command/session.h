@@ -1,0 +1,63 @@
+/* frontend/command/session.h - a training run as the user sees it: its directory, its reports, its checkpoints. What
+ * learns in it, one network or the stages of one, is train.c's and train_stages.c's business. */
+#ifndef FRONTEND_CMD_SESSION_H
+#define FRONTEND_CMD_SESSION_H
+
+#include "frontend/command/cmd.h"
+#include "runtime/lamina.h"
+
+typedef struct {
+    cmd_build build;
+    const char *out;
+    bool resume, overwrite, json;
+    int64_t epochs, batch, seed, threads, max_steps;
+} cmd_train_options;
+
+typedef struct cmd_session cmd_session;
+struct cmd_session {
+    const cmd_train_options *o;
+    const fe_network *net;
+    const char *dir, *library, *log, *checkpoint, *weights;
+    arena *mem;
+    diag *d;
+    lamina_progress *progress;
+    lamina_log *file_log, *json_log;
+    /* Write a checkpoint of 'place', a lamina_checkpoint or lamina_stages_place. */
+    lamina_status (*save)(void *user, const void *place, const char *path, lamina_error *e);
+    void *user;
+    double save_every;             /* seconds, at the latest */
+    double saved_at, save_seconds; /* of the last checkpoint: when, and how long it took */
+    bool save_failed;
+};
+
+/* False, and the error among the session's. */
+bool cmd_session_fail(cmd_session *s, const lamina_error *e);
+/* Name the files and make the directory ours. */
+bool cmd_session_enter(cmd_session *s);
+/* Compile a module to DIR/NAME.so and its header. */
+bool cmd_session_build(cmd_session *s, ir_module *m, const char **library);
+/* From here on the directory is this run's: an earlier one's results go, and a run that is killed at any moment can be
+ * resumed. */
+void cmd_session_begin(cmd_session *s, const void *place);
+/* Logs that hold what was logged of so many epochs, and the bar. */
+bool cmd_session_open_reports(cmd_session *s, int64_t epochs);
+/* False if a line of the logs was lost. */
+bool cmd_session_close_reports(cmd_session *s);
+/* Words between two redrawings of the bar. */
+void cmd_session_begin_words(cmd_session *s);
+/* Is it time for a checkpoint? *asked: the user wants one. */
+bool cmd_session_is_due(const cmd_session *s, lamina_event event, bool *asked);
+/* Save one; a failure is told once, and the run goes on, so that what it learns can still be saved at the end. */
+bool cmd_session_save(cmd_session *s, const void *place);
+/* What the last save gave, if the user asked for it. */
+void cmd_session_tell_saved(cmd_session *s, int64_t steps);
+/* Weights and checkpoint at the end. Each file is tried, whatever became of the other one: where one has no room the
+ * other may have. */
+bool cmd_session_keep(cmd_session *s, lamina_model *m, const void *place);
+/* The metrics of a data set, on a line; 'test' may be NULL. */
+bool cmd_session_print_test(cmd_session *s, lamina_model *m, const lamina_dataset *test);
+
+/* Train a network whose stages learn on their own; m is the module of the whole. The exit code. */
+int cmd_train_stages(cmd_session *s, ir_module *m);
+
+#endif

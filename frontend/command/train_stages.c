@@ -1,0 +1,268 @@
+/* frontend/command/train_stages.c - lamina train of a network whose stages learn on their own.
+ *
+ * Each part of the description (fe_stages) is compiled to a library of its own, DIR/NAME_STAGE.so; liblamina trains
+ * them one after the other (lamina_stages_fit), and the whole takes what they learned: DIR/NAME.so and
+ * DIR/weights.safetensors are what ships. The log has a line an epoch, counted over all stages. */
+#include "frontend/command/data.h"
+#include "frontend/command/session.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    cmd_session *run;
+    const fe_hierarchy *h;
+    lamina_library **loaded; /* of each part, then of the whole */
+    lamina_stage_options *part;
+    lamina_dataset **own, **own_validation; /* of parts that have data of their own */
+    lamina_stages *stages;
+    lamina_dataset *train, *validation, *test;
+    lamina_stages_fit_options fit;
+    const char *announced; /* the stage that the last words were about */
+    int64_t round;
+} hierarchy;
+
+/* ---- libraries ---- */
+
+static bool build_part(hierarchy *t, int index)
+{
+    cmd_session *s = t->run;
+    ir_module *m = cmd_module(t->h->parts[index].net, &s->o->build, s->d);
+    const char *library;
+    bool ok = m && cmd_session_build(s, m, &library) && cmd_library(library, &t->loaded[index], s->d);
+    ir_module_free(m);
+    return ok;
+}
+
+static bool build_all(hierarchy *t, ir_module *whole)
+{
+    const char *library;
+    for (int i = 0; i < t->h->count; i++)
+        if (!build_part(t, i))
+            return false;
+    return cmd_session_build(t->run, whole, &library) && cmd_library(library, &t->loaded[t->h->count], t->run->d);
+}
+
+/* ---- the plan ---- */
+
+/* A stage has data of its own where its part says other files than the whole. */
+static bool open_own_data(hierarchy *t, int index)
+{
+    cmd_session *s = t->run;
+    const fe_network *net = t->h->parts[index].net;
+    src_loc own = fe_data(net, "train")->loc, file = fe_data(s->net, "train")->loc;
+    if (!fe_data(net, "train")->present || (own.line == file.line && own.col == file.col))
+        return true;
+    const lamina_net *whole = lamina_library_net(t->loaded[t->h->count]);
+    bool ok = cmd_training_data(net, whole, (uint64_t)s->o->seed, &t->own[index], &t->own_validation[index], s->d);
+    t->part[index].train = t->own[index];
+    t->part[index].validation = t->own_validation[index];
+    return ok;
+}
+
+static bool plan_part(hierarchy *t, int index)
+{
+    const cmd_train_options *o = t->run->o;
+    const fe_part *part = &t->h->parts[index];
+    const fe_train *train = fe_train_options(part->net);
+    t->part[index] = (lamina_stage_options){
+        .name = part->name,
+        .net = lamina_library_net(t->loaded[index]),
+        .frozen = part->frozen,
+        .weights = part->weights,
+        .fit = {.epochs = o->epochs ? o->epochs : train->epochs, .batch = o->batch ? o->batch : train->batch}};
+    return open_own_data(t, index);
+}
+
+static lamina_cache cache_of(const fe_hierarchy *h)
+{
+    static const char *const words[] = {"auto", "memory", "disk", "none"};
+    static const lamina_cache caches[] = {LAMINA_CACHE_AUTO, LAMINA_CACHE_MEMORY, LAMINA_CACHE_DISK, LAMINA_CACHE_NONE};
+    int i = 0;
+    while (strcmp(words[i], h->cache) != 0)
+        i++;
+    return caches[i];
+}
+
+static void plan_whole(hierarchy *t)
+{
+    const fe_hierarchy *h = t->h;
+    const cmd_train_options *o = t->run->o;
+    t->fit = (lamina_stages_fit_options){
+        .schedule = h->schedule == FE_ALTERNATING ? LAMINA_ALTERNATING : LAMINA_SEQUENTIAL,
+        .rounds = h->rounds,
+        .cache = cache_of(h),
+        .cache_directory = t->run->dir,
+        .seed = (uint64_t)o->seed,
+        .max_steps = o->max_steps,
+        .validation = t->validation,
+        .fine_tune = {.epochs = h->fine_tune_epochs,
+                      .batch = o->batch ? o->batch : fe_train_options(t->run->net)->batch},
+        .fine_tune_rate = (float)h->fine_tune_rate,
+    };
+}
+
+/* Everything but the training itself. */
+static bool open_stages(hierarchy *t)
+{
+    cmd_session *s = t->run;
+    lamina_error e;
+    const lamina_options options = {.workers = s->o->threads, .dedicated = s->o->threads > 1};
+    for (int i = 0; i < t->h->count; i++)
+        if (!plan_part(t, i))
+            return false;
+    const lamina_net *whole = lamina_library_net(t->loaded[t->h->count]);
+    if (lamina_stages_new(whole, t->part, t->h->count, &options, &t->stages, &e) != LAMINA_OK)
+        return cmd_session_fail(s, &e);
+    const lamina_net *fields = lamina_stages_fields(t->stages);
+    if (!cmd_training_data(s->net, fields, (uint64_t)s->o->seed, &t->train, &t->validation, s->d) ||
+        (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, &t->test, s->d)))
+        return false;
+    plan_whole(t);
+    return lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) == LAMINA_OK || cmd_session_fail(s, &e);
+}
+
+/* ---- reports ---- */
+
+/* Epochs of a round's first stages. */
+static int64_t epochs_of(const hierarchy *t, int32_t stages)
+{
+    int64_t epochs = 0;
+    for (int32_t i = 0; i < stages && i < t->h->count; i++)
+        epochs += t->part[i].frozen ? 0 : t->part[i].fit.epochs;
+    return epochs;
+}
+
+/* Before this place. A stage's own count goes on from round to round; fine-tuning follows the last one. */
+static int64_t epochs_done(const hierarchy *t, const lamina_stages_place *at)
+{
+    int64_t a_round = epochs_of(t, t->h->count);
+    if (at->stage > t->h->count)
+        return INT64_MAX;
+    if (at->stage == t->h->count)
+        return (at->round + 1) * a_round + at->at.epoch;
+    return at->round * (a_round - t->part[at->stage].fit.epochs) + epochs_of(t, at->stage) + at->at.epoch;
+}
+
+static void announce(hierarchy *t, const lamina_stages_report *r)
+{
+    if (!t->run->progress || (t->announced == r->stage && t->round == r->round))
+        return;
+    cmd_session_begin_words(t->run);
+    if (r->number > r->count)
+        printf("fine-tuning %s\n", r->stage);
+    else if (r->rounds > 1)
+        printf("stage %s (%" PRId32 " of %" PRId32 ", round %" PRId64 " of %" PRId64 ")\n", r->stage, r->number,
+               r->count, r->round, r->rounds);
+    else
+        printf("stage %s (%" PRId32 " of %" PRId32 ")\n", r->stage, r->number, r->count);
+    t->announced = r->stage;
+    t->round = r->round;
+}
+
+static void log_epoch(const hierarchy *t, const lamina_stages_report *r)
+{
+    lamina_report line = *r->fit;
+    line.epoch = epochs_done(t, &r->at);
+    lamina_log_stage(t->run->file_log, r->stage, &line);
+    if (t->run->json_log)
+        lamina_log_stage(t->run->json_log, r->stage, &line);
+}
+
+static void report(void *user, const lamina_stages_report *r)
+{
+    hierarchy *t = user;
+    bool asked;
+    if (r->event == LAMINA_STAGES_STAGE)
+        return;
+    announce(t, r);
+    if (r->event == LAMINA_STAGES_EPOCH)
+        log_epoch(t, r);
+    if (t->run->progress)
+        lamina_progress_report(t->run->progress, r->fit);
+    if (cmd_session_is_due(t->run, r->fit->event, &asked) && cmd_session_save(t->run, &r->at) && asked)
+        cmd_session_tell_saved(t->run, r->fit->total_steps);
+}
+
+static lamina_status save(void *user, const void *place, const char *path, lamina_error *e)
+{
+    return lamina_stages_save(((hierarchy *)user)->stages, place, path, e);
+}
+
+/* ---- the whole ---- */
+
+static bool find_place(hierarchy *t, lamina_stages_place *at)
+{
+    lamina_error e;
+    cmd_session *s = t->run;
+    lamina_status status = s->o->resume ? lamina_stages_load(t->stages, s->checkpoint, t->train, &t->fit, at, &e)
+                                        : lamina_stages_start(t->stages, t->train, &t->fit, at, &e);
+    return status == LAMINA_OK || cmd_session_fail(s, &e);
+}
+
+/* Keep what was learned; of a run that was interrupted in a stage too. */
+static bool end(hierarchy *t, lamina_status status, const lamina_stages_place *at, lamina_error *e)
+{
+    cmd_session *s = t->run;
+    lamina_model *whole = NULL;
+    if ((status != LAMINA_OK && status != LAMINA_INTERRUPTED) ||
+        lamina_stages_model(t->stages, NULL, &whole, e) != LAMINA_OK)
+        return cmd_session_fail(s, e);
+    return cmd_session_keep(s, whole, at) &&
+           (status == LAMINA_INTERRUPTED || cmd_session_print_test(s, whole, t->test));
+}
+
+static int learn(hierarchy *t)
+{
+    cmd_session *s = t->run;
+    lamina_stages_place at;
+    lamina_error e;
+    if (!open_stages(t) || !find_place(t, &at))
+        return cmd_report(s->d, s->o->build.remarks);
+    cmd_session_begin(s, &at);
+    if (!cmd_session_open_reports(s, epochs_done(t, &at)))
+        return cmd_report(s->d, s->o->build.remarks);
+    const volatile int32_t *stop = t->fit.stop = cmd_catch_interrupts();
+    const lamina_stages_place from = at;
+    t->fit.from = &from;
+    t->fit.report = report;
+    t->fit.user = t;
+    lamina_status status = lamina_stages_fit(t->stages, t->train, &t->fit, &at, &e);
+    bool ok = end(t, status, &at, &e);
+    ok &= cmd_session_close_reports(s);
+    if (ok && status == LAMINA_OK && !s->o->json)
+        printf("saved %s\n", s->weights);
+    int code = cmd_report(s->d, s->o->build.remarks);
+    if (!ok)
+        return EXIT_FAILED;
+    if (status != LAMINA_INTERRUPTED)
+        return code;
+    fprintf(stderr, "interrupted in stage %d; saved to %s: go on with --resume\n", at.stage + 1, s->checkpoint);
+    return EXIT_SIGNAL + *stop;
+}
+
+int cmd_train_stages(cmd_session *s, ir_module *m)
+{
+    const fe_hierarchy *h = fe_stages(s->net);
+    size_t parts = (size_t)h->count;
+    hierarchy t = {.run = s, .h = h};
+    t.loaded = arena_new_array(s->mem, lamina_library *, parts + 1);
+    t.part = arena_new_array(s->mem, lamina_stage_options, parts);
+    t.own = arena_new_array(s->mem, lamina_dataset *, parts);
+    t.own_validation = arena_new_array(s->mem, lamina_dataset *, parts);
+    s->save = save;
+    s->user = &t;
+    bool ok = build_all(&t, m);
+    int code = ok ? learn(&t) : cmd_report(s->d, s->o->build.remarks);
+    lamina_stages_free(t.stages);
+    for (size_t i = 0; i < parts; i++) {
+        lamina_dataset_free(t.own_validation[i]);
+        lamina_dataset_free(t.own[i]);
+    }
+    lamina_dataset_free(t.test);
+    lamina_dataset_free(t.validation);
+    lamina_dataset_free(t.train);
+    for (size_t i = 0; i <= parts; i++)
+        lamina_library_free(t.loaded[i]);
+    return ok || code != EXIT_OK ? code : EXIT_FAILED;
+}

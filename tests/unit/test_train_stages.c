@@ -1,0 +1,145 @@
+/* `lamina train` of networks whose stages learn on their own, as a user runs it: every schedule, every way to keep what
+ * flows between stages, stopped and gone on with, from weights of another run. What is compared is the weights file, to
+ * the byte. */
+#include <CUnit/CUnit.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static char directory[64];
+
+/* Run a shell command in the test's directory. Returns the exit code. */
+__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
+{
+    char command[2048];
+    int n = snprintf(command, sizeof command, "cd %s && ", directory);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command + n, sizeof command - (size_t)n, format, arguments);
+    va_end(arguments);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int open_directory(void)
+{
+    strcpy(directory, "/tmp/lamina-train-stages-XXXXXX");
+    return mkdtemp(directory) && !run("mkdir data && cp %s/examples/data/linear-*.idx data", LAMINA_SOURCE_DIR) ? 0 : 1;
+}
+
+static int remove_directory(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    return system(command);
+}
+
+/* A network NAME.yaml with this staging and these stages. */
+static void write_net(const char *name, const char *staging, const char *stages)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fprintf(f,
+            "inputs: {x: [10], y: [1]}\n"
+            "layers:\n"
+            "  - dense: {name: a, units: 5, activation: tanh}\n"
+            "  - dense: {name: b, units: 4, activation: tanh}\n"
+            "  - dense: {name: c, units: 1}\n"
+            "losses: [mean_squared_error]\n"
+            "optimizer: {adam: {learning_rate: 0.01}}\n"
+            "data:\n"
+            "  train: {format: idx, x: data/linear-train-x.idx, y: data/linear-train-y.idx}\n"
+            "  validation: {split: 0.2}\n"
+            "  test: {format: idx, x: data/linear-test-x.idx, y: data/linear-test-y.idx}\n"
+            "train: {epochs: 2, batch: 50, seed: 4}\n"
+            "staging: {coupling: local%s}\n%s",
+            staging, stages);
+    fclose(f);
+}
+
+static const char stages[] =
+    "stages:\n"
+    "  - {name: one, through: a, head: auto}\n"
+    "  - {name: two, through: b, head: [{dense: 1}], optimizer: {sgd: 0.05}, train: {epochs: 3}}\n"
+    "  - {name: three, through: c}\n"
+    "combine: {method: learned, fine_tune: {epochs: 1, learning_rate: 0.001}}\n";
+
+/* Train NAME to DIR in one go, and again in pieces of 'steps'; the weights are equal to the byte. */
+static void check_resumed(const char *name, int steps)
+{
+    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s-whole >out 2>err", LAMINA_BINARY, name, name), 0);
+    CU_ASSERT_EQUAL(
+        run("%s train %s.yaml --out=%s-parts --threads=1 --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps),
+        0);
+    int parts = 1;
+    while (parts < 100 && run("cmp -s %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name)) {
+        if (run("%s train %s.yaml --out=%s-parts --resume --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps))
+            break;
+        parts++;
+    }
+    CU_ASSERT_TRUE(parts > 2 && parts < 100);
+    CU_ASSERT_EQUAL(run("cmp %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name), 0);
+    CU_ASSERT_EQUAL(run("test $(wc -l <%s-whole/log.jsonl) = $(wc -l <%s-parts/log.jsonl)", name, name), 0);
+}
+
+/* All stages of a simultaneous run take the same steps. */
+static const char together[] = "stages:\n"
+                               "  - {name: one, through: a, head: auto}\n"
+                               "  - {name: two, through: b, head: [{dense: 1}], optimizer: {sgd: 0.05}}\n"
+                               "  - {name: three, through: c}\n"
+                               "combine: {method: learned, fine_tune: {epochs: 1, learning_rate: 0.001}}\n";
+
+static void schedules(void)
+{
+    write_net("sequential", "", stages);
+    write_net("alternating", ", schedule: alternating, rounds: 2", stages);
+    write_net("simultaneous", ", schedule: simultaneous", together);
+    check_resumed("sequential", 37);
+    check_resumed("alternating", 61);
+    check_resumed("simultaneous", 23);
+    CU_ASSERT_NOT_EQUAL(run("cmp -s sequential-whole/weights.safetensors alternating-whole/weights.safetensors"), 0);
+}
+
+/* Where boundary values are kept makes no difference. */
+static void caches(void)
+{
+    static const char *const all[] = {"memory", "disk", "none"};
+    for (int i = 0; i < 3; i++) {
+        char staging[64];
+        snprintf(staging, sizeof staging, ", cache: %s", all[i]);
+        write_net("net", staging, stages);
+        CU_ASSERT_EQUAL(run("%s train net.yaml --out=%s >out 2>err", LAMINA_BINARY, all[i]), 0);
+        CU_ASSERT_EQUAL(run("cmp sequential-whole/weights.safetensors %s/weights.safetensors", all[i]), 0);
+    }
+}
+
+/* A stage that begins with what another run learned and is frozen keeps it. */
+static void transfer(void)
+{
+    static const char frozen[] =
+        "stages:\n"
+        "  - {name: one, through: b, weights: sequential-whole/weights.safetensors, frozen: true}\n"
+        "  - {name: two, through: c}\n";
+    write_net("transfer", "", frozen);
+    CU_ASSERT_EQUAL(run("%s train transfer.yaml --out=transfer >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("grep -q '^stage two (2 of 2)' out && ! grep -q '^stage one' out"), 0);
+    write_net("missing", "",
+              "stages:\n"
+              "  - {name: one, through: b, frozen: true, weights: nothing.safetensors}\n"
+              "  - {name: two, through: c}\n");
+    CU_ASSERT_EQUAL(run("%s train missing.yaml >out 2>err", LAMINA_BINARY), 3);
+    CU_ASSERT_EQUAL(run("grep -q 'nothing.safetensors' err"), 0);
+}
+
+void suite_train_stages(void);
+void suite_train_stages(void)
+{
+    CU_pSuite s = CU_add_suite("training of stages", open_directory, remove_directory);
+    CU_add_test(s, "each schedule, whole and in pieces", schedules);
+    CU_add_test(s, "each cache", caches);
+    CU_add_test(s, "transfer", transfer);
+}
