@@ -18,7 +18,8 @@
  *
  * Where a chain ends: at a kernel that cannot be a member and that reads one. A kernel that reads the second phase of a
  * member, as an optimizer's update does, comes after the chain, and so does what reads that kernel. Other kernels that
- * stand between members move up before the chain, if they need nothing of it and assign nothing that it reads.
+ * stand between members move up before the chain, if they need nothing of it and assign nothing that it, or what comes
+ * after it, reads.
  *
  * Where chains do not pay: short work is left alone, since more tasks would cost more than they give. If max_batch is
  * not longer than one leaf, a chain is made only of what would not stay in cache anyhow, in slices so short that there
@@ -182,11 +183,12 @@ static bool comes_after(const builder *b, const ir_node *kernel)
     return after;
 }
 
-static bool assigns_what_members_read(const builder *b, const ir_node *kernel)
+/* Members and what comes after them would stand below what moves up. */
+static bool assigns_what_stays_reads(const builder *b, const ir_node *kernel)
 {
     for (const ir_node *a = kernel->region->first; a; a = a->next)
         for (const ir_node *m = b->first; m && m != kernel && a->op == IR_ASSIGN; m = m->next)
-            for (int i = 0; is_member(b, m) && i < m->nin; i++)
+            for (int i = 0; m->op == IR_FUSED && i < m->nin; i++)
                 if (ir_memory_symbol(m->in[i]) == a->symbol)
                     return true;
     return false;
@@ -249,7 +251,7 @@ static void grow(builder *b)
         } else if (may_join(b, n)) {
             add_member(b, n);
         } else {
-            if (reads_member(b, n) || assigns_what_members_read(b, n))
+            if (reads_member(b, n) || assigns_what_stays_reads(b, n))
                 return;
             /* `result` nodes of n follow by themselves: they stand below it wherever it is. */
             move_up(b, n, b->first);

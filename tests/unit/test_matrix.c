@@ -175,6 +175,13 @@ static void matrix_chains(void)
     check_net("chains", NULL, off, 2, 160 << 10);
 }
 
+/* What comes after a chain reads what the optimizer assigns. */
+static void matrix_residual(void)
+{
+    static const char *const off[] = {NULL, "chain"};
+    check_net("residual", NULL, off, 2, 0);
+}
+
 /* The first stage, or two, may learn nothing. */
 static void matrix_frozen(void)
 {
@@ -254,6 +261,7 @@ void suite_matrix(void)
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
     CU_add_test(s, "losses on several branches", matrix_branches);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
+    CU_add_test(s, "two branches and dropout, in chains", matrix_residual);
     CU_add_test(s, "frozen layers", matrix_frozen);
     CU_add_test(s, "groups, and clipped gradients", matrix_clipped);
     CU_add_test(s, "moments decay to 0", decaying_moments);
