@@ -28,8 +28,8 @@ typedef struct {
 
 typedef struct fe_network fe_network; /* layers, losses, metrics, optimizer: private to the frontend */
 
-/* Read and check a YAML file: syntax, keys, values, shapes of every layer. NULL after errors. Everything lives in mem.
- */
+/* Read and check a YAML file: syntax, keys, values, shapes of every layer. NULL after errors: each mistake gives one,
+ * and they come in the order of their places, 20 at most. 'd' holds none before. Everything lives in mem. */
 fe_network *fe_read(const char *path, arena *mem, diag *d);
 /* The same from text; 'path' names it in messages, and data files are looked for beside it. */
 fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d);

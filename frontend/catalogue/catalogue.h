@@ -29,7 +29,7 @@ typedef struct {
 /* A layer's value or an input's. */
 typedef struct {
     bool is_input;
-    int index;
+    int index; /* -1: of two that have the same name, which is an error */
 } fe_ref;
 
 /* A function being built, as rules see it. */
@@ -65,6 +65,7 @@ struct fe_layer {
     const bool *stops; /* by input: no gradient goes back to it; NULL: to all it does */
     bool is_read;      /* by another layer */
     bool is_output;    /* a result of infer */
+    bool failed;       /* an error was reported: its type is not known, and what reads it is not looked at */
 };
 
 /* A row of the loss catalogue. The arguments are the kind's first two keys. 'build' gives f32[B]. */
@@ -84,6 +85,7 @@ struct fe_loss {
     ir_type in_type[2];
     bool stops[2]; /* no gradient goes back to this argument */
     double weight;
+    bool failed; /* an error was reported */
 };
 
 extern const fe_catalogue fe_layers, fe_losses, fe_optimizers, fe_activations, fe_initializers;

@@ -43,5 +43,7 @@ bool fe_unknown(fe_reader *r, src_loc at, const char *what, const char *word, co
 
 bool fe_expect_kind(fe_reader *r, const fe_yaml *y, const char *what, fe_yaml_kind kind, const char *expected)
 {
-    return y->kind == kind || fe_mismatch(r, y->at, what, expected, fe_yaml_describe(y, r->mem));
+    if (y->kind != kind && !y->broken)
+        fe_mismatch(r, y->at, what, expected, fe_yaml_describe(y, r->mem));
+    return y->kind == kind;
 }

@@ -41,23 +41,22 @@ static fe_choice *new_choice(fe_reader *r, const fe_kind *kind, const fe_key *co
     return c;
 }
 
-static bool unknown_key(fe_reader *r, const fe_choice *c, const fe_yaml *key)
+static void unknown_key(fe_reader *r, const fe_choice *c, const fe_yaml *key)
 {
     const char *known[2 * FE_MAX_KEYS];
     for (int i = 0; i < c->count; i++)
         known[i] = c->options[i].key->name;
     const char *what = arena_printf(r->mem, "%s: key", c->kind->name);
-    return fe_unknown(r, key->at, what, key->word, known, (size_t)c->count);
+    fe_unknown(r, key->at, what, key->word, known, (size_t)c->count);
 }
 
 static bool read_key(fe_reader *r, const fe_choice *c, const fe_yaml *key, const fe_yaml *value)
 {
     fe_option *o = find_option(c, key->word);
-    if (!o)
-        return unknown_key(r, c, key);
-    if (o->key->type == FE_LATER)
-        return fe_later(r, key->at, arena_printf(r->mem, "%s: key", c->kind->name), key->word);
-    return fe_read_value(r, value, o);
+    if (o->key->type != FE_LATER)
+        return fe_read_value(r, value, o);
+    o->failed = true;
+    return fe_later(r, key->at, arena_printf(r->mem, "%s: key", c->kind->name), key->word);
 }
 
 const fe_kind *fe_row(const fe_catalogue *c, size_t index)
@@ -99,55 +98,94 @@ static bool is_short_value(const fe_reader *r, const fe_choice *c, const fe_yaml
     return find_kind(r->activations, y->key[0]->word) != NULL;
 }
 
-static bool read_keys(fe_reader *r, const fe_choice *c, const fe_yaml *y)
+/* Every key of a mapping. True if each is known: else one that seems to be missing may be there, misspelt. */
+static bool read_keys(fe_reader *r, fe_choice *c, const fe_yaml *y)
 {
-    if (y->kind == FE_MAP && !is_short_value(r, c, y)) {
-        for (int i = 0; i < y->count; i++)
-            if (!read_key(r, c, y->key[i], y->item[i]))
-                return false;
-        return true;
+    bool known = true;
+    for (int i = 0; i < y->count && !fe_enough(r); i++) {
+        bool here = find_option(c, y->key[i]->word);
+        if (!here && !c->stranger)
+            unknown_key(r, c, y->key[i]);
+        c->failed |= !here || !read_key(r, c, y->key[i], y->item[i]);
+        known &= here;
     }
+    return known;
+}
+
+/* What stands behind a kind. True if it is known which keys were given. */
+static bool read_given(fe_reader *r, fe_choice *c, const fe_yaml *y)
+{
+    if (y->broken)
+        c->failed = true;
+    if (y->kind == FE_MAP && !is_short_value(r, c, y))
+        return read_keys(r, c, y) && !y->broken;
     if (fe_yaml_is_null(y))
-        return true;
-    if (!c->kind->short_key)
-        return fe_mismatch(r, y->at, c->kind->name, "a mapping of keys", fe_yaml_describe(y, r->mem));
-    return fe_read_value(r, y, find_option(c, c->kind->short_key));
+        return !y->broken;
+    bool ok = c->kind->short_key ? fe_read_value(r, y, find_option(c, c->kind->short_key))
+                                 : fe_expect_kind(r, y, c->kind->name, FE_MAP, "a mapping of keys");
+    c->failed |= !ok;
+    return ok;
 }
 
 static fe_choice *read_kind(fe_reader *r, const fe_kind *kind, const fe_key *common, src_loc at, const fe_yaml *y)
 {
     fe_choice *c = new_choice(r, kind, common, at);
-    if (y && !read_keys(r, c, y))
-        return NULL;
-    for (int i = 0; i < c->count; i++)
-        if (!c->options[i].present && !read_default(r, kind, at, &c->options[i]))
-            return NULL;
+    bool known = !y || read_given(r, c, y);
+    for (int i = 0; known && i < c->count; i++)
+        if (!c->options[i].present && !c->options[i].failed)
+            c->failed |= !read_default(r, kind, at, &c->options[i]);
+    return c;
+}
+
+/* What can be read of an entry whose kind is not known: the keys that all kinds have, its name among them. */
+static fe_choice *read_stranger(fe_reader *r, const fe_catalogue *catalogue, const char *name, src_loc at,
+                                const fe_yaml *y)
+{
+    fe_kind *kind = arena_make(r->mem, fe_kind);
+    kind->name = name;
+    fe_choice *c = new_choice(r, kind, catalogue->common, at);
+    c->failed = c->stranger = true;
+    if (y && y->kind == FE_MAP)
+        read_keys(r, c, y);
     return c;
 }
 
 fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *common, const fe_yaml *y)
 {
-    return read_kind(r, kind, common, y->at, y);
+    fe_choice *c = read_kind(r, kind, common, y->at, y);
+    return c->failed ? NULL : c;
 }
 
-fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
+fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
 {
     bool map = y->kind == FE_MAP && y->count == 1;
     if (!map && (y->kind != FE_SCALAR || fe_yaml_is_null(y))) {
         const char *expected =
             arena_printf(r->mem, "a name, or one name with its keys ({%s: {...}})", fe_row(c, 0)->name);
-        fe_mismatch(r, y->at, c->what, expected, fe_yaml_describe(y, r->mem));
-        return NULL;
+        if (!y->broken)
+            fe_mismatch(r, y->at, c->what, expected, fe_yaml_describe(y, r->mem));
+        return read_stranger(r, c, "", y->at, NULL);
     }
-    const fe_yaml *word = map ? y->key[0] : y;
+    const fe_yaml *word = map ? y->key[0] : y, *given = map ? y->item[0] : NULL;
     const fe_kind *kind = find_kind(c, word->word);
     if (kind && !kind->later)
-        return read_kind(r, kind, c->common, word->at, map ? y->item[0] : NULL);
+        return read_kind(r, kind, c->common, word->at, given);
     if (kind)
         fe_later(r, word->at, c->what, word->word);
     else
         unknown_kind(r, c, word);
-    return NULL;
+    return read_stranger(r, c, word->word, word->at, given);
+}
+
+fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
+{
+    fe_choice *choice = fe_read_entry(r, c, y);
+    return choice->failed ? NULL : choice;
+}
+
+bool fe_enough(const fe_reader *r)
+{
+    return diag_errors(r->d) >= FE_MOST_ERRORS;
 }
 
 const fe_option *fe_get(const fe_choice *c, const char *key)

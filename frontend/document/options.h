@@ -59,6 +59,7 @@ typedef struct fe_choice fe_choice;
 typedef struct {
     const fe_key *key;
     bool present; /* given, or by default */
+    bool failed;  /* given, and an error was reported */
     src_loc at;   /* the value, or the kind that it is a default of */
     double number;
     bool yes;
@@ -77,6 +78,8 @@ typedef struct {
 struct fe_choice {
     const fe_kind *kind;
     src_loc at;
+    bool failed;   /* an error was reported */
+    bool stranger; /* 'kind' is none of the catalogue's, and has but its common keys */
     int count;
     fe_option *options;
 };
@@ -115,8 +118,14 @@ typedef struct {
 /* A catalogue's kinds in order, whatever their tables; NULL behind the last. */
 const fe_kind *fe_row(const fe_catalogue *c, size_t index);
 
+/* Is it time to give up, since enough errors were reported? Loops over what a file lists ask before each entry. */
+enum { FE_MOST_ERRORS = 20 };
+bool fe_enough(const fe_reader *r);
+
 /* Read `kind`, `{kind: value}` or `{kind: {...}}`. NULL after an error. */
 fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y);
+/* The same for an entry to which others may refer, with as much as could be read after an error: never NULL. */
+fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y);
 /* Read a section's `{key: value, ...}`, or the value of its short key. 'common' ends with an FE_NO_KEY or is NULL. */
 fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *common, const fe_yaml *y);
 

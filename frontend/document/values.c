@@ -287,9 +287,10 @@ static const char *describe_value(fe_reader *r, const fe_yaml *y)
 bool fe_read_value(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
     o->at = y->at;
-    o->present = true;
     outcome done = types[o->key->type].read(r, y, o);
-    if (done == MISMATCH)
+    o->present = done == READ;
+    o->failed = done != READ;
+    if (done == MISMATCH && !y->broken)
         fe_mismatch(r, y->at, o->key->name, fe_expected(o->key), describe_value(r, y));
     return done == READ;
 }

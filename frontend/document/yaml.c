@@ -72,8 +72,11 @@ static void add_anchor(loader *l, const yaml_char_t *name, fe_yaml *node)
 static fe_yaml *find_anchor(loader *l, const char *name, src_loc at)
 {
     fe_yaml *node = ir_map_get(l->anchors, name);
-    if (!node)
-        diag_error(l->d, at, "alias '*%s' has no anchor '&%s' before it", name, name);
+    if (node)
+        return node;
+    diag_error(l->d, at, "alias '*%s' has no anchor '&%s' before it", name, name);
+    node = arena_make(l->mem, fe_yaml);
+    *node = (fe_yaml){.at = at, .word = "", .broken = true};
     return node;
 }
 
@@ -101,14 +104,17 @@ static bool read_list(loader *l, fe_yaml *list)
             return end;
         list->item = grown(l->mem, list->item, list->count);
         list->item[list->count++] = item;
+        list->broken |= item->broken;
     }
 }
 
-/* 'taken': the map's keys so far, by their words. */
-static bool check_key(loader *l, ir_map *taken, fe_yaml *key)
+/* Can the key be one of the map? 'taken': its keys so far, by their words. */
+static bool check_key(loader *l, fe_yaml *map, ir_map *taken, fe_yaml *key)
 {
-    if (key->kind != FE_SCALAR) {
+    if (key->kind != FE_SCALAR && !key->broken)
         diag_error(l->d, key->at, "expected a word as key, found %s", fe_yaml_describe(key, l->mem));
+    if (key->kind != FE_SCALAR || key->broken) {
+        map->broken = true;
         return false;
     }
     const fe_yaml *first = ir_map_get(taken, key->word);
@@ -128,15 +134,17 @@ static bool read_items(loader *l, fe_yaml *map, ir_map *taken)
         fe_yaml *key = read_next(l, YAML_MAPPING_END_EVENT, &end);
         if (!key)
             return end;
-        if (!check_key(l, taken, key))
-            return false;
+        bool good = check_key(l, map, taken, key);
         fe_yaml *item = read_next(l, YAML_NO_EVENT, &end);
         if (!item)
             return false;
+        if (!good)
+            continue;
         map->key = grown(l->mem, map->key, map->count);
         map->item = grown(l->mem, map->item, map->count);
         map->key[map->count] = key;
         map->item[map->count++] = item;
+        map->broken |= item->broken;
     }
 }
 
@@ -148,16 +156,14 @@ static bool read_map(loader *l, fe_yaml *map)
     return ok;
 }
 
-static bool read_scalar(loader *l, const yaml_event_t *e, fe_yaml *y)
+static void read_scalar(loader *l, const yaml_event_t *e, fe_yaml *y)
 {
     const char *value = (const char *)e->data.scalar.value;
-    if (memchr(value, 0, e->data.scalar.length)) {
+    y->broken = memchr(value, 0, e->data.scalar.length);
+    if (y->broken)
         diag_error(l->d, y->at, "a zero byte cannot be part of a value");
-        return false;
-    }
-    y->word = arena_strndup(l->mem, value, e->data.scalar.length);
+    y->word = y->broken ? "" : arena_strndup(l->mem, value, e->data.scalar.length);
     y->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-    return true;
 }
 
 /* An anchor counts from the end of its node, so no alias can lie within what it names. */
@@ -165,7 +171,7 @@ static fe_yaml *read_node(loader *l, yaml_event_t *e)
 {
     fe_yaml *y = arena_make(l->mem, fe_yaml);
     const yaml_char_t *tag = NULL, *name = NULL;
-    bool ok = false;
+    bool ok = true;
     y->at = mark_loc(l, e->start_mark);
     if (l->depth == MAX_DEPTH) {
         diag_error(l->d, y->at, "nested more than %d levels deep", MAX_DEPTH);
@@ -177,7 +183,7 @@ static fe_yaml *read_node(loader *l, yaml_event_t *e)
     if (e->type == YAML_SCALAR_EVENT) {
         tag = e->data.scalar.tag;
         name = e->data.scalar.anchor;
-        ok = read_scalar(l, e, y);
+        read_scalar(l, e, y);
     } else if (e->type == YAML_SEQUENCE_START_EVENT) {
         y->kind = FE_LIST;
         tag = e->data.sequence_start.tag;
@@ -192,7 +198,7 @@ static fe_yaml *read_node(loader *l, yaml_event_t *e)
     l->depth--;
     if (ok && tag) {
         diag_error(l->d, y->at, "YAML tags such as '%s' are not supported", (const char *)tag);
-        ok = false;
+        y->broken = true;
     }
     add_anchor(l, name, y);
     return ok ? y : NULL;

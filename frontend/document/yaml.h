@@ -1,7 +1,8 @@
 /* frontend/document/yaml.h - a YAML document as a tree that knows where it stands.
  *
  * Scalars stay text: what a word means depends on the key it belongs to. Anchors and aliases work (an alias is the
- * anchored node itself); tags, several documents and duplicate keys are errors. */
+ * anchored node itself); tags, several documents and duplicate keys are errors. After an error that leaves the rest of
+ * the document readable, the tree has a broken node, of which nobody complains again. */
 #ifndef FRONTEND_YAML_H
 #define FRONTEND_YAML_H
 
@@ -16,12 +17,14 @@ struct fe_yaml {
     src_loc at;
     const char *word; /* FE_SCALAR: the text */
     bool quoted;      /* FE_SCALAR: in quotes, or a block of text */
+    bool broken;      /* an error in it, or in what it holds, was reported */
     int count;        /* entries of a list or map */
     fe_yaml **item;   /* a list's entries, a map's values */
     fe_yaml **key;    /* a map's keys, all scalars */
 };
 
-/* The tree of 'content'; NULL after an error. 'file' names it in messages and must live as long as mem. */
+/* The tree of 'content'; NULL after an error behind which nothing can be read. 'file' names it in messages and must
+ * live as long as mem. */
 fe_yaml *fe_yaml_parse(const char *content, size_t length, const char *file, arena *mem, diag *d);
 
 /* The value of a map's key, or NULL. */

@@ -49,6 +49,8 @@ static bool read_field(fe_reader *r, const fe_network *n, fe_data_set *set, cons
         set->fields[set->field_count++] = (fe_data_field){known[i], fe_beside_yaml(r, n->path, y->word), y->at};
         return true;
     }
+    if (fe_may_be_lost(n, key->word))
+        return false;
     known[n->ninputs] = "format";
     known[n->ninputs + 1] = "split";
     return fe_unknown(r, key->at, "data: key", key->word, known, (size_t)n->ninputs + 2);
@@ -70,7 +72,7 @@ static bool check_set(fe_reader *r, const fe_network *n, const fe_data_set *set,
             return fe_mismatch(r, set->loc, name, "files (split is for validation)", "'split'");
         if (set->format || set->field_count)
             return fe_mismatch(r, set->loc, name, "a split or files", "both");
-        return n->data[TRAIN].present || fe_missing(r, set->loc, "data", "train", "the data to split");
+        return true;
     }
     if (!set->format)
         return fe_missing(r, set->loc, name, "format", "idx");
@@ -86,15 +88,14 @@ static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const 
     set->fields = arena_new_array(r->mem, fe_data_field, (size_t)n->ninputs + 1);
     if (!fe_expect_kind(r, y, name, FE_MAP, "a mapping of format and files"))
         return false;
-    for (int i = 0; i < y->count; i++) {
+    bool ok = !y->broken;
+    for (int i = 0; i < y->count && !fe_enough(r); i++) {
         const fe_yaml *key = y->key[i], *value = y->item[i];
-        bool ok = !strcmp(key->word, "format")  ? read_format(r, set, value)
-                  : !strcmp(key->word, "split") ? read_split(r, set, value)
-                                                : read_field(r, n, set, key, value);
-        if (!ok)
-            return false;
+        ok &= !strcmp(key->word, "format")  ? read_format(r, set, value)
+              : !strcmp(key->word, "split") ? read_split(r, set, value)
+                                            : read_field(r, n, set, key, value);
     }
-    return check_set(r, n, set, name);
+    return ok && check_set(r, n, set, name);
 }
 
 bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root)
@@ -104,19 +105,21 @@ bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root)
         return true;
     if (!fe_expect_kind(r, y, "data", FE_MAP, "a mapping of train, validation and test"))
         return false;
-    for (int i = 0; i < y->count; i++) {
+    bool ok = true;
+    for (int i = 0; i < y->count && !fe_enough(r); i++) {
         bool known = false;
         for (int s = 0; s < SETS; s++)
             known |= !strcmp(y->key[i]->word, set_names[s]);
-        if (!known)
-            return fe_unknown(r, y->key[i]->at, "data: key", y->key[i]->word, set_names, SETS);
+        ok &= known || fe_unknown(r, y->key[i]->at, "data: key", y->key[i]->word, set_names, SETS);
     }
+    bool named = ok && !y->broken;
     for (int s = 0; s < SETS; s++) {
         const fe_yaml *set = fe_yaml_find(y, set_names[s]);
-        if (set && !read_set(r, n, &n->data[s], set_names[s], set))
-            return false;
+        ok &= !set || read_set(r, n, &n->data[s], set_names[s], set);
     }
-    return true;
+    if (named && n->data[VALIDATION].split > 0 && !n->data[TRAIN].present)
+        ok = fe_missing(r, n->data[VALIDATION].loc, "data", "train", "the data to split");
+    return ok;
 }
 
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)

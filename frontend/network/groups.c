@@ -19,7 +19,8 @@ static fe_layer *find_layer(fe_reader *r, fe_network *n, const char *name, src_l
         if (!strcmp(known[i], name))
             return &n->layers[i];
     }
-    fe_unknown(r, at, "layer", name, known, (size_t)n->nlayers);
+    if (!fe_may_be_lost(n, name))
+        fe_unknown(r, at, "layer", name, known, (size_t)n->nlayers);
     return NULL;
 }
 
@@ -34,7 +35,7 @@ static bool add_layers(fe_reader *r, fe_network *n, const fe_group *g, const fe_
             return fe_mismatch(r, layers->name_at[i], "layers", "a layer that is in no group yet",
                                arena_printf(r->mem, "'%s', which is in '%s'", l->name, l->group));
         l->group = g->name;
-        any |= fe_learns(l);
+        any |= fe_learns(l) || l->failed;
     }
     return any || fe_mismatch(r, layers->at, "layers", "a layer with parameters to train", "none");
 }
@@ -73,12 +74,12 @@ bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root)
     if (!y)
         return true;
     if (!n->optimizer)
-        return fe_missing(r, y->at, "groups", "losses", "a list of losses");
+        return !diag_errors(r->d) && fe_missing(r, y->at, "groups", "losses", "a list of losses");
     if (!fe_expect_kind(r, y, "groups", FE_LIST, "a list of groups"))
         return false;
     n->groups = arena_new_array(r->mem, fe_group, (size_t)y->count + 1);
-    for (int i = 0; i < y->count; i++)
-        if (!read_group(r, n, y->item[i]))
-            return false;
-    return fe_check_group_rates(r, n);
+    bool ok = true;
+    for (int i = 0; i < y->count && !fe_enough(r); i++)
+        ok &= read_group(r, n, y->item[i]);
+    return ok && fe_check_group_rates(r, n);
 }

@@ -1,8 +1,9 @@
 /* frontend/network/network.c - a YAML tree to the description of a network.
  *
  * Sections are read in the order in which they lean on each other, whatever their order in the file: inputs, layers
- * (each with its shape), losses and metrics; read.c goes on with stages, data and training. The first error ends the
- * reading: what follows would be guesses. */
+ * (each with its shape), losses and metrics; read.c goes on with stages, data and training. Reading goes on after an
+ * error, as far as what follows does not depend on it: an entry with an error keeps its place and name and is marked as
+ * failed, and whoever reads it fails without a word. So each mistake gives one message. */
 #include "frontend/network/network.h"
 #include <ctype.h>
 #include <string.h>
@@ -52,10 +53,28 @@ static void set_name(fe_network *n, const char *name, fe_ref value)
     ir_map_set(n->named, name, ref);
 }
 
+bool fe_may_be_lost(const fe_network *n, const char *name)
+{
+    return n->lost_names || (n->lost_ordinals && isdigit((unsigned char)name[strlen(name) - 1]));
+}
+
+static bool is_failed(const fe_network *n, fe_ref ref)
+{
+    return ref.index < 0 || (ref.is_input ? n->inputs[ref.index].failed : n->layers[ref.index].failed);
+}
+
+/* Has it got the name only because a layer could not be counted? */
+static bool is_miscounted(const fe_network *n, fe_ref ref)
+{
+    return n->lost_ordinals && !ref.is_input && !fe_get(n->layers[ref.index].options, "name")->present;
+}
+
 bool fe_resolve(fe_reader *r, const fe_network *n, int layers, const char *name, src_loc at, fe_ref *out)
 {
     if (find_ref(n, layers, name, out))
-        return true;
+        return !is_failed(n, *out) && !is_miscounted(n, *out);
+    if (fe_may_be_lost(n, name))
+        return false;
     if (find_ref(n, n->nlayers, name, out)) {
         diag_error(r->d, at, "layer '%s' stands below; a layer reads inputs and layers above it", name);
         return false;
@@ -104,16 +123,16 @@ static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe
         .name = "input",
         .short_key = "shape",
         .keys = {{"shape", FE_SHAPE, FE_REQUIRED}, {"dtype", FE_DTYPE, "float32"}, {"scale", FE_NUMBER, NULL}}};
+    fe_input *input = &n->inputs[n->ninputs++];
+    *input = (fe_input){.name = key->word, .at = key->at, .failed = true};
+    set_name(n, input->name, (fe_ref){true, n->ninputs - 1});
     if (!fe_is_name(key->word))
-        return fe_mismatch(r, key->at, "inputs", "a name (letters, digits and _, no digit first, at most 63)",
-                           fe_yaml_describe(key, r->mem));
+        fe_mismatch(r, key->at, "inputs", "a name (letters, digits and _, no digit first, at most 63)",
+                    fe_yaml_describe(key, r->mem));
     const fe_choice *c = fe_read_options(r, &kind, NULL, y);
-    if (!c)
+    if (!c || !fe_is_name(key->word))
         return false;
     const fe_option *shape = fe_get(c, "shape");
-    fe_input *input = &n->inputs[n->ninputs++];
-    *input = (fe_input){.name = key->word, .at = key->at};
-    set_name(n, input->name, (fe_ref){true, n->ninputs - 1});
     input->scaled = fe_get(c, "scale")->present;
     input->scale = fe_get_number(c, "scale");
     input->type = (ir_type){.dtype = fe_get(c, "dtype")->dtype, .rank = shape->count + 1, .dim = {{1, true}}};
@@ -121,159 +140,221 @@ static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe
         input->type.dim[i + 1].n = shape->list[i];
     input->read_type = input->type;
     input->read_type.dtype = IR_F32;
-    return fe_check_size(r, key->at, input->name, &input->type);
+    input->failed = !fe_check_size(r, key->at, input->name, &input->type);
+    return !input->failed;
+}
+
+static bool read_input_list(fe_reader *r, fe_network *n, const fe_yaml *root)
+{
+    const fe_yaml *y = fe_yaml_find(root, "inputs");
+    bool ok = true;
+    if (!y)
+        return !n->lost_sections && fe_missing(r, n->at, "network", "inputs", "a mapping of names and shapes");
+    if (!fe_expect_kind(r, y, "inputs", FE_MAP, "a mapping of names and shapes"))
+        return false;
+    n->inputs = arena_new_array(r->mem, fe_input, (size_t)y->count + 1);
+    for (int i = 0; i < y->count && !fe_enough(r); i++)
+        ok &= read_input(r, n, y->key[i], y->item[i]);
+    n->lost_names = y->broken;
+    if (!n->ninputs && !y->broken)
+        fe_mismatch(r, y->at, "inputs", "a mapping of names and shapes", "{}");
+    return ok && n->ninputs;
 }
 
 static bool read_inputs(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
-    const fe_yaml *y = fe_yaml_find(root, "inputs");
-    if (!y)
-        return fe_missing(r, n->at, "network", "inputs", "a mapping of names and shapes");
-    if (!fe_expect_kind(r, y, "inputs", FE_MAP, "a mapping of names and shapes"))
-        return false;
-    n->inputs = arena_new_array(r->mem, fe_input, (size_t)y->count + 1);
-    for (int i = 0; i < y->count; i++)
-        if (!read_input(r, n, y->key[i], y->item[i]))
-            return false;
-    return n->ninputs || fe_mismatch(r, y->at, "inputs", "a mapping of names and shapes", "{}");
+    bool ok = read_input_list(r, n, root);
+    n->lost_names |= !n->ninputs;
+    return ok;
 }
 
 /* ---- layers ---- */
 
 /* A list of layers as it is read: 'first' is the number of its first layer. Their names begin with 'prefix', and the
- * first one reads 'above' unless it says otherwise. */
+ * first one reads 'above' unless it says otherwise; an index of -1 there is what an error was reported of. */
 typedef struct {
     int first;
-    const char *prefix, *above;
+    const char *prefix;
+    fe_ref above;
 } layer_list;
 
 /* A name in a list with a prefix means a layer of this list before any other. */
 static bool resolve_in_list(fe_reader *r, const fe_network *n, const layer_list *list, int index, const char *name,
                             src_loc at, fe_ref *out)
 {
-    return (*list->prefix && find_ref(n, index, arena_printf(r->mem, "%s%s", list->prefix, name), out)) ||
-           fe_resolve(r, n, index, name, at, out);
+    if (*list->prefix && find_ref(n, index, arena_printf(r->mem, "%s%s", list->prefix, name), out))
+        return !is_failed(n, *out) && !is_miscounted(n, *out);
+    return fe_resolve(r, n, index, name, at, out);
 }
 
-/* What a layer names, else the layer above it. */
-static bool read_layer_inputs(fe_reader *r, fe_network *n, const layer_list *list, fe_layer *l, int index)
+static bool check_input_count(fe_reader *r, const fe_layer *l, src_loc at)
 {
     const fe_layer_kind *kind = l->kind;
+    if (!kind || (l->nin >= kind->least_inputs && l->nin <= kind->most_inputs))
+        return true;
+    const char *expected = kind->most_inputs == 1 ? "one input"
+                                                  : arena_printf(r->mem, "inputs: [...], %d to %d of them",
+                                                                 kind->least_inputs, kind->most_inputs);
+    return fe_mismatch(r, at, kind->kind.name, expected, arena_printf(r->mem, "%d", l->nin));
+}
+
+/* What a layer names, else what stands above it. */
+static bool read_layer_inputs(fe_reader *r, fe_network *n, const layer_list *list, fe_layer *l, int index)
+{
     const fe_option *one = fe_get(l->options, "input"), *several = fe_get(l->options, "inputs");
+    bool named = one->present || several->present, ok = true;
+    if (one->failed || several->failed)
+        return false;
     if (one->present && several->present)
-        return fe_mismatch(r, several->at, kind->kind.name, "either 'input' or 'inputs'", "both");
-    const char *above = index > list->first ? n->layers[index - 1].name : list->above;
-    const char *const *names = several->present ? several->names : one->present ? &one->word : &above;
-    const src_loc *at = several->present ? several->name_at : one->present ? &one->at : &l->at;
+        return fe_mismatch(r, several->at, l->options->kind->name, "either 'input' or 'inputs'", "both");
     l->nin = several->present ? several->count : 1;
-    if (l->nin < kind->least_inputs || l->nin > kind->most_inputs) {
-        const char *expected = kind->most_inputs == 1 ? "one input"
-                                                      : arena_printf(r->mem, "inputs: [...], %d to %d of them",
-                                                                     kind->least_inputs, kind->most_inputs);
-        return fe_mismatch(r, several->present ? several->at : l->at, kind->kind.name, expected,
-                           arena_printf(r->mem, "%d", l->nin));
-    }
+    if (!check_input_count(r, l, several->present ? several->at : l->at))
+        return false;
     l->in = arena_new_array(r->mem, fe_ref, (size_t)l->nin);
     l->in_type = arena_new_array(r->mem, ir_type, (size_t)l->nin);
     for (int i = 0; i < l->nin; i++) {
-        if (!resolve_in_list(r, n, list, index, names[i], at[i], &l->in[i]))
-            return false;
+        const char *name = several->present ? several->names[i] : one->word;
+        src_loc at = several->present ? several->name_at[i] : one->at;
+        l->in[i] = index > list->first ? (fe_ref){false, index - 1} : list->above;
+        if (named ? !resolve_in_list(r, n, list, index, name, at, &l->in[i]) : is_failed(n, l->in[i])) {
+            ok = false;
+            continue;
+        }
         l->in_type[i] = fe_ref_type(n, l->in[i]);
         *(l->in[i].is_input ? &n->inputs[l->in[i].index].layer_reads : &n->layers[l->in[i].index].is_read) = true;
     }
-    return true;
+    return ok;
 }
 
-static bool is_layer_name_free(fe_reader *r, const fe_network *n, const fe_layer *l, int index)
+/* Where the first input or layer of that name stands, among those above a layer. */
+static src_loc first_place(const fe_network *n, const char *name, int index)
+{
+    for (int i = 0; i < n->ninputs; i++)
+        if (!strcmp(n->inputs[i].name, name))
+            return n->inputs[i].at;
+    int i = 0;
+    while (i < index && strcmp(n->layers[i].name, name))
+        i++;
+    return n->layers[i].at;
+}
+
+/* A name that two have is nobody's. */
+static bool take_name(fe_reader *r, fe_network *n, const fe_layer *l, int index)
 {
     fe_ref other;
-    if (!find_ref(n, index, l->name, &other))
+    if (!find_ref(n, index, l->name, &other)) {
+        set_name(n, l->name, (fe_ref){false, index});
         return true;
-    return fe_twice(r, l->at, "name", l->name, other.is_input ? n->inputs[other.index].at : n->layers[other.index].at);
+    }
+    set_name(n, l->name, (fe_ref){other.is_input, -1});
+    return fe_twice(r, l->at, "name", l->name, first_place(n, l->name, index));
+}
+
+/* All of it but inputs and shape, for which the layers above must be known. */
+static bool read_layer(fe_reader *r, fe_network *n, const layer_list *list, const fe_choice *const *entries, int entry)
+{
+    fe_layer *l = &n->layers[n->nlayers];
+    const fe_choice *c = entries[entry];
+    const fe_option *name = fe_get(c, "name");
+    l->kind = c->stranger ? NULL : (const fe_layer_kind *)(const void *)c->kind;
+    l->options = c;
+    l->at = c->at;
+    l->failed = c->failed;
+    l->trainable = fe_get_bool(c, "trainable");
+    l->name = arena_printf(r->mem, "%s%s", list->prefix, fe_entry_name(r, entries, entry));
+    n->lost_ordinals |= c->stranger;
+    if (name->failed || (c->stranger && !name->present))
+        return false;
+    if (!fe_is_name(l->name))
+        return fe_mismatch(r, l->at, "name", "at most 63 characters with the stage's name before it", l->name);
+    return take_name(r, n, l, n->nlayers) && !c->failed;
+}
+
+static bool find_shape(fe_reader *r, fe_network *n, const layer_list *list, int index)
+{
+    fe_layer *l = &n->layers[index];
+    bool ok = read_layer_inputs(r, n, list, l, index) && !l->failed && l->kind->shape(r, l) &&
+              fe_check_size(r, l->at, l->name, &l->type);
+    l->failed = !ok;
+    return ok;
 }
 
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above)
 {
-    const layer_list list = {n->nlayers, prefix, above};
+    layer_list list = {n->nlayers, prefix, {false, -1}};
+    bool ok = find_ref(n, n->nlayers, above, &list.above) || n->lost_names;
     const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
-    for (int i = 0; i < y->count; i++) {
-        if (!(entries[i] = fe_read_choice(r, &fe_layers, y->item[i])))
-            return false;
-        fe_layer *l = &n->layers[n->nlayers];
-        l->kind = (const fe_layer_kind *)(const void *)entries[i]->kind;
-        l->options = entries[i];
-        l->at = entries[i]->at;
-        l->trainable = fe_get_bool(l->options, "trainable");
-        l->name = arena_printf(r->mem, "%s%s", prefix, fe_entry_name(r, entries, i));
-        if (!fe_is_name(l->name))
-            return fe_mismatch(r, l->at, "name", "at most 63 characters with the stage's name before it", l->name);
-        if (!is_layer_name_free(r, n, l, n->nlayers))
-            return false;
-        set_name(n, l->name, (fe_ref){false, n->nlayers++});
+    for (int i = 0; i < y->count && !fe_enough(r); i++) {
+        entries[i] = fe_read_entry(r, &fe_layers, y->item[i]);
+        ok &= read_layer(r, n, &list, entries, i);
+        n->nlayers++;
     }
-    for (int i = list.first; i < n->nlayers; i++) {
-        fe_layer *l = &n->layers[i];
-        if (!read_layer_inputs(r, n, &list, l, i) || !l->kind->shape(r, l) ||
-            !fe_check_size(r, l->at, l->name, &l->type))
-            return false;
-    }
-    return true;
+    for (int i = list.first; i < n->nlayers && !fe_enough(r); i++)
+        ok &= find_shape(r, n, &list, i);
+    return ok;
 }
 
 static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
     const fe_yaml *y = fe_yaml_find(root, "layers");
+    n->lost_names |= !y || y->kind != FE_LIST || !y->count;
     if (!y)
-        return fe_missing(r, n->at, "network", "layers", "a list of layers");
+        return !n->lost_sections && fe_missing(r, n->at, "network", "layers", "a list of layers");
     if (!fe_expect_kind(r, y, "layers", FE_LIST, "a list of layers"))
         return false;
     if (!y->count)
         return fe_mismatch(r, y->at, "layers", "a list of layers", "[]");
     n->layers = arena_new_array(r->mem, fe_layer, (size_t)y->count);
-    if (!fe_read_layer_list(r, n, y, "", n->ninputs ? n->inputs[0].name : ""))
-        return false;
+    bool ok = fe_read_layer_list(r, n, y, "", n->lost_names ? "" : n->inputs[0].name);
     for (int i = 0; i < n->nlayers; i++)
         n->layers[i].is_output = !n->layers[i].is_read;
-    return true;
+    return ok;
 }
 
 bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 {
     for (int i = 0; i < n->ninputs; i++) {
         const fe_input *input = &n->inputs[i];
-        if (!input->layer_reads && !input->loss_reads && !input->raw_reads) {
+        if (!input->layer_reads && !input->loss_reads && !input->raw_reads)
             diag_error(r->d, input->at, "input '%s' is read by no layer and no loss", input->name);
-            return false;
-        }
     }
-    return true;
+    return !diag_errors(r->d);
 }
 
 /* ---- the whole ---- */
 
-static bool check_sections(fe_reader *r, const fe_yaml *root)
+static bool check_sections(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
     static const char *const known[] = {"name",   "inputs", "layers", "losses",  "metrics", "optimizer",
                                         "groups", "data",   "train",  "staging", "stages",  "combine"};
     enum { COUNT = sizeof known / sizeof *known };
-    for (int i = 0; i < root->count; i++) {
+    bool ok = true;
+    n->lost_sections = root->broken;
+    for (int i = 0; i < root->count && !fe_enough(r); i++) {
         const fe_yaml *key = root->key[i];
         int k = 0;
         while (k < COUNT && strcmp(known[k], key->word))
             k++;
-        if (k == COUNT)
-            return fe_unknown(r, key->at, "section", key->word, known, COUNT);
+        if (k == COUNT) {
+            ok = fe_unknown(r, key->at, "section", key->word, known, COUNT);
+            n->lost_sections = true;
+        }
     }
-    return true;
+    return ok;
 }
 
 fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path)
 {
+    static bool (*const sections[])(fe_reader *, fe_network *, const fe_yaml *) = {
+        check_sections, read_name, read_inputs, read_layers, fe_read_objective, fe_read_groups};
     fe_network *n = arena_make(r->mem, fe_network);
     *n = (fe_network){.mem = r->mem, .path = path, .at = root->at, .named = ir_map_new(r->mem, IR_MAP_TEXTS)};
-    bool ok = check_sections(r, root) && read_name(r, n, root) && read_inputs(r, n, root) && read_layers(r, n, root) &&
-              fe_read_objective(r, n, root) && fe_read_groups(r, n, root);
-    return ok ? n : NULL;
+    bool ok = true;
+    for (size_t i = 0; i < sizeof sections / sizeof *sections && !fe_enough(r); i++)
+        ok &= sections[i](r, n, root);
+    if (!ok && !diag_errors(r->d))
+        ir_bug("a network was refused without an error");
+    return n;
 }
 
 const char *fe_name(const fe_network *n)

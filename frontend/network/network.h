@@ -17,6 +17,7 @@ typedef struct {
     double scale;
     bool layer_reads, loss_reads; /* as f32 */
     bool raw_reads;               /* as it is: labels */
+    bool failed;                  /* an error was reported: its type is not known */
 } fe_input;
 
 typedef struct {
@@ -50,6 +51,9 @@ struct fe_network {
     fe_loss *losses;
     fe_metric *metrics;
     fe_stage *stages;
+    /* After an error: sections, inputs and layers may be among those that could not be read; or only layers that are
+     * named by their kind and ordinal, since one is of no kind. Nobody complains then that one is missing. */
+    bool lost_sections, lost_names, lost_ordinals;
     const fe_choice *optimizer; /* NULL where nothing trains */
     fe_group *groups;
     const fe_option *gradient_clip; /* NULL: none */
@@ -78,7 +82,7 @@ bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
 bool fe_check_group_rates(fe_reader *r, const fe_network *n);
 bool fe_learns(const fe_layer *l); /* has it trainable parameters? */
 bool fe_check_inputs_read(fe_reader *r, const fe_network *n);
-/* Name, inputs, layers, losses, metrics, optimizer and groups. */
+/* Name, inputs, layers, losses, metrics, optimizer and groups. After errors, what could be read of them. */
 fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path);
 
 /* Warnings about a network that was read without an error. */
@@ -87,8 +91,11 @@ void fe_warn(fe_reader *r, const fe_network *n);
 /* The name of entry 'index' of a list of kinds: the one given, or the kind without 1d/2d and its ordinal among all
  * entries so called. */
 const char *fe_entry_name(fe_reader *r, const fe_choice *const *entries, int index);
-/* The layer (among the first 'layers') or input called 'name'. */
+/* The layer (among the first 'layers') or input called 'name'. False if there is none, which is an error that is
+ * reported here, or if an error was reported where it stands: then what reads it is not looked at. */
 bool fe_resolve(fe_reader *r, const fe_network *n, int layers, const char *name, src_loc at, fe_ref *out);
+/* Could 'name' be that of a layer or input that could not be read? */
+bool fe_may_be_lost(const fe_network *n, const char *name);
 ir_type fe_ref_type(const fe_network *n, fe_ref ref);
 
 /* ---- building ---- */

@@ -9,20 +9,23 @@ static const fe_kind metric_rows[] = {
 
 static const fe_catalogue metrics = {"metric", FE_ONE_TABLE(metric_rows), {{0}}};
 
-/* Without a name: the last layer for what the net says, the only input that no layer reads for what is true. */
+/* Without a name: the last layer for what the net says, the only input that no layer reads for what is true. After an
+ * error among inputs and layers nobody can tell which that is. */
 static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l, int index, fe_ref *out)
 {
     int found = 0;
     *out = (fe_ref){false, n->nlayers - 1};
-    for (int i = 0; index && i < n->ninputs; i++)
+    if (!index)
+        return n->nlayers && !n->layers[n->nlayers - 1].failed;
+    if (diag_errors(r->d))
+        return false;
+    for (int i = 0; i < n->ninputs; i++)
         if (!n->inputs[i].layer_reads) {
             *out = (fe_ref){true, i};
             found++;
         }
-    if (!index || found == 1)
-        return true;
     const char *expected = "the name of an input or layer";
-    return fe_missing(r, l->at, l->kind->kind.name, l->kind->kind.keys[index].name, expected);
+    return found == 1 || fe_missing(r, l->at, l->kind->kind.name, l->kind->kind.keys[index].name, expected);
 }
 
 /* Labels are read as they are; everything else as f32. */
@@ -38,51 +41,77 @@ void fe_note_reading(fe_network *n, fe_loss *l, int index)
     *(raw ? &input->raw_reads : &input->loss_reads) = true;
 }
 
+static bool read_arguments(fe_reader *r, fe_network *n, fe_loss *l)
+{
+    bool ok = true;
+    for (int i = 0; i < 2; i++) {
+        const fe_option *o = fe_get(l->options, l->kind->kind.keys[i].name);
+        bool here = !o->failed && (o->present ? fe_resolve(r, n, n->nlayers, o->word, o->at, &l->in[i])
+                                              : default_argument(r, n, l, i, &l->in[i]));
+        if (here)
+            fe_note_reading(n, l, i);
+        ok &= here;
+    }
+    if (ok && !l->in[0].is_input)
+        n->layers[l->in[0].index].is_output = true;
+    return ok;
+}
+
+static bool is_loss_name_free(fe_reader *r, const fe_network *n, const fe_loss *l)
+{
+    for (const fe_loss *other = n->losses; other < l; other++)
+        if (!strcmp(other->name, l->name))
+            return fe_twice(r, l->at, "name", l->name, other->at);
+    return true;
+}
+
 static bool read_loss(fe_reader *r, fe_network *n, const fe_choice *const *entries, int index)
 {
     fe_loss *l = &n->losses[index];
     const fe_choice *c = entries[index];
-    *l = (fe_loss){.kind = (const fe_loss_kind *)(const void *)c->kind, .options = c, .at = c->at};
+    const fe_option *name = fe_get(c, "name");
+    bool nameless = name->failed || (c->stranger && !name->present);
+    *l = (fe_loss){.options = c, .at = c->at, .failed = true};
+    l->kind = c->stranger ? NULL : (const fe_loss_kind *)(const void *)c->kind;
     l->name = fe_entry_name(r, entries, index);
     l->weight = fe_get_number(c, "weight");
-    for (int i = 0; i < 2; i++) {
-        const fe_option *o = fe_get(c, c->kind->keys[i].name);
-        bool ok = o->present ? fe_resolve(r, n, n->nlayers, o->word, o->at, &l->in[i])
-                             : default_argument(r, n, l, i, &l->in[i]);
-        if (!ok)
-            return false;
-        fe_note_reading(n, l, i);
-    }
-    if (!l->in[0].is_input)
-        n->layers[l->in[0].index].is_output = true;
-    for (int i = 0; i < index; i++)
-        if (!strcmp(n->losses[i].name, l->name))
-            return fe_twice(r, l->at, "name", l->name, n->losses[i].at);
-    return l->kind->check(r, l);
+    bool ok = l->kind && read_arguments(r, n, l);
+    ok &= nameless || is_loss_name_free(r, n, l);
+    l->failed = !ok || c->failed || !l->kind->check(r, l);
+    return !l->failed;
 }
 
 bool fe_read_losses(fe_reader *r, fe_network *n, const fe_yaml *y)
 {
+    bool ok = true;
     if (!fe_expect_kind(r, y, "losses", FE_LIST, "a list of losses"))
         return false;
-    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count + 1);
-    for (int i = 0; i < y->count; i++)
-        if (!(entries[i] = fe_read_choice(r, &fe_losses, y->item[i])))
-            return false;
-    n->losses = arena_new_array(r->mem, fe_loss, (size_t)y->count + 1);
-    n->nlosses = y->count;
-    for (int i = 0; i < y->count; i++)
-        if (!read_loss(r, n, entries, i))
-            return false;
-    return true;
+    if (!y->count)
+        return fe_mismatch(r, y->at, "losses", "a list of losses", "[]");
+    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
+    n->losses = arena_new_array(r->mem, fe_loss, (size_t)y->count);
+    for (; n->nlosses < y->count && !fe_enough(r); n->nlosses++) {
+        entries[n->nlosses] = fe_read_entry(r, &fe_losses, y->item[n->nlosses]);
+        ok &= read_loss(r, n, entries, n->nlosses);
+    }
+    return ok;
+}
+
+/* After an error: may a loss have a name that could not be read? */
+static bool has_lost_loss(const fe_network *n)
+{
+    bool lost = !n->nlosses;
+    for (int i = 0; i < n->nlosses; i++)
+        lost |= !n->losses[i].kind;
+    return lost;
 }
 
 /* The loss a metric belongs to: the one it names, or the only one. */
 static const fe_loss *metric_loss(fe_reader *r, const fe_network *n, const fe_choice *c)
 {
     const fe_option *o = fe_get(c, "loss");
-    if (!o->present && n->nlosses == 1)
-        return &n->losses[0];
+    if (!o->present && n->nlosses <= 1)
+        return n->losses; /* none if they could not be read */
     if (!o->present) {
         fe_missing(r, c->at, c->kind->name, "loss", "the name of one of several losses");
         return NULL;
@@ -93,7 +122,8 @@ static const fe_loss *metric_loss(fe_reader *r, const fe_network *n, const fe_ch
         if (!strcmp(names[i], o->word))
             return &n->losses[i];
     }
-    fe_unknown(r, o->at, "loss", o->word, names, (size_t)n->nlosses);
+    if (!has_lost_loss(n))
+        fe_unknown(r, o->at, "loss", o->word, names, (size_t)n->nlosses);
     return NULL;
 }
 
@@ -119,33 +149,38 @@ static bool is_metric_name_free(fe_reader *r, const fe_network *n, const fe_metr
     return true;
 }
 
+static bool read_metric(fe_reader *r, fe_network *n, const fe_yaml *y)
+{
+    const fe_choice *c = fe_read_choice(r, &metrics, y);
+    if (!c)
+        return false;
+    fe_metric *m = &n->metrics[n->nmetrics++];
+    *m = (fe_metric){fe_get(c, "name")->word, c->at, metric_loss(r, n, c)};
+    bool ok = is_metric_name_free(r, n, m) && m->loss && m->loss->kind;
+    if (ok && !m->loss->kind->classes)
+        return fe_mismatch(r, c->at, c->kind->name, "a loss with class labels (softmax_cross_entropy)",
+                           m->loss->kind->kind.name);
+    return ok;
+}
+
 bool fe_read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y)
 {
+    bool ok = true;
     if (!fe_expect_kind(r, y, "metrics", FE_LIST, "a list of metrics"))
         return false;
     n->metrics = arena_new_array(r->mem, fe_metric, (size_t)y->count + 1);
-    for (int i = 0; i < y->count; i++) {
-        fe_metric *m = &n->metrics[n->nmetrics++];
-        const fe_choice *c = fe_read_choice(r, &metrics, y->item[i]);
-        if (!c)
-            return false;
-        *m = (fe_metric){fe_get(c, "name")->word, c->at, metric_loss(r, n, c)};
-        if (!m->loss || !is_metric_name_free(r, n, m))
-            return false;
-        if (!m->loss->kind->classes)
-            return fe_mismatch(r, c->at, c->kind->name, "a loss with class labels (softmax_cross_entropy)",
-                               m->loss->kind->kind.name);
-    }
-    return true;
+    for (int i = 0; i < y->count && !fe_enough(r); i++)
+        ok &= read_metric(r, n, y->item[i]);
+    return ok;
 }
 
 /* A loss name is also its metric's where there are several. */
 static bool check_loss_names(fe_reader *r, const fe_network *n)
 {
-    for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
-        if (is_reserved(r, n->losses[i].at, n->losses[i].name))
-            return false;
-    return true;
+    bool ok = true;
+    for (int i = 0; n->nlosses > 1 && i < n->nlosses && !fe_enough(r); i++)
+        ok &= !is_reserved(r, n->losses[i].at, n->losses[i].name);
+    return ok;
 }
 
 static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
@@ -160,25 +195,27 @@ static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
                        has_frozen ? "only such with 'trainable: false'" : "none");
 }
 
+static bool read_optimizer(fe_reader *r, fe_network *n, const fe_yaml *y, const fe_yaml *losses)
+{
+    if (!y)
+        return !n->lost_sections && fe_missing(r, losses->at, "losses", "optimizer", "adam or sgd");
+    n->optimizer = fe_read_choice(r, &fe_optimizers, y);
+    return n->optimizer && (diag_errors(r->d) || check_trainable(r, n, losses->at));
+}
+
 bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
     const fe_yaml *losses = fe_yaml_find(root, "losses"), *metric_list = fe_yaml_find(root, "metrics");
     const fe_yaml *optimizer = fe_yaml_find(root, "optimizer");
     if (!losses) {
         const fe_yaml *orphan = metric_list ? metric_list : optimizer;
-        return !orphan ||
+        return !orphan || n->lost_sections ||
                fe_missing(r, orphan->at, metric_list ? "metrics" : "optimizer", "losses", "a list of losses");
     }
-    if (!fe_read_losses(r, n, losses) || !check_loss_names(r, n))
-        return false;
-    if (!n->nlosses)
-        return fe_mismatch(r, losses->at, "losses", "a list of losses", "[]");
-    if (metric_list && !fe_read_metrics(r, n, metric_list))
-        return false;
-    if (!optimizer)
-        return fe_missing(r, losses->at, "losses", "optimizer", "adam or sgd");
-    n->optimizer = fe_read_choice(r, &fe_optimizers, optimizer);
-    return n->optimizer && check_trainable(r, n, losses->at);
+    bool ok = fe_read_losses(r, n, losses);
+    ok &= check_loss_names(r, n);
+    ok &= !metric_list || fe_read_metrics(r, n, metric_list);
+    return read_optimizer(r, n, optimizer, losses) && ok;
 }
 
 int64_t fe_classes(const fe_network *n, const char *input)

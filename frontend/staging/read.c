@@ -42,7 +42,8 @@ static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after
     while (last < n->nlayers && strcmp(known[last], through->word))
         last++;
     if (last == n->nlayers)
-        return fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
+        return !fe_may_be_lost(n, through->word) &&
+               fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
     if (last <= *after)
         return fe_mismatch(r, through->at, "through", arena_printf(r->mem, "a layer below '%s'", known[*after]),
                            fe_yaml_describe(fe_yaml_find(y, "through"), r->mem));
@@ -63,11 +64,11 @@ static bool read_stages(fe_reader *r, fe_network *n, const fe_yaml *root)
     if (!fe_expect_kind(r, y, "stages", FE_LIST, "a list of stages (`lamina partition` proposes one)"))
         return false;
     n->stages = arena_new_array(r->mem, fe_stage, (size_t)y->count + 1);
-    for (int i = 0; i < y->count; i++)
-        if (!read_stage(r, n, y->item[i], &after))
-            return false;
-    if (after == n->nlayers - 1)
-        return true;
+    bool ok = true;
+    for (int i = 0; i < y->count && !fe_enough(r); i++)
+        ok &= read_stage(r, n, y->item[i], &after);
+    if (!ok || after == n->nlayers - 1)
+        return ok;
     const char *expected =
         arena_printf(r->mem, "the last stage to end at the last layer, '%s'", n->layers[n->nlayers - 1].name);
     const char *found = after < 0 ? "no stage" : arena_printf(r->mem, "'%s'", n->layers[after].name);
@@ -181,9 +182,13 @@ fe_network *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
     const fe_yaml *y = fe_yaml_find(root, "staging");
     const fe_choice *c = y ? fe_read_options(r, &staging_keys, NULL, y) : NULL;
     int coupling = c ? choice_of(r, c, "coupling", couplings, 2) : 0;
-    if ((y && !c) || coupling < 0 || !read_stages(r, n, root))
+    bool ok = (!y || c) && coupling >= 0;
+    ok &= read_stages(r, n, root);
+    if (ok && !coupling && !check_coupled(r, n, root, y))
+        return NULL;
+    if (!ok || diag_errors(r->d)) /* heads and losses of stages are read of networks without an error */
         return NULL;
     if (coupling)
         return read_local(r, n, root, c);
-    return check_coupled(r, n, root, y) ? n : NULL;
+    return n;
 }

@@ -163,6 +163,58 @@ void diag_clear(diag *d)
     d->errors = 0;
 }
 
+/* A message with the notes behind it. */
+typedef struct {
+    message *first, *last;
+    size_t order; /* in which it came */
+} group;
+
+static int compare_groups(const void *a, const void *b)
+{
+    const group *x = a, *y = b;
+    if (x->first->at.line != y->first->at.line)
+        return x->first->at.line < y->first->at.line ? -1 : 1;
+    if (x->first->at.col != y->first->at.col)
+        return x->first->at.col < y->first->at.col ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+/* Did one of the groups before this one, at the same place, say the same? */
+static bool is_repeated(const group *list, size_t index)
+{
+    const message *m = list[index].first;
+    for (size_t i = index; i-- && list[i].first->at.line == m->at.line && list[i].first->at.col == m->at.col;)
+        if (list[i].first->kind == m->kind && !strcmp(list[i].first->words, m->words))
+            return true;
+    return false;
+}
+
+void diag_arrange(diag *d, int most)
+{
+    size_t count = 0;
+    group *list = NULL;
+    for (message *m = d->first; m; m = m->next) {
+        if (m->kind != DIAG_NOTE || !count) {
+            list = arena_grown(d->mem, list, count, sizeof *list);
+            list[count] = (group){m, m, count};
+            count++;
+        }
+        list[count - 1].last = m;
+    }
+    if (count)
+        qsort(list, count, sizeof *list, compare_groups);
+    diag_clear(d);
+    for (size_t i = 0; i < count; i++) {
+        bool error = list[i].first->kind == DIAG_ERROR;
+        if (is_repeated(list, i) || (error && d->errors == most))
+            continue;
+        d->errors += error;
+        *d->last = list[i].first;
+        d->last = &list[i].last->next;
+    }
+    *d->last = NULL;
+}
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -38,6 +38,10 @@ int diag_errors(const diag *d); /* how many errors so far */
  * came from elsewhere must be given). 'content' is copied. */
 void diag_source(diag *d, const char *file, const char *content);
 
+/* Put the messages of one file, which came in the order in which it was looked at, in the order of their places. Notes
+ * stay with theirs. What was said of a place twice is kept once, and of the errors no more than 'most'. */
+void diag_arrange(diag *d, int most);
+
 /* All messages as the user sees them, with source lines and carets; remarks only if asked for. */
 void diag_print(const diag *d, text *out, bool remarks);
 /* One line a message, "file:line:col: kind: message", without source lines. */

@@ -114,6 +114,7 @@ static void plain_messages(const diag *d, const char *path, text *out)
     for (const char *line = text_get(&all); *line;) {
         size_t length = strcspn(line, "\n") + 1;
         size_t skip = !strncmp(line, path, n) ? n + 1 : 0;
+        skip += skip && line[skip] == ' '; /* of the file, at no place in it */
         text_add_bytes(out, line + skip, length - skip);
         line += length;
     }
