@@ -181,12 +181,17 @@ void lamina_reset_metrics(lamina_model *m);
 
 /* ---- files ---- */
 
-/* Parameters as a safetensors file: plain row-major tensors by name, the file's checksum among the metadata. Equal
- * parameters give equal files. The file is replaced whole or, on an error, not at all. */
+/* What inference reads, parameters and running statistics, as a safetensors file: plain row-major tensors by name, the
+ * file's checksum among the metadata. Equal tensors give equal files. The file is replaced whole or, on an error, not
+ * at all. */
 lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_error *e);
-/* The file must have every parameter and nothing unknown; states it has are taken too. All is checked before the model
- * changes; the checksum only where lamina_save_weights wrote the file, since other programs write none. */
+/* The file must have every parameter and nothing unknown; states it has are taken too, others stay as they are. All is
+ * checked before the model changes; the checksum only where lamina_save_weights wrote the file, since other programs
+ * write none. */
 lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e);
+/* Tensor 'i', from 0, of those running statistics that the file loaded last lacks, as other programs' files may: what
+ * the model infers then may be far from what the file's network does. NULL: there are no more. */
+const char *lamina_missing_statistic(const lamina_model *m, int32_t i);
 
 /* Where a run stands. */
 typedef struct lamina_checkpoint {
@@ -303,7 +308,7 @@ typedef struct lamina_stage_options {
     bool frozen;         /* it never learns: only its infer counts, and its evaluate where there is validation data */
     float learning_rate; /* in place of the network's schedule; 0: as the network says */
     /* A weights file to begin with, or NULL: of it those tensors count that the stage has, whose shapes must agree. A
-     * frozen stage must find all its parameters there. */
+     * frozen stage must find all its parameters and running statistics there. */
     const char *weights;
     /* A data set of its own with its own records, or NULL: the run's. It may lack fields that earlier stages make of
      * those that it has. Without validation data of its own such a stage has none. */

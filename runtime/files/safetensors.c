@@ -263,8 +263,8 @@ static lamina_status check_complete(const reader *r, lamina_error *e)
     if (r->differs[0])
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensors that differ from those of network '%s': %s", r->path,
                            set->owner, r->differs);
-    for (int32_t i = 0; i < set->required; i++)
-        if (!json_object_get(r->header, set->tensors[i].name))
+    for (int32_t i = 0; i < set->count; i++)
+        if ((!set->required || set->required(set->user, i)) && !json_object_get(r->header, set->tensors[i].name))
             return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s' of network '%s' is missing", r->path,
                                set->tensors[i].name, set->owner);
     if (set->some && r->known == 0)
@@ -342,11 +342,21 @@ lamina_status lamina_safetensors_read(const lamina_tensor_set *set, const char *
     return s;
 }
 
+/* The file has passed every check: what is missing now is what it lacks. */
+static lamina_status miss_statistics(void *model, const lamina_metadata *metadata, lamina_error *e)
+{
+    lamina_model *m = model;
+    (void)metadata, (void)e;
+    for (int32_t i = 0; i < m->net->tensor_count; i++)
+        m->missing[i] = lamina_is_statistic(m->net, i);
+    return LAMINA_OK;
+}
+
 lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_load_weights", "m path", m, path);
     if (s)
         return s;
     const lamina_tensor_set set = lamina_tensors_to_read(m, false);
-    return lamina_safetensors_read(&set, path, NULL, 0, NULL, NULL, e);
+    return lamina_safetensors_read(&set, path, NULL, 0, miss_statistics, m, e);
 }

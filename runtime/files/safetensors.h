@@ -12,15 +12,17 @@ typedef struct {
 typedef struct {
     const char *owner; /* the network's name, for errors */
     const lamina_tensor *tensors;
-    int32_t count, required; /* the first 'required' must be in a file that is read, the rest may */
-    bool some;               /* of a file that is read only those that are known here count, and one must be */
+    int32_t count;
+    bool some; /* of a file that is read only those that are known here count, and one must be */
+    bool (*required)(void *user, int32_t tensor); /* must be in a file that is read, the others may; NULL: all must */
+    bool (*written)(void *user, int32_t tensor);  /* to a file that is written; NULL: all are */
     lamina_status (*get)(void *user, int32_t tensor, void *plain, lamina_error *e);
     lamina_status (*set)(void *user, int32_t tensor, const void *plain, lamina_error *e);
     void *user;
 } lamina_tensor_set;
 
-/* A model's parameters, and with `states` its states: to write, or to read, where all states may be in a file and must
- * with `states`. */
+/* A model's tensors. Of its states a file that is written has those that inference reads, or with `states` all; in one
+ * that is read all may be, and must be with `states`. */
 lamina_tensor_set lamina_tensors_to_write(lamina_model *m, bool states);
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states);
 

@@ -35,6 +35,11 @@ static lamina_status write_all(writer *w, const void *data, size_t bytes)
     return LAMINA_OK;
 }
 
+static bool is_written(const lamina_tensor_set *set, int32_t tensor)
+{
+    return !set->written || set->written(set->user, tensor);
+}
+
 static json_t *shape_of(const lamina_tensor *t)
 {
     json_t *shape = json_array();
@@ -56,7 +61,7 @@ static json_t *make_header(const lamina_tensor_set *set, const lamina_metadata *
     for (size_t size = 8; size > 0; size /= 2) {
         for (int32_t i = 0; i < set->count; i++) {
             const lamina_tensor *t = &set->tensors[i];
-            if (lamina_dtype_bytes(t->dtype) != size)
+            if (lamina_dtype_bytes(t->dtype) != size || !is_written(set, i))
                 continue;
             json_t *shape = shape_of(t);
             failed |= (int32_t)json_array_size(shape) != t->rank;
@@ -133,7 +138,7 @@ static lamina_status write_tensors(writer *w, const lamina_tensor_set *set)
     for (size_t size = 8; size > 0; size /= 2) {
         for (int32_t i = 0; !s && i < set->count; i++) {
             const lamina_tensor *t = &set->tensors[i];
-            if (lamina_dtype_bytes(t->dtype) != size)
+            if (lamina_dtype_bytes(t->dtype) != size || !is_written(set, i))
                 continue;
             if (!(s = set->get(set->user, i, plain, w->e)))
                 s = write_all(w, plain, t->bytes);

@@ -10,7 +10,21 @@ static lamina_status get(void *model, int32_t tensor, void *plain, lamina_error 
 /* A model for inference passes over what only training uses. */
 static lamina_status set(void *model, int32_t tensor, const void *plain, lamina_error *e)
 {
-    return lamina_model_holds(model, tensor) ? lamina_import(model, tensor, plain, e) : LAMINA_OK;
+    lamina_model *m = model;
+    m->missing[tensor] = false;
+    return lamina_model_holds(m, tensor) ? lamina_import(m, tensor, plain, e) : LAMINA_OK;
+}
+
+static bool is_parameter(void *model, int32_t tensor)
+{
+    const lamina_model *m = model;
+    return tensor < m->net->param_count;
+}
+
+static bool is_for_inference(void *model, int32_t tensor)
+{
+    const lamina_model *m = model;
+    return is_parameter(model, tensor) || lamina_is_statistic(m->net, tensor);
 }
 
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)
@@ -19,7 +33,7 @@ lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)
     return (lamina_tensor_set){.owner = net->name,
                                .tensors = net->tensors,
                                .count = net->tensor_count,
-                               .required = states ? net->tensor_count : net->param_count,
+                               .required = states ? NULL : is_parameter,
                                .get = get,
                                .set = set,
                                .user = m};
@@ -28,6 +42,14 @@ lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)
 lamina_tensor_set lamina_tensors_to_write(lamina_model *m, bool states)
 {
     lamina_tensor_set all = lamina_tensors_to_read(m, states);
-    all.count = all.required;
+    all.written = states ? NULL : is_for_inference;
     return all;
+}
+
+const char *lamina_missing_statistic(const lamina_model *m, int32_t i)
+{
+    for (int32_t t = 0; m && t < m->net->tensor_count; t++)
+        if (m->missing[t] && i-- == 0)
+            return m->net->tensors[t].name;
+    return NULL;
 }

@@ -42,6 +42,21 @@ lamina_sizes lamina_net_sizes(const lamina_net *net, bool inference)
     return s;
 }
 
+/* A descriptor that is older than the question does not say what inference reads. There states of training are known by
+ * their names, as the compiler gives them: step and seed are scalars, moments have that of their parameter behind a
+ * slash. */
+bool lamina_is_statistic(const lamina_net *net, int32_t tensor)
+{
+    const lamina_tensor *t = &net->tensors[tensor];
+    if (t->kind != LAMINA_TENSOR_STATE)
+        return false;
+    for (int32_t i = 0; i < net->metric_count; i++)
+        if (net->metrics[i].sum == tensor || net->metrics[i].count == tensor)
+            return false;
+    return has_field(net, offsetof(lamina_net, inference_state_bytes)) ? t->offset < net->inference_state_bytes
+                                                                       : t->rank > 0 && !strchr(t->name, '/');
+}
+
 static lamina_status check_tensors(const lamina_net *net, const lamina_tensor *tensors, int32_t count, lamina_error *e)
 {
     for (int32_t i = 0; i < count; i++) {

@@ -28,6 +28,7 @@ void lamina_model_free(lamina_model *m)
     lamina_release(m->inputs);
     lamina_release(m->outputs);
     lamina_release(m->tensors);
+    lamina_release(m->missing);
     lamina_release(m);
 }
 
@@ -59,7 +60,8 @@ static lamina_status add_segments(lamina_model *m, lamina_error *e)
     m->inputs = lamina_allocate((size_t)n->input_count, sizeof *m->inputs);
     m->outputs = lamina_allocate((size_t)n->output_count, sizeof *m->outputs);
     m->tensors = lamina_allocate((size_t)n->tensor_count, sizeof *m->tensors);
-    if (!m->inputs || !m->outputs || !m->tensors)
+    m->missing = lamina_allocate((size_t)n->tensor_count, sizeof *m->missing);
+    if (!m->inputs || !m->outputs || !m->tensors || !m->missing)
         return lamina_fail_memory(e, n->name, sizeof(void *) * (size_t)(n->tensor_count + n->input_count));
     return LAMINA_OK;
 }

@@ -16,6 +16,7 @@ struct lamina_model {
     const void **inputs; /* of the piece that runs */
     void **outputs;
     void **tensors;             /* for import and export: all NULL between two calls */
+    bool *missing;              /* statistics that the weights file which was loaded last lacks */
     void *level[LAMINA_LEVELS]; /* gradients and sums of micro-batches, see accumulate.c; the first is always there */
     int64_t gathered;           /* micro-batches in them */
     double *totals;             /* the metrics' sums while a micro-batch runs */
@@ -26,6 +27,8 @@ struct lamina_model {
 
 /* What a net needs of its host, LAMINA_NEEDS_*; nothing where it is older than the question. */
 uint64_t lamina_net_needs(const lamina_net *net);
+/* Is the tensor a running statistic: a state that inference reads, and no metric's sum? */
+bool lamina_is_statistic(const lamina_net *net, int32_t tensor);
 /* BAD_ARG for a model that was made for inference, in the name of the function that trains. */
 lamina_status lamina_need_training(const lamina_model *m, const char *function, lamina_error *e);
 /* Tensor number `tensor`, which the model holds, from or to plain row-major memory of its size. */

@@ -6,6 +6,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/safetensors.h"
+#include "runtime/model/model.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -215,6 +216,14 @@ static lamina_status take_value(void *user, int32_t tensor, const void *plain, l
     return LAMINA_OK;
 }
 
+/* What never learns must have all that its inference reads. */
+static bool is_required(void *user, int32_t tensor)
+{
+    const loading *l = user;
+    const lamina_net *net = l->part->o.net;
+    return l->part->o.frozen && (tensor < net->param_count || lamina_is_statistic(net, tensor));
+}
+
 static lamina_status load_weights(lamina_stages *s, const lamina_part *p, lamina_error *e)
 {
     const lamina_net *net = p->o.net;
@@ -222,8 +231,8 @@ static lamina_status load_weights(lamina_stages *s, const lamina_part *p, lamina
     const lamina_tensor_set set = {.owner = net->name,
                                    .tensors = net->tensors,
                                    .count = net->tensor_count,
-                                   .required = p->o.frozen ? net->param_count : 0,
                                    .some = true,
+                                   .required = is_required,
                                    .set = take_value,
                                    .user = &l};
     return lamina_safetensors_read(&set, p->o.weights, NULL, 0, NULL, NULL, e);

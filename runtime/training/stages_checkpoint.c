@@ -144,12 +144,19 @@ static lamina_status set(void *user, int32_t tensor, const void *plain, lamina_e
     return LAMINA_OK;
 }
 
+/* The counters and what stages share are in every checkpoint; the rest is of stages that have begun. */
+static bool is_required(void *user, int32_t tensor)
+{
+    const contents *c = user;
+    return tensor < COUNTERS + c->s->shared_count;
+}
+
 static lamina_tensor_set as_set(contents *c)
 {
     return (lamina_tensor_set){.owner = c->s->parts[c->s->count].o.name,
                                .tensors = c->tensors,
                                .count = c->count,
-                               .required = COUNTERS + c->s->shared_count,
+                               .required = is_required,
                                .get = get,
                                .set = set,
                                .user = c};

@@ -1,17 +1,16 @@
 /* runtime/training/stages_tensors.c - parameters and states of all stages, plain and by name.
  *
  * Networks of one description call a layer's tensors alike wherever the layer stands, so what one stage has learned the
- * next network finds by name. States of training (moments, step counters, metric sums) are scalars or named after the
- * parameter behind a slash; what remains are states of layers, such as running means. */
+ * next network finds by name. States of training (moments, step counters, metric sums) are each stage's own. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/model.h"
 #include "runtime/training/stages.h"
 #include <string.h>
 
-static bool is_of_training(const lamina_tensor *t)
+static bool is_of_training(const lamina_net *net, int32_t tensor)
 {
-    return t->kind == LAMINA_TENSOR_STATE && (t->rank == 0 || strchr(t->name, '/'));
+    return tensor >= net->param_count && !lamina_is_statistic(net, tensor);
 }
 
 static int32_t find_shared(const lamina_stages *s, const char *name)
@@ -75,7 +74,7 @@ static lamina_status add_rows_of(lamina_stages *s, lamina_part *p, bool own, lam
 {
     lamina_status status = LAMINA_OK;
     for (int32_t i = 0; !status && i < p->o.net->tensor_count; i++)
-        if (is_of_training(&p->o.net->tensors[i]) == own)
+        if (is_of_training(p->o.net, i) == own)
             status = own ? add_own(s, p, i, e) : add_shared(s, p, i, e);
     return status;
 }

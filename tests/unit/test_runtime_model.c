@@ -375,6 +375,74 @@ static void test_weights_round_trip(void)
     lamina_model_free(b);
 }
 
+static bool in_weights_file(const lamina_net *net, const char *name)
+{
+    lamina_model *m;
+    char file[2048] = "", quoted[64];
+    OK(lamina_model_new(net, NULL, &m, &error));
+    OK(lamina_save_weights(m, path_of("w.st"), &error));
+    size_t n = read_file(path_of("w.st"), file, sizeof file);
+    snprintf(quoted, sizeof quoted, "\"%s\"", name);
+    lamina_model_free(m);
+    return memmem(file, n, quoted, strlen(quoted)) != NULL;
+}
+
+/* Which states inference reads the descriptor says, or, before ABI 1.3, their names and ranks do. */
+static void test_weights_hold_statistics(void)
+{
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    lamina_tensor tensors[7];
+    memcpy(tensors, net.tensors, sizeof tensors);
+    net.tensors = tensors;
+    CU_ASSERT_EQUAL_FATAL(net.tensor_count, 7);
+    CU_ASSERT_FALSE(in_weights_file(&net, "decay"));
+    net.inference_state_bytes = tensors[5].offset;
+    CU_ASSERT_TRUE(in_weights_file(&net, "step"));
+    CU_ASSERT_FALSE(in_weights_file(&net, "seed"));
+    CU_ASSERT_FALSE(in_weights_file(&net, "metric.loss"));
+    CU_ASSERT_FALSE(in_weights_file(&net, "metric.examples"));
+    net.struct_size = offsetof(lamina_net, inference_state_bytes);
+    CU_ASSERT_FALSE(in_weights_file(&net, "step"));
+    CU_ASSERT_FALSE(in_weights_file(&net, "decay"));
+    tensors[6].rank = 1;
+    tensors[6].dim[0] = 1;
+    CU_ASSERT_TRUE(in_weights_file(&net, "decay"));
+    tensors[6].name = "adam.m/decay";
+    CU_ASSERT_FALSE(in_weights_file(&net, "adam.m/decay"));
+}
+
+/* What a file lacks keeps its value, and is named until a file has it. */
+static void test_missing_statistics(void)
+{
+    lamina_net net = *fake_net_query(LAMINA_ABI_MAJOR);
+    lamina_model *plain = new_model(1, false), *m;
+    net.inference_state_bytes = net.state_bytes;
+    OK(lamina_model_new(&net, NULL, &m, &error));
+    OK(lamina_save_weights(plain, path_of("plain.st"), &error));
+    CU_ASSERT_PTR_NULL(lamina_missing_statistic(m, 0));
+    float decay = 0.5f;
+    OK(lamina_set_tensor(m, "decay", &decay, sizeof decay, &error));
+    OK(lamina_save_weights(m, path_of("w.st"), &error));
+    decay = 7;
+    OK(lamina_set_tensor(m, "decay", &decay, sizeof decay, &error));
+    FAILS(lamina_load_weights(m, path_of("none"), &error), LAMINA_IO, "none: cannot open");
+    CU_ASSERT_PTR_NULL(lamina_missing_statistic(m, 0));
+    OK(lamina_load_weights(m, path_of("plain.st"), &error));
+    CU_ASSERT_STRING_EQUAL(lamina_missing_statistic(m, 0), "step");
+    CU_ASSERT_STRING_EQUAL(lamina_missing_statistic(m, 2), "decay");
+    CU_ASSERT_PTR_NULL(lamina_missing_statistic(m, 3));
+    OK(lamina_get_tensor(m, "decay", &decay, sizeof decay, &error));
+    CU_ASSERT_EQUAL(decay, 7);
+    OK(lamina_load_weights(m, path_of("w.st"), &error));
+    CU_ASSERT_PTR_NULL(lamina_missing_statistic(m, 0));
+    OK(lamina_get_tensor(m, "decay", &decay, sizeof decay, &error));
+    CU_ASSERT_EQUAL(decay, 0.5f);
+    CU_ASSERT_PTR_NULL(lamina_missing_statistic(NULL, 0));
+    unlink(path_of("plain.st"));
+    lamina_model_free(plain);
+    lamina_model_free(m);
+}
+
 /* No bit of a checkpoint can change unseen; of a weights file only those that say that there is a checksum, and then
  * the parameters are right. */
 static void test_flipped_bits_are_found(void)
@@ -473,6 +541,8 @@ void add_runtime_model(CU_pSuite s)
     CU_add_test(s, "net check", test_net_check);
     CU_add_test(s, "library refuses bad files", test_library_refuses_bad_files);
     CU_add_test(s, "weights round trip", test_weights_round_trip);
+    CU_add_test(s, "weights hold statistics", test_weights_hold_statistics);
+    CU_add_test(s, "missing statistics", test_missing_statistics);
     CU_add_test(s, "flipped bits are found", test_flipped_bits_are_found);
     CU_add_test(s, "weights refuse bad files", test_weights_refuse_bad_files);
 }

@@ -149,14 +149,6 @@ static void fine_tuned(void)
     OK(lamina_initialize(by_hand, SEED, &stages_error));
     OK(lamina_save_weights(stages_whole(s), path, &stages_error));
     OK(lamina_load_weights(by_hand, path, &stages_error));
-    for (int32_t i = 0; i < stage_nets[WHOLE].net->tensor_count; i++) { /* running means are no weights */
-        const lamina_tensor *t = &stage_nets[WHOLE].net->tensors[i];
-        float values[64];
-        if (strncmp(t->name, "norm.moving", 11) != 0)
-            continue;
-        OK(lamina_get_tensor(stages_whole(s), t->name, values, t->bytes, &stages_error));
-        OK(lamina_set_tensor(by_hand, t->name, values, t->bytes, &stages_error));
-    }
     lamina_set_learning_rate(by_hand, 0.003f);
     OK(lamina_fit(by_hand, stages_data, &(lamina_fit_options){.epochs = 3, .batch = 16, .seed = 11}, NULL,
                   &stages_error));

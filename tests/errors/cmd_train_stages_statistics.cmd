@@ -1,0 +1,14 @@
+# EXIT 3
+# ERROR layer/weights.safetensors: tensor 'norm.moving_mean' of network 'linear_two_stage_features' is missing
+for norm in layer batch; do
+    sed "s#  - dense: {name: prediction.*#  - ${norm}_norm: {name: norm}\n&#; s# data/# $SOURCE/examples/data/#g; /^stages/,\$d" \
+        "$SOURCE"/examples/linear_two_stage.yaml >$norm.yaml
+done
+cat >>batch.yaml <<END
+staging: {coupling: local}
+stages:
+  - {name: features, through: norm, frozen: true, weights: layer/weights.safetensors}
+  - {name: regressor, through: prediction}
+END
+"$LAMINA" train layer.yaml --out=layer --max-steps=1
+"$LAMINA" train batch.yaml --out=batch
