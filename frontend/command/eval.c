@@ -65,12 +65,23 @@ static bool check_finite(lamina_model *model, const eval_options *o, const doubl
     return true;
 }
 
+static void warn_of_missing(const lamina_model *model, const char *weights, diag *d)
+{
+    const char *name;
+    for (int32_t i = 0; (name = lamina_missing_statistic(model, i)); i++)
+        diag_warning(d, (src_loc){0}, "%s lacks '%s': its initial values are used", weights, name);
+}
+
 static bool measure(lamina_model *model, const lamina_dataset *data, const eval_options *o, arena *mem, diag *d)
 {
     double *values = arena_new_array(mem, double, (size_t)lamina_model_net(model)->metric_count);
     lamina_error e;
-    if (lamina_load_weights(model, o->weights, &e) != LAMINA_OK ||
-        lamina_evaluate_dataset(model, data, values, &e) != LAMINA_OK) {
+    if (lamina_load_weights(model, o->weights, &e) != LAMINA_OK) {
+        diag_error(d, (src_loc){0}, "%s", e.text);
+        return false;
+    }
+    warn_of_missing(model, o->weights, d);
+    if (lamina_evaluate_dataset(model, data, values, &e) != LAMINA_OK) {
         diag_error(d, (src_loc){0}, "%s", e.text);
         return false;
     }

@@ -135,6 +135,59 @@ static void transfer(void)
     CU_ASSERT_EQUAL(run("grep -q 'nothing.safetensors' err"), 0);
 }
 
+static const char normalized[] = "inputs: {x: [10], y: [1]}\n"
+                                 "layers:\n"
+                                 "  - dense: {name: a, units: 5}\n"
+                                 "  - batch_norm: {name: norm, momentum: 0.9}\n"
+                                 "  - activation: {name: h, activation: tanh}\n"
+                                 "  - dense: {name: c, units: 1}\n"
+                                 "losses: [mean_squared_error]\n"
+                                 "optimizer: {adam: {learning_rate: 0.01}}\n"
+                                 "data:\n"
+                                 "  train: {format: idx, x: data/linear-train-x.idx, y: data/linear-train-y.idx}\n"
+                                 "  test: {format: idx, x: data/linear-test-x.idx, y: data/linear-test-y.idx}\n"
+                                 "train: {epochs: 2, batch: 50, seed: 4}\n";
+
+/* Train it with these stages, and let the test data tell of the weights file what they told of the trained network. */
+static void check_evaluated(const char *name, const char *staging)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fprintf(f, "%s%s", normalized, staging);
+    fclose(f);
+    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s --json >out 2>err && grep '^test' err >trained && test -s trained",
+                        LAMINA_BINARY, name, name),
+                    0);
+    CU_ASSERT_EQUAL(run("%s eval %s.yaml --weights=%s/weights.safetensors >evaluated 2>err && ! test -s err && "
+                        "cmp trained evaluated",
+                        LAMINA_BINARY, name, name),
+                    0);
+}
+
+/* Running statistics reach the weights file of the whole, and a frozen stage from there. */
+static void statistics(void)
+{
+    check_evaluated("one_piece", "");
+    CU_ASSERT_EQUAL(run("for w in weights checkpoint/last; do %s eval one_piece.yaml --json "
+                        "--weights=one_piece/$w.safetensors >>both || exit; done; test $(uniq both | wc -l) = 1",
+                        LAMINA_BINARY),
+                    0);
+    check_evaluated("two_stages", "staging: {coupling: local}\n"
+                                  "stages:\n"
+                                  "  - {name: one, through: h, head: auto}\n"
+                                  "  - {name: two, through: c}\n");
+    check_evaluated("together", "staging: {coupling: local, schedule: simultaneous}\n"
+                                "stages:\n"
+                                "  - {name: one, through: h, head: auto}\n"
+                                "  - {name: two, through: c}\n");
+    check_evaluated("kept", "staging: {coupling: local}\n"
+                            "stages:\n"
+                            "  - {name: one, through: h, frozen: true, weights: one_piece/weights.safetensors}\n"
+                            "  - {name: two, through: c}\n");
+}
+
 void suite_train_stages(void);
 void suite_train_stages(void)
 {
@@ -142,4 +195,5 @@ void suite_train_stages(void)
     CU_add_test(s, "each schedule, whole and in pieces", schedules);
     CU_add_test(s, "each cache", caches);
     CU_add_test(s, "transfer", transfer);
+    CU_add_test(s, "running statistics", statistics);
 }
