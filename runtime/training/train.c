@@ -165,6 +165,12 @@ static lamina_status end_epoch(fit *f, lamina_error *e)
     return LAMINA_OK;
 }
 
+/* The rate of the model's last step, which an earlier call may have taken. */
+static float last_rate(const lamina_model *m)
+{
+    return isnan(m->rate) && m->steps > 0 ? lamina_rate_at(&m->net->rate, m->steps - 1) : lamina_learning_rate(m);
+}
+
 static void begin_epoch(fit *f)
 {
     lamina_loader_start(&f->loader, f->o->seed, f->epoch);
@@ -173,6 +179,8 @@ static void begin_epoch(fit *f)
         lamina_reset_metrics(f->m);
     f->report.epoch = f->epoch + 1;
     f->report.step = f->step;
+    f->report.total_steps = lamina_steps(f->m);
+    f->report.learning_rate = (double)last_rate(f->m);
     f->report.examples_before = f->step < f->report.steps ? f->step * f->batch : f->report.records;
     f->report.examples = f->report.examples_before;
     f->report.seconds = 0;

@@ -115,6 +115,38 @@ static void test_fit_resumes_to_the_same_bits(void)
     lamina_dataset_free(d);
 }
 
+static void keep_report(void *user, const lamina_report *r)
+{
+    *(lamina_report *)user = *r;
+}
+
+/* Gone on where an epoch's last step is done and its report is not made: the report of a run without a stop. */
+static void test_fit_resumes_at_the_end_of_an_epoch(void)
+{
+    lamina_dataset *d = line_data(RECORDS);
+    lamina_model *m = new_model(1, false), *again = new_model(1, false);
+    lamina_report all, rest;
+    lamina_fit_options o = {.batch = 8, .report = keep_report, .user = &all, .max_steps = 8};
+    OK(lamina_fit(m, d, &o, NULL, &error));
+    CU_ASSERT_EQUAL(all.event, LAMINA_EVENT_EPOCH);
+    const lamina_checkpoint end = {.step = 8, .batch = 8};
+    lamina_checkpoint c;
+    o.first_step = 8;
+    o.user = &rest;
+    OK(lamina_fit(again, d, &(lamina_fit_options){.batch = 8, .max_steps = 7}, NULL, &error));
+    OK(lamina_fit(again, d, &(lamina_fit_options){.batch = 8, .first_step = 7}, NULL, &error));
+    OK(lamina_save_checkpoint(again, &end, path_of("c.st"), &error));
+    OK(lamina_load_checkpoint(m, path_of("c.st"), &end, &c, &error));
+    OK(lamina_fit(m, d, &o, NULL, &error));
+    CU_ASSERT_EQUAL(rest.event, LAMINA_EVENT_EPOCH);
+    CU_ASSERT_EQUAL(rest.total_steps, all.total_steps);
+    CU_ASSERT_EQUAL(rest.learning_rate, all.learning_rate);
+    CU_ASSERT_EQUAL(rest.examples, all.examples);
+    lamina_model_free(again);
+    lamina_model_free(m);
+    lamina_dataset_free(d);
+}
+
 typedef struct {
     lamina_model *m;
     int64_t save_at, told, examples;
@@ -428,6 +460,7 @@ void add_runtime_train(CU_pSuite s)
 {
     CU_add_test(s, "fit learns the line", test_fit_learns_the_line);
     CU_add_test(s, "fit resumes to the same bits", test_fit_resumes_to_the_same_bits);
+    CU_add_test(s, "fit resumes at the end of an epoch", test_fit_resumes_at_the_end_of_an_epoch);
     CU_add_test(s, "fit stops where told", test_fit_stops_where_told);
     CU_add_test(s, "fit names the bad record", test_fit_names_the_bad_record);
     CU_add_test(s, "reports can save", test_reports_can_save);
