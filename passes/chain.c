@@ -17,9 +17,10 @@
  * chain that reads it.
  *
  * Where a chain ends: at a kernel that cannot be a member and that reads one. A kernel that reads the second phase of a
- * member, as an optimizer's update does, comes after the chain, and so does what reads that kernel. Other kernels that
- * stand between members move up before the chain, if they need nothing of it and assign nothing that it, or what comes
- * after it, reads.
+ * member, as an optimizer's update does, comes after the chain. So does what reads that kernel, and what assigns a
+ * symbol that it reads: if that moved up, as a member or before the chain, the reader would find the new value. Other
+ * kernels that stand between members move up before the chain, if they need nothing of it and assign nothing that it
+ * reads.
  *
  * Where chains do not pay: short work is left alone, since more tasks would cost more than they give. If max_batch is
  * not longer than one leaf, a chain is made only of what would not stay in cache anyhow, in slices so short that there
@@ -28,6 +29,7 @@
  * Needs:  plans and the order of kernels.      Keeps:  every value and every bit.
  * Leaves: chain = [number, examples a slice] on members, which stand together; their plans cut slices.
  * Breaks: node order. */
+#include "ir/base/map.h"
 #include "ir/contraction/plan.h"
 #include "ir/graph/build.h"
 #include "passes/memory.h"
@@ -131,13 +133,20 @@ static bool can_join(const ir_node *kernel)
 
 /* ---- what stands in the way ---- */
 
+/* Who reads a symbol's value on entry: the last attempts of which a member does, and a kernel that comes after. */
+typedef struct {
+    int32_t member, after;
+} readers;
+
 typedef struct {
     ir_graph *g;
-    ir_node *first; /* the first member */
-    int64_t number; /* of this chain, marked on its members */
-    bool narrow;    /* without contractions that want a leaf's examples */
-    int32_t *after; /* by node id: kernels that come after the chain have the attempt's number */
-    int32_t *side;  /* by node id: what stands from 'first' on has side_of its place; all others have less */
+    arena *mem;      /* while the pass works on g */
+    ir_node *first;  /* the first member */
+    int64_t number;  /* of this chain, marked on its members */
+    bool narrow;     /* without contractions that want a leaf's examples */
+    int32_t *after;  /* by node id: kernels that come after the chain have the attempt's number */
+    int32_t *side;   /* by node id: what stands from 'first' on has side_of its place; all others have less */
+    ir_map *readers; /* by symbol */
     int32_t attempt;
     ir_node *below;   /* the first of them */
     int64_t elements; /* of one example, all members */
@@ -174,24 +183,38 @@ static bool reads_second_phase(const builder *b, const ir_node *kernel)
     return false;
 }
 
-/* Must it come after the chain: does it read a second phase, or what comes after the chain itself? */
+/* Does the kernel assign what others, of the chain or of what comes after it, read on entry? */
+static bool assigns_what_is_read(const builder *b, const ir_node *kernel, bool after)
+{
+    for (const ir_node *a = kernel->region->first; a; a = a->next) {
+        const readers *r = a->op == IR_ASSIGN ? ir_map_get(b->readers, a->symbol) : NULL;
+        if (r && (after ? r->after : r->member) == b->attempt)
+            return true;
+    }
+    return false;
+}
+
+/* Must it come after the chain: does it read a second phase, read what comes after the chain itself, or assign what
+ * that reads on entry? */
 static bool comes_after(const builder *b, const ir_node *kernel)
 {
-    bool after = reads_second_phase(b, kernel);
+    bool after = reads_second_phase(b, kernel) || assigns_what_is_read(b, kernel, true);
     for (int i = 0; i < kernel->nin; i++)
         after |= b->after[kernel_of(kernel->in[i])->id] == b->attempt;
     return after;
 }
 
-/* Members and what comes after them would stand below what moves up. */
-static bool assigns_what_stays_reads(const builder *b, const ir_node *kernel)
+/* Note what the kernel, a member or one that comes after the chain, reads on entry. */
+static void note_reads(const builder *b, const ir_node *kernel, bool after)
 {
-    for (const ir_node *a = kernel->region->first; a; a = a->next)
-        for (const ir_node *m = b->first; m && m != kernel && a->op == IR_ASSIGN; m = m->next)
-            for (int i = 0; m->op == IR_FUSED && i < m->nin; i++)
-                if (ir_memory_symbol(m->in[i]) == a->symbol)
-                    return true;
-    return false;
+    for (int i = 0; i < kernel->nin; i++) {
+        const ir_symbol *y = ir_memory_symbol(kernel->in[i]);
+        readers *r = y ? ir_map_get(b->readers, y) : NULL;
+        if (y && !r)
+            ir_map_set(b->readers, y, r = arena_make(b->mem, readers));
+        if (r)
+            *(after ? &r->after : &r->member) = b->attempt;
+    }
 }
 
 /* ---- building ---- */
@@ -230,6 +253,7 @@ static void add_member(builder *b, ir_node *kernel)
     if (b->below)
         move_up(b, kernel, b->below);
     set_chain(b, kernel, IR_LEAF);
+    note_reads(b, kernel, false);
     b->elements += contraction_core(kernel)   ? ir_static_count(&contraction_core(kernel)->type)
                    : kernel->region->nresults ? walked_elements(kernel)
                                               : 0;
@@ -246,12 +270,13 @@ static void grow(builder *b)
             continue;
         if (comes_after(b, n)) {
             b->after[n->id] = b->attempt;
+            note_reads(b, n, true);
             b->below = b->below ? b->below : n;
             b->side[n->id] = side_of(b, true);
         } else if (may_join(b, n)) {
             add_member(b, n);
         } else {
-            if (reads_member(b, n) || assigns_what_stays_reads(b, n))
+            if (reads_member(b, n) || assigns_what_is_read(b, n, false))
                 return;
             /* `result` nodes of n follow by themselves: they stand below it wherever it is. */
             move_up(b, n, b->first);
@@ -431,10 +456,14 @@ static void find_chains(ir_graph *g, bool narrow, arena *mem, builders *all)
 {
     int32_t *after = arena_new_array(mem, int32_t, (size_t)ir_number(g) + 1), attempt = 0;
     int32_t *side = arena_new_array(mem, int32_t, (size_t)ir_number(g) + 1);
+    ir_map *by_symbol = ir_map_new(mem, IR_MAP_POINTERS);
     all->count = 0;
     for (ir_node *n = g->first; n; n = n->next) {
         builder *b = &all->of[all->count];
-        *b = (builder){.g = g, .first = n, .number = all->count + 1, .narrow = narrow, .after = after, .side = side};
+        *b = (builder){.g = g, .mem = mem, .first = n, .number = all->count + 1, .narrow = narrow};
+        b->after = after;
+        b->side = side;
+        b->readers = by_symbol;
         b->attempt = ++attempt;
         if (!may_join(b, n) || ir_chain(n, NULL))
             continue;
