@@ -87,7 +87,7 @@ static void lay_out_weights(ir_module *m)
     int64_t width = CONTRACTION_PANEL * target.vector < LEAST ? LEAST : CONTRACTION_PANEL * target.vector;
     for (ir_symbol *y = m->symbols; y; y = y->next) {
         if (y->segment != SEG_PARAM || y->type.dtype != IR_F32 || y->type.rank != 2 ||
-            mem_bytes(&y->type, y->attrs, 1) < target.l2 / 2 || ir_attr_find(y->attrs, "panels"))
+            !mem_is_large(&target, (double)mem_bytes(&y->type, y->attrs, 1)) || ir_attr_find(y->attrs, "panels"))
             continue;
         uses u = uses_of(m, y);
         if (u.fits && u.free >= 0 && y->type.dim[u.free].n % width == 0 && y->type.dim[1 - u.free].n > 1)

@@ -125,6 +125,12 @@ ir_target mem_target(const ir_module *m)
     return t;
 }
 
+bool mem_is_large(const ir_target *t, double bytes)
+{
+    enum { MOST = 256 * 1024 };
+    return bytes >= (t->l2 / 2 < MOST ? (double)t->l2 / 2 : MOST);
+}
+
 int64_t mem_bytes(const ir_type *t, const ir_attr *attrs, int64_t max_batch)
 {
     const ir_attr *halo = ir_attr_find(attrs, "halo");

@@ -19,6 +19,11 @@ const char *mem_inference_size_name(ir_segment s);
 /* The symbols that inference reads or writes, in 'mem': all that its functions have, and the metrics' sums. */
 ir_map *mem_inference_symbols(const ir_module *m, arena *mem);
 ir_target mem_target(const ir_module *m); /* the module's, or the least one that there is code for */
+/* An operand so large that every task would stream it anew, or, of weights that two workers learn, fetch from the
+ * other's cache what that one wrote. By columns each worker finds in its own cache what it left, which is worth the
+ * more the larger the caches are (weights of 400 KB, caches of 2 MB, two workers: 2.3 times as fast): so no cache makes
+ * more than 256 KB a small operand. */
+bool mem_is_large(const ir_target *t, double bytes);
 /* Is n a kernel's result that only members of that kernel's chain read? One slice of it at a time is enough then. */
 bool mem_is_slice(const ir_node *n);
 /* Bytes at the largest batch, the `halo` among the attributes included; at most MEM_LIMIT. */

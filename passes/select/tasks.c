@@ -3,6 +3,7 @@
  *
  * There are more tasks the more work there is, up to a number that workers can share evenly, and two tasks should read
  * little of what both need. */
+#include "passes/memory.h"
 #include "passes/select/plans.h"
 
 /* Where tasks cut: the axis outermost in memory that is long enough, else the longest; the batch is the first in
@@ -41,12 +42,11 @@ int64_t select_even_pieces(int64_t panels, int64_t wanted)
     return (panels + each - 1) / each;
 }
 
-/* Panels of columns are dealt out too where the cut gives few tasks, or where every task would stream a vector operand
- * that is larger than a cache. */
+/* Panels of columns are dealt out too where the cut gives few tasks, or where the vector operand is large. */
 void select_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     int64_t wanted = select_wanted_tasks(c, max_batch);
-    bool large = 4 * select_operand_count(c, p->swap, 1) > (double)t->l2 / 2;
+    bool large = mem_is_large(t, 4 * select_operand_count(c, p->swap, 1));
     choose_cut(c, max_batch, large, p);
     bool leaves = contraction_has_leaves(c, max_batch);
     int64_t panels = contraction_panels(c, t->vector, p);
