@@ -169,10 +169,18 @@ static void log_epoch(const hierarchy *t, const lamina_stages_report *r)
         lamina_log_stage(t->run->json_log, r->stage, &line);
 }
 
+/* Of a stage that diverges the last good checkpoint stays, as of a net that learns end to end. */
+static void keep(hierarchy *t, const lamina_stages_report *r)
+{
+    bool asked;
+    if (cmd_session_is_due(t->run, r->fit->event, &asked) && !cmd_not_finite(r->model) &&
+        cmd_session_save(t->run, &r->at) && asked)
+        cmd_session_tell_saved(t->run, r->fit->total_steps);
+}
+
 static void report(void *user, const lamina_stages_report *r)
 {
     hierarchy *t = user;
-    bool asked;
     if (r->event == LAMINA_STAGES_STAGE)
         return;
     announce(t, r);
@@ -180,8 +188,7 @@ static void report(void *user, const lamina_stages_report *r)
         log_epoch(t, r);
     if (t->run->progress)
         lamina_progress_report(t->run->progress, r->fit);
-    if (cmd_session_is_due(t->run, r->fit->event, &asked) && cmd_session_save(t->run, &r->at) && asked)
-        cmd_session_tell_saved(t->run, r->fit->total_steps);
+    keep(t, r);
 }
 
 static lamina_status save(void *user, const void *place, const char *path, lamina_error *e)
