@@ -50,7 +50,6 @@ typedef struct {
     fe_network *net;     /* an ordinary description; some of its inputs are outputs of parts above */
     bool frozen;         /* has inference alone */
     const char *weights; /* a file to start from, or NULL */
-    src_loc weights_at;
 } fe_part;
 
 typedef enum { FE_SEQUENTIAL, FE_SIMULTANEOUS, FE_ALTERNATING } fe_schedule;

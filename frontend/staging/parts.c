@@ -115,7 +115,6 @@ static bool read_weights(fe_staging *s, fe_part *part, const fe_option *o)
     if (!fe_expect_kind(s->r, o->tree, "weights", FE_SCALAR, "the path of a weights file"))
         return false;
     part->weights = fe_beside_yaml(s->r, s->file->path, o->tree->word);
-    part->weights_at = o->at;
     return true;
 }
 

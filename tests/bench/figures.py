@@ -1,4 +1,4 @@
-"""The figures that issue 3 wants, computed from what a run measured, and whether they were reached."""
+"""The figures to reach, computed from what a run measured, and whether they were reached."""
 import math
 import statistics
 
