@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 3
+#define LAMINA_ABI_MINOR 4
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -92,7 +92,8 @@ enum {
     LAMINA_INIT_UNIFORM = 2,          /* in [a, b) */
     LAMINA_INIT_NORMAL = 3,           /* mean a, deviation b */
     LAMINA_INIT_TRUNCATED_NORMAL = 4, /* mean a, deviation b, redrawn beyond two deviations */
-    LAMINA_INIT_SEED = 5              /* the seed itself */
+    LAMINA_INIT_SEED = 5,             /* the seed itself */
+    LAMINA_INIT_IDENTITY = 6          /* since 1.4, of rank 2: a where row mod columns is the column, else 0 */
 };
 
 typedef struct lamina_tensor {
@@ -139,8 +140,9 @@ typedef struct lamina_stage {
  * SUMS, of each net that has gradients(): its host adds up the micro-batches of a step before update(), by the rule
  * that sums over examples follow: as neighbours (0+1, 2+3, ...), an odd last one passing up unchanged, until one is
  * left. So it has the same bits whether one process does it or several, each with a power of two of micro-batches. (A
- * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.) */
-enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2 };
+ * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.)
+ * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. */
+enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2, LAMINA_NEEDS_IDENTITY = 4 };
 
 typedef struct lamina_net {
     uint64_t struct_size;

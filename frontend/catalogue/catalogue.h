@@ -12,10 +12,12 @@
 typedef struct fe_layer fe_layer;
 typedef struct fe_loss fe_loss;
 
-/* The first values of a parameter: constant a; uniform in [a, b); normal with mean a, deviation b. */
+/* The first values of a parameter: constant a; uniform in [a, b); normal with mean a, deviation b; identity matrices
+ * times a, one below the other. */
 typedef struct {
     const char *kind;
     double a, b;
+    src_loc at; /* where the YAML asks for it, if it does */
 } fe_init;
 
 typedef struct {

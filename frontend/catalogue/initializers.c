@@ -1,5 +1,5 @@
-/* frontend/catalogue/initializers.c - Keras' initialisers, brought down to the four that the descriptor knows: a
- * constant, uniform numbers, normal ones, normal ones without tails.
+/* frontend/catalogue/initializers.c - Keras' initialisers, brought down to the five that the descriptor knows: a
+ * constant, uniform numbers, normal ones, normal ones without tails, identity matrices.
  *
  * Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998: variance 'scale' over the number of inputs, or over the mean
  * of inputs and outputs. */
@@ -30,6 +30,7 @@ static const initializer rows[] = {
     {{.name = "zeros"}, "constant", .value = 0},
     {{.name = "ones"}, "constant", .value = 1},
     {{.name = "constant", .short_key = "value", .keys = {{"value", FE_NUMBER, "0"}}}, "constant", .a = "value"},
+    {{.name = "identity", .short_key = "gain", .keys = {{"gain", FE_NUMBER, "1"}}}, "identity", .a = "gain"},
     {{.name = "random_uniform", UNIFORM_KEYS}, "uniform", .a = "minval", .b = "maxval"},
     {{.name = "random_normal", NORMAL_KEYS}, "normal", .a = "mean", .b = "stddev"},
     {{.name = "truncated_normal", NORMAL_KEYS}, "truncated_normal", .a = "mean", .b = "stddev"},
@@ -43,7 +44,7 @@ static const double CUT_DEVIATION = 0.87962566103423978;
 fe_init fe_resolve_init(const fe_choice *c, double fan_in, double fan_out)
 {
     const initializer *row = (const initializer *)(const void *)c->kind;
-    fe_init init = {.kind = row->init};
+    fe_init init = {.kind = row->init, .at = c->at};
     if (row->over == FAN_NONE) {
         init.a = row->a ? fe_get_number(c, row->a) : row->value;
         init.b = row->b ? fe_get_number(c, row->b) : 0;

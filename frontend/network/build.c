@@ -17,7 +17,7 @@ static void set_init(ir_module *m, ir_symbol *s, fe_init init)
 {
     ir_attr_set_word(m->mem, &s->attrs, "init", init.kind);
     ir_attr_set_numbers(m->mem, &s->attrs, "a", &init.a, 1);
-    if (!strcmp(init.kind, "constant"))
+    if (!strcmp(init.kind, "constant") || !strcmp(init.kind, "identity"))
         return;
     int64_t stream = fe_stream(s->name);
     ir_attr_set_numbers(m->mem, &s->attrs, "b", &init.b, 1);
@@ -50,7 +50,7 @@ static void declare_training(const fe_network *n, ir_module *m)
     ir_symbol *seed = ir_symbol_new(m, SEG_STATE, "seed", ir_type_scalar(IR_I64), n->optimizer->at);
     ir_attr_set_word(m->mem, &seed->attrs, "init", "seed");
     ir_symbol *step = ir_symbol_new(m, SEG_STATE, "step", ir_type_scalar(IR_I64), n->optimizer->at);
-    set_init(m, step, (fe_init){"constant", 0, 0});
+    set_init(m, step, (fe_init){.kind = "constant"});
 }
 
 static void declare_rows(const fe_network *n, ir_module *m)

@@ -2,7 +2,8 @@
  *     last       the last stage's answer; the default
  *     average    the mean of the answers: of class probabilities where they are logits, else of values
  *     weighted   the same with a weight for each stage
- *     learned    a dense layer over all answers, which learns when all stages have (stacking: Wolpert 1992)
+ *     learned    a dense layer over all answers, which learns when all stages have (stacking: Wolpert 1992); it begins
+ *                as their mean: identity matrices below each other, divided by their number
  * A combination is layers of the whole like any others: `combine`, and what it reads. */
 #include "frontend/staging/staging.h"
 #include <string.h>
@@ -64,18 +65,21 @@ static fe_yaml *mean_layer(const fe_staging *s, const fe_choice *c, fe_yaml *ans
     return layer;
 }
 
-/* `concatenate: {name: answers, ...}` and `dense: {name: combine, units: as many as an answer has}`. */
+/* `concatenate: {name: answers, ...}` and `dense: {name: combine, units: as many as an answer has, kernel_initializer:
+ * {identity: 1/count}}`. */
 static void append_learned(const fe_staging *s, const fe_choice *c, fe_yaml *answers, fe_yaml *list)
 {
     arena *mem = s->r->mem;
     const ir_type *t = &s->all->losses[0].in_type[0];
-    fe_yaml *join = fe_tree_map(mem, c->at, 2), *dense = fe_tree_map(mem, c->at, 2);
+    fe_yaml *join = fe_tree_map(mem, c->at, 2), *dense = fe_tree_map(mem, c->at, 3), *mean = fe_tree_map(mem, c->at, 1);
     fe_yaml *first = fe_tree_map(mem, c->at, 1), *second = fe_tree_map(mem, c->at, 1);
+    fe_tree_set(mem, mean, "identity", fe_tree_word(mem, c->at, arena_printf(mem, "1/%d", answers->count)));
     fe_tree_set(mem, join, "name", fe_tree_word(mem, c->at, "combine_answers"));
     fe_tree_set(mem, join, "inputs", answers);
     fe_tree_set(mem, first, "concatenate", join);
     fe_tree_set(mem, dense, "name", fe_tree_word(mem, c->at, "combine"));
     fe_tree_set(mem, dense, "units", fe_tree_number(mem, c->at, t->dim[t->rank - 1].n));
+    fe_tree_set(mem, dense, "kernel_initializer", mean);
     fe_tree_set(mem, second, "dense", dense);
     fe_tree_append(list, first);
     fe_tree_append(list, second);

@@ -129,12 +129,19 @@ bool verify_symbols(const ir_module *m, diag *d)
             diag_error(d, y->loc, "%s '%s': expected a type without the batch", ir_segment_name(y->segment), y->name);
             return false;
         }
-        if (!check_word(y->name, y->attrs, "init", "none constant uniform normal truncated_normal seed", y->loc, d) ||
+        if (!check_word(y->name, y->attrs, "init", "none constant uniform normal truncated_normal seed identity",
+                        y->loc, d) ||
             !check_number(y->name, y->attrs, "a", 0, y->loc, d) ||
             !check_number(y->name, y->attrs, "b", 0, y->loc, d) ||
             !check_number(y->name, y->attrs, "stream", UINT32_MAX, y->loc, d) ||
             !check_number(y->name, y->attrs, "trainable", 1, y->loc, d))
             return false;
+        const ir_attr *init = ir_attr_find(y->attrs, "init");
+        if (init && !strcmp(init->word, "identity") && y->type.rank != 2) {
+            diag_error(d, y->loc, "%s '%s': expected two dimensions with 'init = identity', found %d",
+                       ir_segment_name(y->segment), y->name, y->type.rank);
+            return false;
+        }
         if (ir_attr_find(y->attrs, "halo")) {
             diag_error(d, y->loc, "%s '%s': expected no 'halo', found one", ir_segment_name(y->segment), y->name);
             return false;

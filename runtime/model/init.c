@@ -149,6 +149,10 @@ void lamina_initial_values(const lamina_tensor *t, uint64_t seed, void *dst)
                 store(t->dtype, dst, i, value[i & 3]);
         }
         break;
+    case LAMINA_INIT_IDENTITY:
+        for (uint64_t i = 0, columns = (uint64_t)t->dim[1]; i < count; i++)
+            store(t->dtype, dst, i, i / columns % columns == i % columns ? t->init_a : 0);
+        break;
     case LAMINA_INIT_SEED: /* all 64 bits: not by way of a double */
         for (uint64_t i = 0; i < count; i++)
             if (t->dtype == LAMINA_I64)

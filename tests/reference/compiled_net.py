@@ -14,7 +14,7 @@ DTYPES = {1: torch.float32, 2: torch.float64, 3: torch.int32, 4: torch.int64, 6:
 SEGMENTS = {"params": "params_bytes", "state": "state_bytes", "gradients": "gradient_bytes", "saved": "saved_bytes"}
 
 CONSTANT, SEED = 1, 5  # how a tensor starts
-INITIALIZERS = {1: "constant", 2: "uniform", 3: "normal", 4: "truncated_normal"}
+INITIALIZERS = {1: "constant", 2: "uniform", 3: "normal", 4: "truncated_normal", 6: "identity"}
 
 
 def read_structs():

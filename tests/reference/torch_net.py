@@ -261,6 +261,8 @@ def start_of(entry, shape):
     get = lambda key, default: number(keys.get(key, default))
     if kind in ("zeros", "ones", "constant"):
         return "constant", {"zeros": 0.0, "ones": 1.0}.get(kind, get("value", 0)), 0.0
+    if kind == "identity":
+        return "identity", get("gain", 1), 0.0
     if kind == "random_uniform":
         return "uniform", get("minval", -0.05), get("maxval", 0.05)
     if kind in ("random_normal", "truncated_normal"):

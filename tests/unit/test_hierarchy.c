@@ -18,8 +18,7 @@ static const char layers[] = "inputs: {x: [7], label: {shape: [], dtype: int32}}
                              "losses: [softmax_cross_entropy]\n"
                              "metrics: [accuracy]\n"
                              "optimizer: {sgd: {learning_rate: 0.1, momentum: 0.5}}\n"
-                             "train: {batch: 8}\n"
-                             "combine: average\n";
+                             "train: {batch: 8}\n";
 static const char learning[] = "stages:\n"
                                "  - {name: one, through: a, head: auto}\n"
                                "  - {name: two, through: c, head: [{dense: {units: 5, input: b}}, {dense: 4}],\n"
@@ -32,14 +31,19 @@ static const char with_frozen[] = "stages:\n"
 
 enum { BATCH = 8, PARTS = 3 };
 
-static const char *write_net(const char *schedule, const char *stages)
+static const char *write_combined(const char *schedule, const char *stages, const char *combine)
 {
     static char path[64];
     snprintf(path, sizeof path, "/tmp/lamina-hierarchy-%ld.yaml", (long)getpid());
     FILE *f = fopen(path, "w");
-    fprintf(f, "%sstaging: {coupling: local, schedule: %s}\n%s", layers, schedule, stages);
+    fprintf(f, "%sstaging: {coupling: local, schedule: %s}\n%scombine: %s\n", layers, schedule, stages, combine);
     fclose(f);
     return path;
+}
+
+static const char *write_net(const char *schedule, const char *stages)
+{
+    return write_combined(schedule, stages, "average");
 }
 
 static bool open_part(net_run *r, const char *path, const char *part)
@@ -157,6 +161,36 @@ static void chain_is_whole(void)
     unlink(path);
 }
 
+/* Before it has learned, a combination that learns is the mean of the answers. */
+static void learned_begins_as_mean(void)
+{
+    const char *path = write_combined("sequential", learning, "learned");
+    net_run stage[PARTS] = {0}, combine = {0};
+    net_run *const chain[PARTS] = {&stage[0], &stage[1], &stage[2]};
+    for (int i = 0; i < PARTS; i++) {
+        CU_ASSERT_TRUE_FATAL(open_part(chain[i], path, parts[i]));
+        feed(chain[i], chain, i);
+        CU_ASSERT_EQUAL(chain[i]->net->infer(&chain[i]->call), 0);
+    }
+    CU_ASSERT_TRUE_FATAL(open_part(&combine, path, "combine"));
+    CU_ASSERT_EQUAL(combine.net->param_count, 2);
+    CU_ASSERT_TRUE(combine.net->needs & LAMINA_NEEDS_IDENTITY);
+    feed(&combine, chain, PARTS);
+    CU_ASSERT_EQUAL(combine.net->infer(&combine.call), 0);
+    const float *got = find_output(&combine, "combine"), *answer[PARTS];
+    answer[0] = find_output(chain[0], "one_head_dense1");
+    answer[1] = find_output(chain[1], "two_head_dense2");
+    answer[2] = find_output(chain[2], "logits");
+    CU_ASSERT_TRUE_FATAL(got && answer[0] && answer[1] && answer[2]);
+    for (int i = 0; i < 4 * BATCH; i++)
+        CU_ASSERT_DOUBLE_EQUAL((double)got[i], ((double)answer[0][i] + (double)answer[1][i] + (double)answer[2][i]) / 3,
+                               1e-6);
+    for (int i = 0; i < PARTS; i++)
+        net_close(chain[i]);
+    net_close(&combine);
+    unlink(path);
+}
+
 /* One step of all stages at once is a step of each one alone, on what the stages before it said before that step. */
 static void simultaneous_is_each(void)
 {
@@ -205,6 +239,7 @@ void suite_hierarchy(void)
 {
     CU_pSuite s = CU_add_suite("hierarchies", NULL, NULL);
     CU_add_test(s, "stages one after the other are the whole", chain_is_whole);
+    CU_add_test(s, "a learned combination begins as the mean", learned_begins_as_mean);
     CU_add_test(s, "all stages at once learn as each one alone", simultaneous_is_each);
     CU_add_test(s, "a frozen stage has inference alone", frozen_has_inference_alone);
 }

@@ -181,6 +181,19 @@ static void test_init_statistics(void)
     free(v);
 }
 
+/* Identity matrices below each other; of fewer rows than columns, a part of one. */
+static void test_init_identity(void)
+{
+    float v[12];
+    static const float tall[] = {0.5f, 0, 0, 0.5f, 0.5f, 0, 0, 0.5f, 0.5f, 0}, wide[] = {2, 0, 0, 0, 0, 2, 0, 0};
+    lamina_tensor t = {"t", 1, LAMINA_F32, 2, -1, {5, 2}, sizeof tall, 0, LAMINA_INIT_IDENTITY, 9, 0.5, 0};
+    lamina_initial_values(&t, 1, v);
+    CU_ASSERT_EQUAL(memcmp(v, tall, sizeof tall), 0);
+    t = (lamina_tensor){"t", 1, LAMINA_F32, 2, -1, {2, 4}, sizeof wide, 0, LAMINA_INIT_IDENTITY, 9, 2, 0};
+    lamina_initial_values(&t, 1, v);
+    CU_ASSERT_EQUAL(memcmp(v, wide, sizeof wide), 0);
+}
+
 static void test_init_normal_is_the_formula(void)
 {
     /* against libm, which may differ in the last bit */
@@ -227,6 +240,7 @@ void suite_runtime(void)
     CU_add_test(s, "pool refuses bad sizes", test_pool_refuses_bad_sizes);
     CU_add_test(s, "philox known words", test_philox_known_words);
     CU_add_test(s, "init statistics", test_init_statistics);
+    CU_add_test(s, "init identity", test_init_identity);
     CU_add_test(s, "init normal is the formula", test_init_normal_is_the_formula);
     CU_add_test(s, "init is determined", test_init_is_determined);
     add_runtime_data(s);

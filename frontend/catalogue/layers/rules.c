@@ -1,5 +1,6 @@
 /* frontend/catalogue/layers/rules.c - what the rules of several families of layers share. */
 #include "frontend/catalogue/layers/layers.h"
+#include <string.h>
 
 /* ---- for shape rules ---- */
 
@@ -30,12 +31,15 @@ bool fe_add_param(fe_reader *r, fe_layer *l, const char *role, ir_type type, fe_
     fe_param *p = &l->param[l->nparams++];
     *p = (fe_param){.role = role, .type = type, .init = init};
     p->name = arena_printf(r->mem, "%s.%s", l->name, role);
+    if (!strcmp(init.kind, "identity") && type.rank != 2)
+        return fe_mismatch(r, init.at, "identity", "a weight of two dimensions, such as dense's",
+                           arena_printf(r->mem, "'%s', which has %d", p->name, type.rank));
     return fe_check_size(r, l->at, p->name, &type);
 }
 
 bool fe_add_state(fe_reader *r, fe_layer *l, const char *role, ir_type type, double value)
 {
-    bool ok = fe_add_param(r, l, role, type, (fe_init){"constant", value, 0});
+    bool ok = fe_add_param(r, l, role, type, (fe_init){.kind = "constant", .a = value});
     l->param[l->nparams - 1].state = true;
     return ok;
 }
