@@ -224,6 +224,7 @@ ir_node *ir_node_new(ir_graph *g, ir_op op, ir_node *const *in, int nin, ir_type
 /* Region of a region operator becomes its property. */
 void ir_set_region(ir_node *n, ir_graph *region);
 void ir_unlink(ir_node *n);                                     /* out of its list; the memory stays with the module */
+void ir_append(ir_graph *g, ir_node *n);                        /* an unlinked node, at the end of any graph */
 void ir_move_before(ir_node *n, ir_node *before);               /* NULL: to the end */
 void ir_replace_uses(ir_graph *g, ir_node *old, ir_node *with); /* in operands and results of g; regions are isolated */
 int32_t ir_number(ir_graph *g);                       /* inputs first, then nodes in order; returns how many */

@@ -62,6 +62,8 @@ void ir_attr_set_ints(arena *mem, ir_attr **list, const char *name, const int64_
 
 void ir_attr_remove(arena *mem, ir_attr **list, const char *name)
 {
+    if (!ir_attr_find(*list, name))
+        return;
     ir_attr *head = NULL, **tail = &head;
     for (const ir_attr *a = *list; a; a = a->next) {
         if (!strcmp(a->name, name))

@@ -200,6 +200,11 @@ void ir_unlink(ir_node *n)
     n->prev = n->next = NULL;
 }
 
+void ir_append(ir_graph *g, ir_node *n)
+{
+    link_before(n, g, NULL);
+}
+
 void ir_move_before(ir_node *n, ir_node *before)
 {
     if (n == before)

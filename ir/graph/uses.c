@@ -74,10 +74,10 @@ void ir_uses_replace(ir_uses *u, ir_node *old, ir_node *with)
     if (old == with || !from->first)
         return;
     for (const ir_use *use = from->first; use; use = use->next)
-        if (use->user)
-            turn(use->user->in, use->user->nin, old, with);
-        else
+        if (!use->user)
             turn(u->g->results, u->g->nresults, old, with);
+        else if (!ir_uses_is_gone(u, use->user))
+            turn(use->user->in, use->user->nin, old, with);
     *(to->last ? &to->last->next : &to->first) = from->first;
     to->last = from->last;
     to->count += from->count;

@@ -21,7 +21,8 @@ struct ir_use {
 ir_uses *ir_uses_new(ir_graph *g, arena *mem); /* lives in 'mem' */
 void ir_uses_add(ir_uses *u, ir_node *n);      /* a node made since: it gets the next id */
 void ir_uses_replace(ir_uses *u, ir_node *old, ir_node *with);
-void ir_uses_unlink(ir_uses *u, ir_node *n); /* as ir_unlink; its operands have a reader less */
+/* As ir_unlink: its operands have a reader less, and it keeps them, whatever is replaced. */
+void ir_uses_unlink(ir_uses *u, ir_node *n);
 int32_t ir_uses_count(const ir_uses *u, const ir_node *n);
 const ir_use *ir_uses_of(const ir_uses *u, const ir_node *n);
 bool ir_uses_is_gone(const ir_uses *u, const ir_node *n);

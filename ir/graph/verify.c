@@ -186,11 +186,10 @@ static bool verify_type(ir_node *n, diag *d)
     return batched <= 1;
 }
 
-/* Operands stand above: a node's id is its position, and an operand from elsewhere is not at its own position. */
-static bool verify_order(const ir_graph *g, diag *d)
+/* Operands stand above: a node's id is its position, and an operand from elsewhere is not at its own position. 'at' has
+ * room for 'count' nodes. */
+static bool verify_positions(const ir_graph *g, int32_t count, const ir_node **at, diag *d)
 {
-    int32_t count = ir_number((ir_graph *)g);
-    const ir_node **at = arena_new_array(g->module->mem, const ir_node *, (size_t)count + 1);
     for (int i = 0; i < g->ninputs; i++)
         at[g->inputs[i]->id] = g->inputs[i];
     for (const ir_node *n = g->first; n; n = n->next) {
@@ -209,6 +208,15 @@ static bool verify_order(const ir_graph *g, diag *d)
             ir_bug("result %d is not a value of its graph", i);
     }
     return true;
+}
+
+static bool verify_order(const ir_graph *g, diag *d)
+{
+    arena *tmp = arena_new();
+    int32_t count = ir_number((ir_graph *)g);
+    bool ok = verify_positions(g, count, arena_new_array(tmp, const ir_node *, (size_t)count + 1), d);
+    arena_free(tmp);
+    return ok;
 }
 
 /* Every result of a kernel has one node: two would be one value in two places. */

@@ -31,24 +31,24 @@ static const char *const kind_names[] = {"", "elementwise", "row", "reduce", "ba
 
 /* ---- making the fused nodes ---- */
 
-static void set_copy(fuser *f, const ir_node *n, ir_node *copy)
+static void set_inside(fuser *f, const ir_node *n, ir_node *value)
 {
-    f->copy[n->id] = copy;
-    f->copied[f->copies++] = n->id;
+    f->inside[n->id] = value;
+    f->entered[f->entries++] = n->id;
 }
 
-/* The region's value for x: a member already copied, a fresh copy of a leaf, or an input. */
+/* The region's value for x: a member that is there already, a fresh copy of a leaf, or an input. */
 static ir_node *region_value(fuser *f, ir_node *owner, ir_node *x, int32_t a)
 {
-    if (f->copy[x->id])
-        return f->copy[x->id];
+    if (f->inside[x->id])
+        return f->inside[x->id];
     ir_graph *region = owner->region;
     if (fuse_is_leaf(x)) {
         for (int i = 0; i < x->nin; i++)
             region_value(f, owner, x->in[i], a);
-        ir_node *copy = ir_clone_node(region, x, f->copy);
+        ir_node *copy = ir_clone_node(region, x, f->inside);
         ir_attr_remove(f->g->module->mem, &copy->attrs, "stage");
-        set_copy(f, x, copy);
+        set_inside(f, x, copy);
         return copy;
     }
     if (f->of[x->id] == a)
@@ -56,8 +56,19 @@ static ir_node *region_value(fuser *f, ir_node *owner, ir_node *x, int32_t a)
     owner->in = arena_grown(f->g->module->mem, owner->in, (size_t)owner->nin, sizeof *owner->in);
     owner->in[owner->nin++] = x;
     ir_node *input = ir_input_new(region, x->name, x->type);
-    set_copy(f, x, input);
+    set_inside(f, x, input);
     return input;
+}
+
+/* A member leaves the function for the region, and reads the region's values from then on. */
+static void move_inside(fuser *f, ir_node *owner, ir_node *n, int32_t a)
+{
+    ir_uses_unlink(f->uses, n);
+    for (int i = 0; i < n->nin; i++)
+        n->in[i] = region_value(f, owner, n->in[i], a);
+    ir_append(owner->region, n);
+    ir_attr_remove(f->g->module->mem, &n->attrs, "stage");
+    set_inside(f, n, n);
 }
 
 static bool used_outside(const fuser *f, const ir_node *n, int32_t a)
@@ -149,7 +160,7 @@ static void add_results(fuser *f, ir_node *fused, int32_t a)
         if (n->type.dtype == IR_NONE || !used_outside(f, n, a))
             continue;
         int index = fused->region->nresults;
-        ir_result_add(fused->region, NULL, f->copy[n->id]);
+        ir_result_add(fused->region, NULL, n);
         if (index == 0) {
             fused->type = n->type;
         } else {
@@ -179,18 +190,12 @@ static void make_fused(fuser *f, int32_t a)
         ir_set_int(fused, "stage", ga->stage);
     fused->label = arena_strdup(mem, group_label(f, ga));
     fused->loc = f->node[ga->member[0]]->loc;
-    for (int32_t i = 0; i < ga->count; i++) {
-        ir_node *n = f->node[ga->member[i]];
-        for (int k = 0; k < n->nin; k++)
-            region_value(f, fused, n->in[k], a);
-        ir_node *copy = ir_clone_node(fused->region, n, f->copy);
-        ir_attr_remove(mem, &copy->attrs, "stage");
-        set_copy(f, n, copy);
-    }
+    for (int32_t i = 0; i < ga->count; i++)
+        move_inside(f, fused, f->node[ga->member[i]], a);
     ir_uses_add(f->uses, fused);
     add_results(f, fused, a);
-    while (f->copies)
-        f->copy[f->copied[--f->copies]] = NULL;
+    while (f->entries)
+        f->inside[f->entered[--f->entries]] = NULL;
 }
 
 /* ---- remarks ---- */
@@ -280,9 +285,6 @@ static void rebuild(fuser *f)
     for (int i = 0; i < f->g->nresults; i++)
         if (fuse_is_leaf(f->g->results[i]))
             emit_leaf(&e, f->g->results[i]);
-    for (int32_t id = 0; id < f->n; id++)
-        if (f->of[id] >= 0)
-            ir_uses_unlink(f->uses, f->node[id]);
     for (int32_t id = f->n - 1; id >= 0; id--) /* leaves that no node outside kernels needs */
         if (fuse_is_leaf(f->node[id]) && !ir_uses_count(f->uses, f->node[id]))
             ir_uses_unlink(f->uses, f->node[id]);
@@ -306,8 +308,8 @@ static void fuse_graph(ir_graph *g, diag *d)
         f.place[id] = id;
     f.mark = arena_new_array(f.mem, int32_t, (size_t)f.n + 1);
     f.stack = arena_new_array(f.mem, int32_t, (size_t)f.n + 1);
-    f.copy = arena_new_array(f.mem, ir_node *, most);
-    f.copied = arena_new_array(f.mem, int32_t, most);
+    f.inside = arena_new_array(f.mem, ir_node *, most);
+    f.entered = arena_new_array(f.mem, int32_t, most);
     for (int i = 0; i < g->ninputs; i++)
         f.node[g->inputs[i]->id] = g->inputs[i];
     for (ir_node *n = g->first; n; n = n->next) {

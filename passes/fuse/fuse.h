@@ -44,8 +44,8 @@ typedef struct {
     int32_t *place;         /* by group, or node outside groups: edges go to larger ones */
     int32_t *mark, *stack;  /* of the search for paths */
     int32_t epoch;
-    ir_node **copy;          /* by id, what stands for a node in the region at hand; all NULL between two regions */
-    int32_t *copied, copies; /* for which ids */
+    ir_node **inside;          /* by id, a node's value in the region at hand; all NULL between two regions */
+    int32_t *entered, entries; /* for which ids */
 } fuser;
 
 /* ---- passes/fuse/edges.c: who depends on whom ---- */
