@@ -75,7 +75,8 @@ typedef struct {
     fe_kind kind;
     bool (*check)(fe_reader *r, fe_loss *l);
     ir_node *(*build)(fe_builder *b, const fe_loss *l, ir_node *const *in);
-    bool classes; /* labels are class numbers: accuracy has a meaning */
+    bool classes;        /* labels are class numbers: accuracy has a meaning */
+    const char *applies; /* the activation that it applies to its first argument, logits, itself; NULL: none */
 } fe_loss_kind;
 
 struct fe_loss {

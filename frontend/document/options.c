@@ -168,12 +168,9 @@ fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
     }
     const fe_yaml *word = map ? y->key[0] : y, *given = map ? y->item[0] : NULL;
     const fe_kind *kind = find_kind(c, word->word);
-    if (kind && !kind->later)
-        return read_kind(r, kind, c->common, word->at, given);
     if (kind)
-        fe_later(r, word->at, c->what, word->word);
-    else
-        unknown_kind(r, c, word);
+        return read_kind(r, kind, c->common, word->at, given);
+    unknown_kind(r, c, word);
     return read_stranger(r, c, word->word, word->at, given);
 }
 

@@ -50,7 +50,6 @@ typedef struct {
     const char *name;
     const char *short_key; /* the key that `{kind: value}` sets; NULL: there is no such form */
     fe_key keys[FE_MAX_KEYS];
-    bool later; /* known, but not supported yet */
 } fe_kind;
 
 typedef struct fe_choice fe_choice;

@@ -2,26 +2,32 @@
 #include "frontend/network/network.h"
 #include <string.h>
 
-/* Does the layer end in a softmax? */
-static bool is_softmax(const fe_layer *l)
+/* Does the layer end in this activation? */
+static bool ends_in(const fe_layer *l, const char *activation)
 {
     for (int i = 0; i < l->options->count; i++) {
         const fe_choice *c = l->options->options[i].choice;
-        if (c && l->options->options[i].key->type == FE_ACTIVATION && !strcmp(c->kind->name, "softmax"))
+        if (c && l->options->options[i].key->type == FE_ACTIVATION && !strcmp(c->kind->name, activation))
             return true;
     }
     return false;
 }
 
+static bool reads_logits(const fe_loss *l)
+{
+    for (int i = 0; i < l->options->count; i++)
+        if (!strcmp(l->options->options[i].key->name, "from_logits"))
+            return l->options->options[i].yes;
+    return l->kind->applies;
+}
+
 static void warn_of_logits(fe_reader *r, const fe_network *n, const fe_loss *l)
 {
-    const char *kind = l->kind->kind.name;
-    if (!l->kind->classes)
-        return;
-    if (!l->in[0].is_input && is_softmax(&n->layers[l->in[0].index]))
-        diag_warning(r->d, l->at, "%s: expected logits, found layer '%s', which ends in softmax already", kind,
-                     n->layers[l->in[0].index].name);
-    if (l->in_type[0].dim[1].n == 1)
+    const char *kind = l->kind->kind.name, *applies = l->kind->applies;
+    if (reads_logits(l) && !l->in[0].is_input && ends_in(&n->layers[l->in[0].index], applies))
+        diag_warning(r->d, l->at, "%s: expected logits, found layer '%s', which ends in %s already", kind,
+                     n->layers[l->in[0].index].name, applies);
+    if (l->kind->classes && l->in_type[0].dim[1].n == 1)
         diag_warning(r->d, l->at, "%s: expected two classes or more, found one, for which the loss is always 0", kind);
 }
 

@@ -191,10 +191,65 @@ LAYERS = {
 
 # ---- losses: a number an example ----
 
+def mean_each(x):
+    return x.reshape(len(x), -1).mean(1)
+
+
+def smoothed(keys, y, of):
+    s = number(keys.get("label_smoothing", 0))
+    return (1 - s) * y + s / of
+
+
+def categorical_cross_entropy(x, y, keys):
+    y = smoothed(keys, y, y.shape[-1])
+    log_p = x.log_softmax(-1) if keys.get("from_logits", True) else (x / x.sum(-1, True)).clamp(1e-7, 1 - 1e-7).log()
+    return mean_each(-(y * log_p).sum(-1))
+
+
+def kl_divergence(x, y, keys):
+    if keys.get("from_logits", True):
+        temperature = number(keys.get("temperature", 1))
+        log_p, log_y = ((v / temperature).log_softmax(-1) for v in (x, y))
+    else:
+        log_p, log_y = x.clamp(1e-7, 1).log(), y.clamp(1e-7, 1).log()
+    return mean_each((log_y.exp() * (log_y - log_p)).sum(-1))
+
+
+def sigmoid_cross_entropy(x, y, keys):
+    return mean_each(F.binary_cross_entropy_with_logits(x, smoothed(keys, y, 2), reduction="none"))
+
+
+def focal(x, y, keys):
+    y = smoothed(keys, y, 2)
+    wrong = y * torch.sigmoid(-x) + (1 - y) * torch.sigmoid(x)
+    each = wrong ** number(keys.get("gamma", 2)) * F.binary_cross_entropy_with_logits(x, y, reduction="none")
+    alpha = number(keys["alpha"]) if "alpha" in keys else None
+    return mean_each(each if alpha is None else (alpha * y + (1 - alpha) * (1 - y)) * each)
+
+
+def poisson(x, y, keys):
+    return mean_each(F.poisson_nll_loss(x, y, log_input=keys.get("log_input", False), eps=1e-7, reduction="none"))
+
+
+def dice(x, y, keys):
+    smooth, (x, y) = number(keys.get("smooth", 1e-7)), (v.reshape(len(v), -1) for v in (x, y))
+    return 1 - (2 * (x * y).sum(1) + smooth) / ((x + y).sum(1) + smooth)
+
+
 LOSSES = {
-    "mean_squared_error": lambda x, y: (x - y).square().reshape(len(x), -1).mean(1),
-    "mean_absolute_error": lambda x, y: (x - y).abs().reshape(len(x), -1).mean(1),
-    "softmax_cross_entropy": lambda x, y: F.cross_entropy(x, y.long(), reduction="none"),
+    "mean_squared_error": lambda x, y, keys: mean_each((x - y).square()),
+    "mean_absolute_error": lambda x, y, keys: mean_each((x - y).abs()),
+    "huber": lambda x, y, keys: mean_each(F.huber_loss(x, y, delta=number(keys.get("delta", 1)), reduction="none")),
+    "poisson": poisson,
+    "cosine_similarity": lambda x, y, keys: mean_each(-F.cosine_similarity(x, y, dim=-1, eps=1e-7)),
+    "softmax_cross_entropy": lambda x, y, keys: F.cross_entropy(
+        x, y.long(), reduction="none", label_smoothing=number(keys.get("label_smoothing", 0))),
+    "categorical_cross_entropy": categorical_cross_entropy,
+    "kl_divergence": kl_divergence,
+    "sigmoid_cross_entropy": sigmoid_cross_entropy,
+    "focal": focal,
+    "hinge": lambda x, y, keys: mean_each((1 - x * y).relu()),
+    "dice": dice,
 }
 
 
@@ -233,8 +288,9 @@ class TorchNet:
         """The weighted losses, summed over the batch; `metrics` are set on the way."""
         losses, total = named(self.description["losses"]), 0
         for kind, name, keys in losses:
-            said, true = ("logits", "labels") if kind == "softmax_cross_entropy" else ("predictions", "targets")
-            each = LOSSES[kind](known[keys[said]], known[keys[true]]) * number(keys.get("weight", 1))
+            said, true = (next(k for k in pair if k in keys) for pair in (("logits", "predictions"),
+                                                                         ("labels", "targets")))
+            each = LOSSES[kind](known[keys[said]], known[keys[true]], keys) * number(keys.get("weight", 1))
             total = total + each.sum()
             if len(losses) > 1:
                 self.metrics[name] = each.sum()

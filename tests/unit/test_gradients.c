@@ -8,6 +8,7 @@
 #include "ir/ops/eval.h"
 #include "passes/grad/grad.h"
 #include "passes/passes.h"
+#include "tests/unit/gradients.h"
 #include "tests/unit/ir_files.h"
 #include <CUnit/CUnit.h>
 #include <math.h>
@@ -57,24 +58,6 @@ static void note_operators(const ir_graph *g)
         if (n->region)
             note_operators(n->region);
     }
-}
-
-/* The loss as result 0, then the gradients in the order of the parameters. */
-static bool return_gradients(ir_module *m, ir_graph *f, diag *d)
-{
-    for (ir_node *n = f->first; n; n = n->next)
-        if (n->op == IR_MINIMIZE)
-            ir_result_add(f, "loss", n->in[0]);
-    if (!pass_autodiff(m, d) || !ir_verify(m, d))
-        return false;
-    for (ir_node *n = f->first, *next; n; n = next) {
-        next = n->next;
-        if (n->op != IR_PARAM_GRADIENT)
-            continue;
-        ir_result_add(f, n->symbol->name, n->in[0]);
-        ir_unlink(n);
-    }
-    return ir_verify(m, d);
 }
 
 static double loss_with(evaluator *e, const ir_graph *f, eval_tensor *p, int64_t i, double value)

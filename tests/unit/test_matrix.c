@@ -167,6 +167,12 @@ static void matrix_branches(void)
     check_net("branches", NULL, off, 3, 0);
 }
 
+static void matrix_losses(void)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
+    check_net("losses", NULL, off, 3, 0);
+}
+
 /* Slices as long as a leaf, and of two examples. */
 static void matrix_chains(void)
 {
@@ -260,6 +266,7 @@ void suite_matrix(void)
     CU_add_test(s, "an MLP with dropout", matrix_mlp);
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
     CU_add_test(s, "losses on several branches", matrix_branches);
+    CU_add_test(s, "losses of every kind", matrix_losses);
     CU_add_test(s, "a CNN of larger maps, in chains", matrix_chains);
     CU_add_test(s, "two branches and dropout, in chains", matrix_residual);
     CU_add_test(s, "frozen layers", matrix_frozen);

@@ -31,7 +31,7 @@ extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_elementwise_layers
 /* name, inputs, short key, rules, keys of its own (all layers have name, input, inputs, trainable) */
 #define LAYER(name, inputs, short_key, shape, build, ...)                                                              \
     {                                                                                                                  \
-        {#name, short_key, {__VA_ARGS__}, false}, inputs, shape, build                                                 \
+        {#name, short_key, {__VA_ARGS__}}, inputs, shape, build                                                        \
     }
 
 /* ---- for shape rules ---- */
