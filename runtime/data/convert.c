@@ -1,8 +1,8 @@
 /* runtime/data/convert.c - convert the elements of a file to an input's type; a value that the type cannot hold is
  * an error. */
-#include "runtime/data/convert.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
+#include "runtime/data/array.h"
 #include <inttypes.h>
 
 /* One element on its way: integers stay integers, since a double holds no i64 exactly. */
@@ -15,22 +15,28 @@ typedef struct {
 static number read_number(int32_t type, const void *data, int64_t i)
 {
     switch (type) {
-    case IDX_UI8:
+    case ARRAY_UI8:
         return (number){.i = ((const uint8_t *)data)[i]};
-    case IDX_I8:
+    case ARRAY_I8:
         return (number){.i = ((const int8_t *)data)[i]};
-    case IDX_I16:
+    case ARRAY_UI16:
+        return (number){.i = ((const uint16_t *)data)[i]};
+    case ARRAY_I16:
         return (number){.i = ((const int16_t *)data)[i]};
-    case IDX_I32:
+    case ARRAY_UI32:
+        return (number){.i = ((const uint32_t *)data)[i]};
+    case ARRAY_I32:
         return (number){.i = ((const int32_t *)data)[i]};
-    case IDX_F32:
+    case ARRAY_I64:
+        return (number){.i = ((const int64_t *)data)[i]};
+    case ARRAY_F32:
         return (number){.real = true, .f = (double)((const float *)data)[i]};
     default:
         return (number){.real = true, .f = ((const double *)data)[i]};
     }
 }
 
-/* False if the type cannot hold the value. Types of an IDX file have at most 32 integer bits, so an f64 holds all. */
+/* False if the type cannot hold the value. */
 static bool write_number(int32_t dtype, void *data, int64_t i, number v)
 {
     switch (dtype) {
@@ -39,16 +45,16 @@ static bool write_number(int32_t dtype, void *data, int64_t i, number v)
         return v.real || (v.i >= -(1 << 24) && v.i <= 1 << 24);
     case LAMINA_F64:
         ((double *)data)[i] = v.real ? v.f : (double)v.i;
-        return true;
+        return v.real || (v.i >= -(INT64_C(1) << 53) && v.i <= INT64_C(1) << 53);
     case LAMINA_I32:
         ((int32_t *)data)[i] = (int32_t)v.i;
-        return true;
+        return v.i >= INT32_MIN && v.i <= INT32_MAX;
     case LAMINA_I64:
         ((int64_t *)data)[i] = v.i;
         return true;
     case LAMINA_UI32:
         ((uint32_t *)data)[i] = (uint32_t)v.i;
-        return v.i >= 0;
+        return v.i >= 0 && v.i <= UINT32_MAX;
     case LAMINA_UI8:
         ((uint8_t *)data)[i] = (uint8_t)v.i;
         return v.i >= 0 && v.i <= UINT8_MAX;
@@ -58,10 +64,11 @@ static bool write_number(int32_t dtype, void *data, int64_t i, number v)
     }
 }
 
-static bool same_type(int32_t idx_type, int32_t dtype)
+static bool same_type(int32_t type, int32_t dtype)
 {
-    return (idx_type == IDX_UI8 && dtype == LAMINA_UI8) || (idx_type == IDX_I32 && dtype == LAMINA_I32) ||
-           (idx_type == IDX_F32 && dtype == LAMINA_F32) || (idx_type == IDX_F64 && dtype == LAMINA_F64);
+    return (type == ARRAY_UI8 && dtype == LAMINA_UI8) || (type == ARRAY_UI32 && dtype == LAMINA_UI32) ||
+           (type == ARRAY_I32 && dtype == LAMINA_I32) || (type == ARRAY_I64 && dtype == LAMINA_I64) ||
+           (type == ARRAY_F32 && dtype == LAMINA_F32) || (type == ARRAY_F64 && dtype == LAMINA_F64);
 }
 
 bool lamina_is_real(int32_t dtype)
@@ -69,17 +76,16 @@ bool lamina_is_real(int32_t dtype)
     return dtype == LAMINA_F32 || dtype == LAMINA_F64;
 }
 
-lamina_status lamina_convert(lamina_idx *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e)
+lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e)
 {
     if (same_type(x->type, t->dtype)) {
         *out = x->data;
         x->data = NULL;
         return LAMINA_OK;
     }
-    bool from_real = x->type == IDX_F32 || x->type == IDX_F64;
-    if (from_real && !lamina_is_real(t->dtype))
+    if (x->type >= ARRAY_F32 && !lamina_is_real(t->dtype))
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected integers for %s, found %s", path, t->name,
-                           lamina_dtype_name(t->dtype), lamina_idx_type_name(x->type));
+                           lamina_dtype_name(t->dtype), lamina_array_type_name(x->type));
     size_t size = lamina_dtype_bytes(t->dtype);
     void *data = lamina_allocate((size_t)x->count, size);
     if (!data)

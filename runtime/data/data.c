@@ -5,7 +5,7 @@
 #include "runtime/data/data.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
-#include "runtime/data/convert.h"
+#include "runtime/data/array.h"
 #include "runtime/data/idx.h"
 #include "runtime/data/store.h"
 #include "runtime/model/philox.h"
@@ -73,7 +73,7 @@ static int64_t next_dim(const int64_t *dim, int32_t rank, int32_t *i)
 }
 
 /* The batch counts records and is 1 in the descriptor, so it drops out with the other ones. */
-static bool same_record(const lamina_idx *x, const lamina_tensor *t)
+static bool same_record(const lamina_array *x, const lamina_tensor *t)
 {
     for (int32_t i = 1, j = 0;;) {
         int64_t a = next_dim(x->dim, x->rank, &i), b = next_dim(t->dim, t->rank, &j);
@@ -128,7 +128,7 @@ static lamina_status add_field(lamina_dataset *d, int32_t input, const char *sou
     return LAMINA_OK;
 }
 
-static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path, lamina_idx *x, lamina_error *e)
+static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path, lamina_array *x, lamina_error *e)
 {
     const lamina_tensor *t = &d->net->inputs[input];
     if (!same_record(x, t)) {
@@ -151,7 +151,7 @@ lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const 
     if (s)
         return s;
     int32_t input;
-    lamina_idx x;
+    lamina_array x;
     s = find_field(d, name, &input, e);
     if (!s)
         s = lamina_idx_read(path, &x, e);

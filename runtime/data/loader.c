@@ -1,7 +1,7 @@
 /* runtime/data/loader.c - the batches of a shuffled epoch. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
-#include "runtime/data/convert.h"
+#include "runtime/data/array.h"
 #include "runtime/data/data.h"
 #include "runtime/data/store.h"
 #include "runtime/model/philox.h"

@@ -320,7 +320,7 @@ static bool write_scratch(const text *input)
 
 static bool read_idx(const text *input)
 {
-    lamina_idx x;
+    lamina_array x;
     lamina_error e = {0};
     if (!write_scratch(input))
         return complain("no scratch file");

@@ -11,7 +11,7 @@
 
 /* ---- IDX ---- */
 
-static lamina_status read_idx_bytes(const void *data, size_t bytes, lamina_idx *x)
+static lamina_status read_idx_bytes(const void *data, size_t bytes, lamina_array *x)
 {
     write_file(path_of("a.idx"), data, bytes);
     return lamina_idx_read(path_of("a.idx"), x, &error);
@@ -24,7 +24,7 @@ static void test_idx_reads_each_type(void)
     static const unsigned char i32[] = {0, 0, 12, 1, 0, 0, 0, 1, 1, 2, 3, 4};
     static const unsigned char f32[] = {0, 0, 13, 1, 0, 0, 0, 1, 0x3f, 0xc0, 0, 0};
     static const unsigned char f64[] = {0, 0, 14, 1, 0, 0, 0, 1, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0};
-    lamina_idx x;
+    lamina_array x;
     OK(read_idx_bytes(small_idx, sizeof small_idx, &x));
     CU_ASSERT_EQUAL(x.rank, 2);
     CU_ASSERT_EQUAL(x.dim[1], 3);
@@ -50,7 +50,7 @@ static void test_idx_reads_each_type(void)
 
 static void test_idx_refuses_bad_files(void)
 {
-    lamina_idx x;
+    lamina_array x;
     FAILS(lamina_idx_read(path_of("none"), &x, &error), LAMINA_IO, "none: cannot open: No such file");
     FAILS(lamina_idx_read(folder, &x, &error), LAMINA_IO, "expected a regular file");
     FAILS(read_idx_bytes("", 0, &x), LAMINA_BAD_FILE, "expected a header of 4 bytes, found 0");
@@ -84,7 +84,7 @@ static void test_idx_reads_gzip(void)
         lamina_philox(1, (const uint32_t[4]){(uint32_t)i, 0, 0, 0}, w);
         big[8 + i] = (unsigned char)w[0];
     }
-    lamina_idx x;
+    lamina_array x;
     write_gzip(path_of("z.idx.gz"), big, 8 + COUNT);
     OK(lamina_idx_read(path_of("z.idx.gz"), &x, &error));
     CU_ASSERT_EQUAL(memcmp(x.data, big + 8, COUNT), 0);
@@ -116,7 +116,7 @@ static void test_idx_reads_gzip(void)
 /* None of them waits for a writer, and none is read. */
 static void test_only_regular_files_are_read(void)
 {
-    lamina_idx x;
+    lamina_array x;
     lamina_library *l;
     lamina_checkpoint c = {0};
     lamina_model *m = new_model(1, false);

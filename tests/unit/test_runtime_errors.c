@@ -160,7 +160,7 @@ static bool cut_file(void *path, size_t bytes)
 
 static void test_failing_reads(void)
 {
-    lamina_idx x;
+    lamina_array x;
     FAILS(lamina_idx_read("/proc/self/mem", &x, &error), LAMINA_IO, "/proc/self/mem: cannot read: Input/output error");
     lamina_model *m = new_model(1, false);
     OK(lamina_save_weights(m, path_of("w.st"), &error));

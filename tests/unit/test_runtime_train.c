@@ -229,7 +229,7 @@ static void test_fit_stops_where_told(void)
 /* 20 records, one value of which is bad: x from a file, y from memory. */
 static lamina_dataset *bad_data(int64_t x_at, float x_value, int64_t y_at, float y_value)
 {
-    unsigned char file[12 + 20 * 4 * FAKE_INPUTS] = {0, 0, IDX_F32, 2, 0, 0, 0, 20, 0, 0, 0, FAKE_INPUTS};
+    unsigned char file[12 + 20 * 4 * FAKE_INPUTS] = {0, 0, 0x0d, 2, 0, 0, 0, 20, 0, 0, 0, FAKE_INPUTS};
     uint32_t bits;
     memcpy(&bits, &x_value, sizeof bits);
     for (int i = 0; i < 4; i++) /* IDX is big-endian */
@@ -437,7 +437,7 @@ static lamina_status scenario_library(void)
 
 static void test_failing_allocations(void)
 {
-    unsigned char x[12 + 20 * 4 * FAKE_INPUTS] = {0, 0, IDX_F32, 2, 0, 0, 0, 20, 0, 0, 0, FAKE_INPUTS};
+    unsigned char x[12 + 20 * 4 * FAKE_INPUTS] = {0, 0, 0x0d, 2, 0, 0, 0, 20, 0, 0, 0, FAKE_INPUTS};
     write_file(path_of("x.idx"), x, sizeof x);
     write_gzip(path_of("z.idx.gz"), "\0\0\x08\1\0\0\0\2\1\2", 10);
     fail_each(scenario_train, LAMINA_NO_MEMORY, 30);
