@@ -29,6 +29,16 @@ size_t lamina_array_type_bytes(int32_t type);
 
 /* x's elements as the input's type; takes x->data over or leaves it. */
 lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e);
+
+/* One element on its way: integers stay integers, since a double holds no i64 exactly. */
+typedef struct {
+    bool real;
+    int64_t i;
+    double f;
+} lamina_number;
+
+/* data[i] = v. False if the type cannot hold the value. */
+bool lamina_write_number(int32_t dtype, void *data, int64_t i, lamina_number v);
 bool lamina_is_real(int32_t dtype);
 
 /* Multiply the dimensions, into x->count; BAD_FILE for a dimension below 1, or too many elements. */

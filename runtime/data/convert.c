@@ -5,39 +5,31 @@
 #include "runtime/data/array.h"
 #include <inttypes.h>
 
-/* One element on its way: integers stay integers, since a double holds no i64 exactly. */
-typedef struct {
-    bool real;
-    int64_t i;
-    double f;
-} number;
-
-static number read_number(int32_t type, const void *data, int64_t i)
+static lamina_number read_number(int32_t type, const void *data, int64_t i)
 {
     switch (type) {
     case ARRAY_UI8:
-        return (number){.i = ((const uint8_t *)data)[i]};
+        return (lamina_number){.i = ((const uint8_t *)data)[i]};
     case ARRAY_I8:
-        return (number){.i = ((const int8_t *)data)[i]};
+        return (lamina_number){.i = ((const int8_t *)data)[i]};
     case ARRAY_UI16:
-        return (number){.i = ((const uint16_t *)data)[i]};
+        return (lamina_number){.i = ((const uint16_t *)data)[i]};
     case ARRAY_I16:
-        return (number){.i = ((const int16_t *)data)[i]};
+        return (lamina_number){.i = ((const int16_t *)data)[i]};
     case ARRAY_UI32:
-        return (number){.i = ((const uint32_t *)data)[i]};
+        return (lamina_number){.i = ((const uint32_t *)data)[i]};
     case ARRAY_I32:
-        return (number){.i = ((const int32_t *)data)[i]};
+        return (lamina_number){.i = ((const int32_t *)data)[i]};
     case ARRAY_I64:
-        return (number){.i = ((const int64_t *)data)[i]};
+        return (lamina_number){.i = ((const int64_t *)data)[i]};
     case ARRAY_F32:
-        return (number){.real = true, .f = (double)((const float *)data)[i]};
+        return (lamina_number){.real = true, .f = (double)((const float *)data)[i]};
     default:
-        return (number){.real = true, .f = ((const double *)data)[i]};
+        return (lamina_number){.real = true, .f = ((const double *)data)[i]};
     }
 }
 
-/* False if the type cannot hold the value. */
-static bool write_number(int32_t dtype, void *data, int64_t i, number v)
+bool lamina_write_number(int32_t dtype, void *data, int64_t i, lamina_number v)
 {
     switch (dtype) {
     case LAMINA_F32:
@@ -91,8 +83,8 @@ lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char
     if (!data)
         return lamina_fail_memory(e, path, (size_t)x->count * size);
     for (int64_t i = 0; i < x->count; i++) {
-        number v = read_number(x->type, x->data, i);
-        if (!write_number(t->dtype, data, i, v)) {
+        lamina_number v = read_number(x->type, x->data, i);
+        if (!lamina_write_number(t->dtype, data, i, v)) {
             lamina_release(data);
             return lamina_fail(e, LAMINA_BAD_FILE,
                                "%s: input '%s': record %" PRId64 ": expected a value that %s holds, found %" PRId64,

@@ -1,4 +1,4 @@
-/* runtime/data/data.c - data sets in memory, and their splits.
+/* runtime/data/data.c - data sets in memory.
  *
  * A data set is an order of records that lie in a store. A split gives a second data set over the same store, which
  * lives until its last data set is freed. */
@@ -8,9 +8,7 @@
 #include "runtime/data/array.h"
 #include "runtime/data/idx.h"
 #include "runtime/data/store.h"
-#include "runtime/model/philox.h"
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -25,6 +23,7 @@ static void release_store(lamina_store *s)
             continue;
         lamina_release(s->fields[i].data);
         lamina_release(s->fields[i].source);
+        lamina_words_free(&s->fields[i].names);
     }
     lamina_release(s);
 }
@@ -84,7 +83,7 @@ static bool same_record(const lamina_array *x, const lamina_tensor *t)
     }
 }
 
-static lamina_status find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e)
+lamina_status lamina_find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e)
 {
     *out = lamina_net_input(d->net, name);
     if (*out < 0)
@@ -92,7 +91,7 @@ static lamina_status find_field(const lamina_dataset *d, const char *name, int32
     return LAMINA_OK;
 }
 
-static lamina_status check_new(const lamina_dataset *d, int32_t input, const char *source, int64_t count,
+lamina_status lamina_check_new(const lamina_dataset *d, int32_t input, const char *source, int64_t count,
                                lamina_error *e)
 {
     const char *name = d->net->inputs[input].name;
@@ -112,17 +111,14 @@ static lamina_status check_new(const lamina_dataset *d, int32_t input, const cha
     return LAMINA_OK;
 }
 
-/* Takes data over, whatever comes of it. */
-static lamina_status add_field(lamina_dataset *d, int32_t input, const char *source, void *data, int64_t count,
+lamina_status lamina_add_field(lamina_dataset *d, int32_t input, const char *source, void *data, int64_t count,
                                lamina_error *e)
 {
-    size_t n = strlen(source) + 1;
-    char *copy = lamina_allocate(n, 1);
+    char *copy = lamina_copy_text(source);
     if (!copy) {
         lamina_release(data);
-        return lamina_fail_memory(e, source, n);
+        return lamina_fail_memory(e, source, strlen(source) + 1);
     }
-    memcpy(copy, source, n);
     d->store->fields[input] = (lamina_field){.data = data, .source = copy};
     d->store->count = d->count = count;
     return LAMINA_OK;
@@ -138,11 +134,11 @@ static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected records of shape %s, found %s", path, t->name,
                            strchr(want, '['), strchr(found, '['));
     }
-    lamina_status s = check_new(d, input, path, x->dim[0], e);
+    lamina_status s = lamina_check_new(d, input, path, x->dim[0], e);
     void *data = NULL;
     if (!s)
         s = lamina_convert(x, t, path, &data, e);
-    return s ? s : add_field(d, input, path, data, x->dim[0], e);
+    return s ? s : lamina_add_field(d, input, path, data, x->dim[0], e);
 }
 
 lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
@@ -152,7 +148,7 @@ lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const 
         return s;
     int32_t input;
     lamina_array x;
-    s = find_field(d, name, &input, e);
+    s = lamina_find_field(d, name, &input, e);
     if (!s)
         s = lamina_idx_read(path, &x, e);
     if (s)
@@ -169,9 +165,9 @@ lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void
     if (s)
         return s;
     int32_t input;
-    s = find_field(d, name, &input, e);
+    s = lamina_find_field(d, name, &input, e);
     if (!s)
-        s = check_new(d, input, "memory", count, e);
+        s = lamina_check_new(d, input, "memory", count, e);
     if (s)
         return s;
     uint64_t bytes = d->net->inputs[input].bytes;
@@ -179,7 +175,7 @@ lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void
     if (!data)
         return lamina_fail_memory(e, name, (size_t)count * bytes);
     memcpy(data, records, (size_t)count * bytes);
-    return add_field(d, input, "memory", data, count, e);
+    return lamina_add_field(d, input, "memory", data, count, e);
 }
 
 /* ---- looking ---- */
@@ -196,7 +192,15 @@ const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_
     return lamina_record(d, input, lamina_order(d, i));
 }
 
-static int64_t integer_at(int32_t dtype, const void *data, int64_t i)
+const char *lamina_dataset_name(const lamina_dataset *d, int32_t input, int64_t i)
+{
+    if (input < 0 || input >= d->store->inputs)
+        return NULL;
+    const lamina_words *names = &d->store->fields[input].names;
+    return i >= 0 && i < names->count ? names->word[i] : NULL;
+}
+
+int64_t lamina_integer_at(int32_t dtype, const void *data, int64_t i)
 {
     switch (dtype) {
     case LAMINA_I32:
@@ -216,7 +220,7 @@ lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *n
     if (s)
         return s;
     int32_t input;
-    s = find_field(d, name, &input, e);
+    s = lamina_find_field(d, name, &input, e);
     if (s)
         return s;
     if (classes < 1)
@@ -228,7 +232,7 @@ lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *n
                            f->data ? lamina_dtype_name(t->dtype) : "no data");
     int64_t each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
     for (int64_t i = 0; i < d->store->count * each; i++) {
-        int64_t v = integer_at(t->dtype, f->data, i);
+        int64_t v = lamina_integer_at(t->dtype, f->data, i);
         if (v < 0 || v >= classes)
             return lamina_fail(e, LAMINA_BAD_FILE,
                                "%s: input '%s': record %" PRId64 ": expected a label in 0 .. %" PRId64
@@ -280,43 +284,5 @@ lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net
                            "%s: expected a data set with input '%s' of %s, found '%s' of %s, of network '%s'",
                            net->name, want->name, wanted, have->name, found, d->net->name);
     }
-    return LAMINA_OK;
-}
-
-/* ---- splitting ---- */
-
-lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t seed, lamina_dataset **out,
-                                   lamina_error *e)
-{
-    lamina_status s = lamina_need(e, "lamina_dataset_split", "d out", d, out);
-    if (s)
-        return s;
-    *out = NULL;
-    int64_t part = fraction > 0 && fraction < 1 ? (int64_t)floor((double)d->count * fraction + 0.5) : 0;
-    if (part < 1 || part >= d->count)
-        return lamina_fail(e, LAMINA_BAD_ARG,
-                           "split: expected a fraction that leaves both parts a record, found %g of %" PRId64
-                           " records",
-                           fraction, d->count);
-    int64_t rest = d->count - part;
-    lamina_dataset *other = lamina_allocate(1, sizeof *other);
-    int64_t *order = lamina_allocate((size_t)d->count, sizeof *order);
-    int64_t *others = lamina_allocate((size_t)part, sizeof *others);
-    if (!other || !order || !others) {
-        lamina_release(other);
-        lamina_release(order);
-        lamina_release(others);
-        return lamina_fail_memory(e, "a split", (size_t)(d->count + part) * sizeof *order);
-    }
-    for (int64_t i = 0; i < d->count; i++)
-        order[i] = lamina_order(d, i);
-    lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
-    memcpy(others, order + rest, (size_t)part * sizeof *others);
-    *other = (lamina_dataset){.net = d->net, .store = d->store, .order = others, .count = part};
-    d->store->views++;
-    lamina_release(d->order);
-    d->order = order;
-    d->count = rest;
-    *out = other;
     return LAMINA_OK;
 }

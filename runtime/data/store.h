@@ -3,12 +3,14 @@
 #define RUNTIME_STORE_H
 
 #include "runtime/data/data.h"
+#include "runtime/data/words.h"
 
 typedef struct {
     char *data;   /* records in the input's dtype, one after the other; NULL: none yet, or made with each batch */
     char *source; /* file name for errors, or "memory"; NULL: there is no such field yet */
     const int64_t *order; /* record i is the one that lies at order[i]; NULL: at i */
     bool lent;            /* all three belong to somebody else */
+    lamina_words names;   /* of a record's elements, or of classes, if they have any */
 } lamina_field;
 
 typedef struct {
@@ -27,6 +29,16 @@ struct lamina_dataset {
     void *maker;
 };
 
+/* The number of the input of that name. */
+lamina_status lamina_find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e);
+/* Element 'i' of integers. */
+int64_t lamina_integer_at(int32_t dtype, const void *data, int64_t i);
+/* May the input take 'count' records of 'source'? */
+lamina_status lamina_check_new(const lamina_dataset *d, int32_t input, const char *source, int64_t count,
+                               lamina_error *e);
+/* Add them; takes data over, whatever comes of it. */
+lamina_status lamina_add_field(lamina_dataset *d, int32_t input, const char *source, void *data, int64_t count,
+                               lamina_error *e);
 static inline int64_t lamina_order(const lamina_dataset *d, int64_t i)
 {
     return d->order ? d->order[i] : i;

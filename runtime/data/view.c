@@ -5,7 +5,8 @@
 static void set_field(lamina_dataset *d, int32_t input, const char *data, const char *source, const int64_t *order,
                       int64_t count)
 {
-    d->store->fields[input] = (lamina_field){(char *)data, (char *)source, order, true}; /* a lent field is only read */
+    d->store->fields[input] =
+        (lamina_field){.data = (char *)data, .source = (char *)source, .order = order, .lent = true}; /* only read */
     d->store->count = d->count = count;
 }
 

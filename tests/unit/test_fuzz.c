@@ -5,6 +5,7 @@
  *     .ir                   ir_parse; what parses is printed, parsed and printed again, and goes through the passes
  *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
+ *     .csv                  lamina_dataset_add_csv, into numbers, categories and classes
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net, once more with
  *                           a checksum that is right, which no mutation leaves
  * A reader that fails must say why and, for texts, also where. The sanitizers find leaks and overruns.
@@ -330,6 +331,32 @@ static bool read_idx(const text *input)
     return true;
 }
 
+static bool read_csv(const text *input)
+{
+    static const lamina_tensor inputs[] = {
+        {"x", LAMINA_TENSOR_INPUT, LAMINA_F32, 2, 0, {1, 4}, 16, 0, LAMINA_INIT_NONE, 0, 0, 0},
+        {"y", LAMINA_TENSOR_INPUT, LAMINA_UI8, 1, 0, {1}, 1, 1, LAMINA_INIT_NONE, 0, 0, 0}};
+    static const lamina_net net = {.name = "fuzz", .inputs = inputs, .input_count = 2};
+    static const lamina_csv_column columns[] = {{.name = "1..2", .input = "x", .clipped = true, .most = 100},
+                                                {.name = "kind", .input = "x", .sorted = true, .fill = "u"},
+                                                {.name = "kind", .input = "y", .sorted = true}};
+    const lamina_csv_options options = {
+        .columns = columns, .column_count = 3, .drop_missing = true, .drop_duplicates = true};
+    const char *const paths[] = {scratch, scratch};
+    lamina_dataset *d = NULL;
+    lamina_error e = {0};
+    if (!write_scratch(input))
+        return complain("no scratch file");
+    bool ok = !lamina_dataset_new(&net, &d, &e);
+    if (ok && lamina_dataset_add_csv(d, paths, 2, &options, NULL, &e)) {
+        ok = strstr(e.text, scratch) || complain("an error that does not name the file");
+        if (!running.mutation)
+            ok = complain(e.text); /* else no mutation would come far */
+    }
+    lamina_dataset_free(d);
+    return ok;
+}
+
 static bool load_scratch(void)
 {
     lamina_model *m = NULL;
@@ -374,8 +401,8 @@ static bool read_safetensors(const text *input)
 static const struct {
     const char *kind;
     bool (*read)(const text *input);
-} readers[] = {
-    {".yaml", read_yaml}, {".ir", read_ir}, {".idx", read_idx}, {".gz", read_idx}, {".safetensors", read_safetensors}};
+} readers[] = {{".yaml", read_yaml}, {".ir", read_ir},   {".idx", read_idx},
+               {".gz", read_idx},    {".csv", read_csv}, {".safetensors", read_safetensors}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* ---- the run ---- */

@@ -244,6 +244,7 @@ void suite_runtime(void)
     CU_add_test(s, "init normal is the formula", test_init_normal_is_the_formula);
     CU_add_test(s, "init is determined", test_init_is_determined);
     add_runtime_data(s);
+    add_runtime_csv(s);
     add_runtime_model(s);
     add_runtime_train(s);
     add_runtime_stages(s);
