@@ -165,10 +165,14 @@ static uint64_t hash_bytes(const char *s)
     return hash;
 }
 
+/* Of the graph, not of what it is called: a network without a name has that of its file, which may be renamed. */
 static void set_hash(ir_module *m)
 {
     text content = {0};
+    const char *name = m->name;
+    m->name = "";
     ir_print(m, false, &content);
+    m->name = name;
     const char *hash = arena_printf(m->mem, "%016" PRIx64, hash_bytes(text_get(&content)));
     text_free(&content);
     ir_attr_set_word(m->mem, &m->attrs, "hash", hash);

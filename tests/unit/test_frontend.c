@@ -164,7 +164,9 @@ static void test_hash_is_of_the_graph(void)
         hash_of("# note\nname: n\ninputs: {x: [2*2]}\nlayers:\n  - dense: {units: 2}\n", "b/c.yaml", mem);
     const char *other = hash_of("name: n\ninputs: {x: [4]}\nlayers: [dense: 3]\n", "a.yaml", mem);
     CU_ASSERT_EQUAL(strlen(one), 16);
+    const char *renamed = hash_of("name: m\ninputs: {x: [4]}\nlayers: [dense: 2]\n", "a.yaml", mem);
     CU_ASSERT_STRING_EQUAL(one, moved);
+    CU_ASSERT_STRING_EQUAL(one, renamed);
     CU_ASSERT_STRING_NOT_EQUAL(one, other);
     arena_free(mem);
 }
