@@ -368,7 +368,25 @@ typedef struct lamina_stage_options {
     const lamina_dataset *train, *validation;
     lamina_fit_options fit; /* how it learns: epochs (of each round), batch, keep_order; what tells of a place in a run,
                                and the seed, are the run's */
+    bool teacher;           /* another network, from whose answers later stages learn; see below */
 } lamina_stage_options;
+
+/* Distillation (Hinton, Vinyals and Dean 2015): a student learns what a larger network says of an example, which is
+ * more than its label. A teacher is a stage, and any compiled network can be one:
+ *
+ *     const lamina_stage_options stages[] = {
+ *         {.name = "teacher", .net = big, .teacher = true, .weights = "big.safetensors"},
+ *         {.name = "student", .net = student, .fit = {.epochs = 5}}};
+ *     lamina_stages_new(small, stages, 2, NULL, &s, &e)
+ *
+ * It is frozen and needs a weights file. It reads fields of the data alone. Its output 'logits' is an input of later
+ * stages under the name 'teacher_logits', the stage's before its own, and is kept as other boundary values are; its
+ * tensors are its own, however they are called. So 'student' has the layers of 'small', an input 'teacher_logits', and
+ * a loss that reads it. With a weight w and a temperature T that of Hinton et al. is
+ *
+ *     (1 - w) x the cross-entropy with the labels + w T^2 x KL(softmax(teacher / T) || softmax(student / T))
+ *
+ * T^2 gives both parts gradients of one size whatever T is. What ships is 'small', with what the student learned. */
 
 /* The stages come in the order in which they learn; 'options' are those of every model. What reads what is checked
  * here: BAD_ARG names both sides of what does not fit. */

@@ -51,6 +51,7 @@ static lamina_status new_part(lamina_part *p, const lamina_stage_options *o, lam
 {
     size_t inputs = (size_t)o->net->input_count, outputs = (size_t)o->net->output_count;
     p->o = *o;
+    p->o.frozen |= o->teacher;
     p->maker = lamina_allocate(inputs, sizeof *p->maker);
     p->output = lamina_allocate(inputs, sizeof *p->output);
     p->wanted = lamina_allocate(outputs, sizeof *p->wanted);
@@ -90,14 +91,23 @@ static lamina_status fail_types(const lamina_part *p, const lamina_tensor *want,
                        p->o.name, want->name, wanted, whose, found);
 }
 
+/* The stage's output that others know under this name, or -1. A teacher's begin with its own name. */
+static int32_t find_output(const lamina_part *maker, const char *name)
+{
+    size_t n = strlen(maker->o.name);
+    if (!maker->o.teacher)
+        return lamina_net_output(maker->o.net, name);
+    return strncmp(name, maker->o.name, n) == 0 && name[n] == '_' ? lamina_net_output(maker->o.net, name + n + 1) : -1;
+}
+
 static lamina_status link_input(lamina_stages *s, int32_t part, int32_t input, lamina_error *e)
 {
     lamina_part *p = &s->parts[part];
     const lamina_tensor *want = &p->o.net->inputs[input];
     p->maker[input] = LAMINA_FROM_DATA;
-    for (int32_t i = 0; part < s->count && i < part; i++) {
+    for (int32_t i = 0; part < s->count && !p->o.teacher && i < part; i++) {
         lamina_part *maker = &s->parts[i];
-        int32_t output = lamina_net_output(maker->o.net, want->name);
+        int32_t output = find_output(maker, want->name);
         if (output < 0)
             continue;
         if (p->maker[input] >= 0)
@@ -163,6 +173,9 @@ static lamina_status check_stage(const lamina_stage_options *stages, int32_t i, 
     if (!(o->learning_rate >= 0))
         return lamina_fail(e, LAMINA_BAD_ARG, "stage '%s': learning_rate: expected 0 or more, found %g", o->name,
                            (double)o->learning_rate);
+    if (o->teacher && !o->weights)
+        return lamina_fail(e, LAMINA_BAD_ARG, "stage '%s': expected a weights file, which a teacher needs, found none",
+                           o->name);
     return lamina_net_check(o->net, e);
 }
 

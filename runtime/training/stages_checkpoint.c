@@ -2,6 +2,7 @@
  *
  *     /steps, /prints                      steps that each network has taken; fingerprints of boundaries
  *     trunk.weight, norm.moving_mean       of layers, whichever networks have them
+ *     teacher/trunk.weight                 of a teacher, which has its own of everything
  *     features/adam.m/trunk.weight         of a stage's training, where it has begun and goes on
  *
  * Names of layers and states have no slash in front. What the stage that learns has in its model is taken from

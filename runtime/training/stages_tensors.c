@@ -1,7 +1,8 @@
 /* runtime/training/stages_tensors.c - parameters and states of all stages, plain and by name.
  *
  * Networks of one description call a layer's tensors alike wherever the layer stands, so what one stage has learned the
- * next network finds by name. States of training (moments, step counters, metric sums) are each stage's own. */
+ * next network finds by name. States of training (moments, step counters, metric sums) are each stage's own, and so is
+ * all that a teacher has. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/model.h"
@@ -31,38 +32,57 @@ static const char *name_of_first(const lamina_stages *s, int32_t row)
     return s->parts[s->count].o.name;
 }
 
+/* "stage/tensor", to be released. */
+static char *own_name(const lamina_part *p, const lamina_tensor *t)
+{
+    size_t n = strlen(p->o.name) + strlen(t->name) + 2;
+    char *name = lamina_allocate(n, 1);
+    if (name)
+        snprintf(name, n, "%s/%s", p->o.name, t->name);
+    return name;
+}
+
+static lamina_status check_shared(const lamina_stages *s, const lamina_part *p, const lamina_tensor *t, int32_t row,
+                                  lamina_error *e)
+{
+    char want[128], found[128];
+    const lamina_tensor *first = &s->rows[row];
+    if (lamina_same_type(t, first))
+        return LAMINA_OK;
+    lamina_shape_text(first->dtype, first->rank, first->dim, -1, want, sizeof want);
+    lamina_shape_text(t->dtype, t->rank, t->dim, -1, found, sizeof found);
+    return lamina_fail(e, LAMINA_BAD_ARG, "stage '%s': tensor '%s': expected %s as in stage '%s', found %s", p->o.name,
+                       t->name, want, name_of_first(s, row), found);
+}
+
+/* A row that has a value from the beginning: of a layer. */
+static lamina_status new_shared(lamina_stages *s, const lamina_part *p, const lamina_tensor *t, lamina_error *e)
+{
+    int32_t row = s->shared_count++;
+    s->rows[row] = *t;
+    s->values[row] = lamina_allocate(1, t->bytes);
+    if (p->o.teacher)
+        s->rows[row].name = s->names[row] = own_name(p, t);
+    if (!s->values[row] || !s->rows[row].name)
+        return lamina_fail_memory(e, t->name, t->bytes);
+    lamina_stages_hold(s, t->bytes);
+    return LAMINA_OK;
+}
+
 static lamina_status add_shared(lamina_stages *s, lamina_part *p, int32_t tensor, lamina_error *e)
 {
     const lamina_tensor *t = &p->o.net->tensors[tensor];
-    int32_t row = find_shared(s, t->name);
-    if (row >= 0 && !lamina_same_type(t, &s->rows[row])) {
-        char want[128], found[128];
-        const lamina_tensor *first = &s->rows[row];
-        lamina_shape_text(first->dtype, first->rank, first->dim, -1, want, sizeof want);
-        lamina_shape_text(t->dtype, t->rank, t->dim, -1, found, sizeof found);
-        return lamina_fail(e, LAMINA_BAD_ARG, "stage '%s': tensor '%s': expected %s as in stage '%s', found %s",
-                           p->o.name, t->name, want, name_of_first(s, row), found);
-    }
-    if (row < 0) {
-        row = s->shared_count++;
-        s->rows[row] = *t;
-        s->values[row] = lamina_allocate(1, t->bytes);
-        if (!s->values[row])
-            return lamina_fail_memory(e, t->name, t->bytes);
-        lamina_stages_hold(s, t->bytes);
-    }
-    p->row[tensor] = row;
-    return LAMINA_OK;
+    int32_t row = p->o.teacher ? -1 : find_shared(s, t->name);
+    p->row[tensor] = row >= 0 ? row : s->shared_count;
+    return row >= 0 ? check_shared(s, p, t, row, e) : new_shared(s, p, t, e);
 }
 
 static lamina_status add_own(lamina_stages *s, lamina_part *p, int32_t tensor, lamina_error *e)
 {
     const lamina_tensor *t = &p->o.net->tensors[tensor];
-    size_t n = strlen(p->o.name) + strlen(t->name) + 2;
-    char *name = lamina_allocate(n, 1);
+    char *name = own_name(p, t);
     if (!name)
-        return lamina_fail_memory(e, t->name, n);
-    snprintf(name, n, "%s/%s", p->o.name, t->name);
+        return lamina_fail_memory(e, t->name, strlen(t->name));
     s->names[s->row_count] = name;
     s->rows[s->row_count] = *t;
     s->rows[s->row_count].name = name;
