@@ -41,6 +41,10 @@ bool be_compile_profiled(const ir_module *m, const be_options *o, be_profile *ou
 /* The C header of a planned module. */
 void be_header(const ir_module *m, text *out);
 
+/* Over the headers of all stages of a net, one for them together, at 'stem' and "_all_stages.h": their descriptions by
+ * number and the boundary values. 'stem' is the path of the net's own files without an ending. False after errors. */
+bool be_stages_header(const char *net, const char *stem, const ir_module *const *stages, int count, diag *d);
+
 /* The loop nests of every kernel, as text: for reading only. */
 bool be_print_nests(const ir_module *m, text *out, diag *d);
 

@@ -114,6 +114,9 @@ ir_map *mem_inference_symbols(const ir_module *m, arena *mem)
     for (const ir_row *r = m->rows; r; r = r->next)
         if (!strcmp(r->kind, "metric"))
             add_sums(m, r, out);
+    for (ir_symbol *y = m->symbols; y; y = y->next)
+        if (ir_attr_find(y->attrs, "inference"))
+            ir_map_set(out, y, y);
     return out;
 }
 

@@ -16,7 +16,8 @@ int64_t mem_max_batch(const ir_module *m);     /* the module's max_batch, or the
 const char *mem_size_name(ir_segment s);       /* the module's attribute that says a segment's size, or "" */
 /* The attribute that says how much of a segment inference takes, or "" where that is all or nothing. */
 const char *mem_inference_size_name(ir_segment s);
-/* The symbols that inference reads or writes, in 'mem': all that its functions have, and the metrics' sums. */
+/* The symbols that inference reads or writes, in 'mem': all that its functions have, the metrics' sums, and states that
+ * are marked {inference = [1]}, as those of a stage alone are, whose functions for inference are elsewhere. */
 ir_map *mem_inference_symbols(const ir_module *m, arena *mem);
 ir_target mem_target(const ir_module *m); /* the module's, or the least one that there is code for */
 /* An operand so large that every task would stream it anew, or, of weights that two workers learn, fetch from the

@@ -10,6 +10,7 @@
  *      where values lie         |    layout           memory order of values and parameters, transposes folded away
  *                               |    fuse             nodes into kernels
  *      how it is computed       |    split            stages into functions
+ *                               |    separate         one stage alone
  *                               |    select           each kernel's tiles, packing, scratch memory
  *                               |    schedule         the order of kernels
  *                               v    plan_memory      a place for every buffer

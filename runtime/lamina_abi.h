@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 4
+#define LAMINA_ABI_MINOR 5
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -144,6 +144,10 @@ typedef struct lamina_stage {
  * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. */
 enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2, LAMINA_NEEDS_IDENTITY = 4 };
 
+/* What the functions of one stage alone do with an input or an output of theirs. A boundary value is made by one stage
+ * and read by others, under one name; its maker may read it again. */
+enum { LAMINA_USE_FORWARD = 1, LAMINA_USE_BACKWARD = 2, LAMINA_USE_BOUNDARY = 4 };
+
 typedef struct lamina_net {
     uint64_t struct_size;
     int32_t abi_major, abi_minor;
@@ -169,6 +173,10 @@ typedef struct lamina_net {
     /* Since 1.3: how much of the state, of the workspace and of a worker's part of it infer and evaluate use. Who calls
      * no others needs no more; a lamina_weights has NULL then for each state that lies beyond. */
     uint64_t inference_state_bytes, inference_workspace_bytes, inference_worker_bytes;
+    /* Since 1.5: LAMINA_USE_* of each input and output of the net of one stage alone, which has just that stage among
+     * 'stages', and of the functions above update; NULL for others. Its update assigns what all stages share. Of a
+     * metric that several stages have, the sums are those of all of them together. */
+    const int32_t *input_use, *output_use;
 } lamina_net;
 
 /* Each library exports one: NAME_query. The constant descriptor, or NULL if 'abi_major' is another version. */

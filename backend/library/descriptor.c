@@ -157,11 +157,17 @@ static int count_rows(const ir_module *m, const char *kind)
     return count;
 }
 
+/* A function of a stage; that of a stage alone has no more than the part's name. */
+static const char *stage_function(const ir_module *m, arena *mem, const char *stage, const char *part)
+{
+    return be_is_stage(m) ? part : arena_printf(mem, "%s.%s", stage, part);
+}
+
 /* Stages count only where `split` made their functions. */
 static int count_stages(const ir_module *m, arena *mem)
 {
     const ir_row *first = ir_row_find(m, "stage", NULL);
-    bool split = first && ir_function_find(m, arena_printf(mem, "%s.forward", first->name));
+    bool split = first && ir_function_find(m, stage_function(m, mem, first->name, "forward"));
     return split ? count_rows(m, "stage") : 0;
 }
 
@@ -207,7 +213,7 @@ static LLVMValueRef stage(library *l, const ir_row *row)
     record r = {.count = 0};
     FIELD(&r, lamina_stage, name, string(&l->e, row->name));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        add_field(&r, parts[i].field, function_or_null(l, arena_printf(l->mem, "%s.%s", row->name, parts[i].name)));
+        add_field(&r, parts[i].field, function_or_null(l, stage_function(l->module, l->mem, row->name, parts[i].name)));
     return finish(&l->e, &r, ABI_SIZE(lamina_stage));
 }
 
@@ -311,6 +317,23 @@ static void add_inference_sizes(library *l, record *r)
     FIELD(r, lamina_net, inference_worker_bytes, emit_i64(e, f->inference_worker_bytes));
 }
 
+/* Of a stage alone: what its functions do with each input or output. */
+static LLVMValueRef use_table(library *l, const char *kind, const be_value *values, int count, be_takes *has)
+{
+    emitter *e = &l->e;
+    LLVMValueRef *rows = arena_new_array(l->mem, LLVMValueRef, (size_t)count);
+    for (int i = 0; i < count; i++)
+        rows[i] = emit_i32(e, be_stage_use(l->module, kind, values[i].name, has));
+    return be_is_stage(l->module) ? table(e, "lamina.uses", rows, count) : null_pointer(e);
+}
+
+static void add_uses(library *l, record *r)
+{
+    const be_interface *f = l->interface;
+    FIELD(r, lamina_net, input_use, use_table(l, "input", f->inputs, f->input_count, be_takes_input));
+    FIELD(r, lamina_net, output_use, use_table(l, "output", f->outputs, f->output_count, be_gives_output));
+}
+
 /* The alias is weak so that archives of several nets go into one program. */
 static void emit_query(library *l, LLVMValueRef net)
 {
@@ -334,5 +357,6 @@ void emit_descriptor(library *l)
     add_tables(l, &r);
     add_functions(l, &r, import, export);
     add_inference_sizes(l, &r);
+    add_uses(l, &r);
     emit_query(l, emit_constant_global(&l->e, "lamina.net", finish(&l->e, &r, ABI_SIZE(lamina_net))));
 }

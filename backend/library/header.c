@@ -29,14 +29,6 @@ typedef struct {
 
 /* ---- names and types ---- */
 
-static const char *upper_case(arena *mem, const char *name)
-{
-    char *copy = arena_strdup(mem, name);
-    for (char *c = copy; *c; c++)
-        *c = (char)toupper((unsigned char)*c);
-    return copy;
-}
-
 static const char *c_type(ir_dtype t)
 {
     static const char *const names[IR_NDTYPES] = {
@@ -154,7 +146,7 @@ static void add_sizes(header *h)
 static void add_values(header *h, const char *kind, const be_value *values, const char *const *names, int count)
 {
     for (int i = 0; i < count; i++) {
-        text_printf(h->out, "    %s_%s_%s = %d, /* %s", h->upper, kind, upper_case(h->mem, names[i]), i,
+        text_printf(h->out, "    %s_%s_%s = %d, /* %s", h->upper, kind, be_upper_case(h->mem, names[i]), i,
                     c_type(values[i].type.dtype));
         add_shape(h, &values[i].type);
         text_add(h->out, " */\n");
@@ -167,7 +159,7 @@ static void add_tensors(header *h)
     const be_interface *f = h->interface;
     for (int i = 0; i < f->tensor_count; i++) {
         const ir_symbol *s = f->tensors[i];
-        text_printf(h->out, "    %s_TENSOR_%s = %d, /* %s", h->upper, upper_case(h->mem, h->tensors[i]), i,
+        text_printf(h->out, "    %s_TENSOR_%s = %d, /* %s", h->upper, be_upper_case(h->mem, h->tensors[i]), i,
                     c_type(s->type.dtype));
         add_shape(h, &s->type);
         text_add(h->out, i < f->param_count ? " */\n" : ", state */\n");
@@ -188,22 +180,6 @@ static void add_enumerations(header *h)
 
 /* ---- what a function takes ---- */
 
-static bool takes_input(const ir_graph *f, const char *name)
-{
-    for (int i = 0; i < f->ninputs; i++)
-        if (f->inputs[i]->name && strcmp(f->inputs[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool gives_output(const ir_graph *f, const char *name)
-{
-    for (int i = 0; f->result_names && i < f->nresults; i++)
-        if (f->result_names[i] && strcmp(f->result_names[i], name) == 0)
-            return true;
-    return false;
-}
-
 static const char *meaning_of(const char *function)
 {
     static const struct {
@@ -214,7 +190,10 @@ static const char *meaning_of(const char *function)
         {"train_step", "One step of training: forward, backward, and the parameters' update."},
         {"gradients", "Forward and backward: stores the gradients of these examples. Who takes a step on several\n"
                       " * micro-batches adds them up in between, as LAMINA_NEEDS_SUMS says."},
-        {"update", "Updates the parameters from the gradients that gradients() left."}};
+        {"update", "Updates the parameters from the gradients that were stored before."},
+        {"forward", "The stage's values, and what its backward needs again in 'saved', one for each micro-batch on the "
+                    "way."},
+        {"backward", "After the same micro-batch's forward, with its 'saved' and inputs: stores its gradients."}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, function) == 0)
             return known[i].meaning;
@@ -250,10 +229,10 @@ static void add_function_comment(header *h, const ir_graph *f)
     const be_interface *i = h->interface;
     text_printf(h->out, "\n/* %s\n", meaning_of(f->name));
     for (int n = 0; n < i->input_count; n++)
-        if (takes_input(f, i->inputs[n].name))
+        if (be_takes_input(f, i->inputs[n].name))
             add_value_comment(h, "in  ", &i->inputs[n]);
     for (int n = 0; n < i->output_count; n++)
-        if (gives_output(f, i->outputs[n].name))
+        if (be_gives_output(f, i->outputs[n].name))
             add_value_comment(h, "out ", &i->outputs[n]);
     for (int n = 0; n < CALL_FIELDS; n++)
         if (be_takes_field(f, call_fields[n].name))
@@ -267,10 +246,10 @@ static void add_parameters(header *h, const ir_graph *f)
     text_printf(h->out, "static inline int32_t %s(\n    const %s_memory *net, int64_t batch", typed_name(h, f),
                 h->prefix);
     for (int n = 0; n < i->input_count; n++)
-        if (takes_input(f, i->inputs[n].name))
+        if (be_takes_input(f, i->inputs[n].name))
             text_printf(h->out, ", const %s *%s_in", c_type(i->inputs[n].type.dtype), h->inputs[n]);
     for (int n = 0; n < i->output_count; n++)
-        if (gives_output(f, i->outputs[n].name))
+        if (be_gives_output(f, i->outputs[n].name))
             text_printf(h->out, ", %s *%s_out", c_type(i->outputs[n].type.dtype), h->outputs[n]);
     for (int n = 0; n < CALL_FIELDS; n++)
         if (be_takes_field(f, call_fields[n].name))
@@ -278,15 +257,13 @@ static void add_parameters(header *h, const ir_graph *f)
     text_add(h->out, is_infer(f) ? ", const volatile int32_t *cancel)\n" : ")\n");
 }
 
-typedef bool takes_value(const ir_graph *f, const char *name);
-
 /* "const void *inputs[2] = {image_in, NULL};" */
 static void add_inputs(header *h, const ir_graph *f)
 {
     const be_interface *i = h->interface;
     text_printf(h->out, "    const void *inputs[%d] = {", i->input_count ? i->input_count : 1);
     for (int n = 0; n < i->input_count; n++) {
-        bool taken = takes_input(f, i->inputs[n].name);
+        bool taken = be_takes_input(f, i->inputs[n].name);
         text_printf(h->out, "%s%s%s", n ? ", " : "", taken ? h->inputs[n] : "NULL", taken ? "_in" : "");
     }
     text_add(h->out, i->input_count ? "};\n" : "NULL};\n");
@@ -297,7 +274,7 @@ static void add_outputs(header *h, const ir_graph *f)
     const be_interface *i = h->interface;
     text_printf(h->out, "    void *outputs[%d] = {", i->output_count ? i->output_count : 1);
     for (int n = 0; n < i->output_count; n++) {
-        bool given = gives_output(f, i->outputs[n].name);
+        bool given = be_gives_output(f, i->outputs[n].name);
         text_printf(h->out, "%s%s%s", n ? ", " : "", given ? h->outputs[n] : "NULL", given ? "_out" : "");
     }
     text_add(h->out, i->output_count ? "};\n" : "NULL};\n");
@@ -336,11 +313,11 @@ static void add_opening(header *h)
         " *     %s_memory net = {0};     (in C++: {})\n"
         " *     net.params = aligned_alloc(64, %s_PARAMS_BYTES);     the other segments alike\n"
         " *     %s_import_weights(&weights);     plain row-major tensors, states too\n"
-        " *     %s_run_infer(&net, batch, ..., NULL);\n"
+        " *     %s_run_%s(&net, batch, ...);\n"
         " *\n"
         " * Functions keep nothing: memory, threads and files are the caller's, and calls with memory of their own\n"
         " * run side by side. Outputs must not overlap inputs. */\n",
-        h->prefix, h->upper, h->prefix, h->prefix);
+        h->prefix, h->upper, h->prefix, h->prefix, be_is_stage(h->module) ? "forward" : "infer");
     text_printf(h->out, "#ifndef %s_H\n#define %s_H\n\n#include \"lamina_abi.h\"\n#include <stddef.h>\n", h->upper,
                 h->upper);
     text_add(h->out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
@@ -413,7 +390,7 @@ void be_header(const ir_module *m, text *out)
     be_interface interface;
     be_interface_read(m, mem, &interface);
     header h = {.module = m, .interface = &interface, .mem = mem, .out = out, .prefix = interface.prefix};
-    h.upper = upper_case(mem, h.prefix);
+    h.upper = be_upper_case(mem, h.prefix);
     name_all(&h);
     add_opening(&h);
     add_sizes(&h);

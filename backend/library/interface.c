@@ -1,6 +1,7 @@
 /* backend/library/interface.c - collect what a planned module shows its users; the fields are described in
  * interface.h. */
 #include "backend/library/interface.h"
+#include "runtime/lamina_abi.h"
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -32,8 +33,16 @@ const char *be_identifier(arena *mem, const char *name)
     return copy;
 }
 
+const char *be_upper_case(arena *mem, const char *name)
+{
+    char *copy = arena_strdup(mem, name);
+    for (char *c = copy; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    return copy;
+}
+
 /* What begins with lamina_ in C, or LAMINA_, is the runtime's. */
-static const char *prefix_of(arena *mem, const char *name)
+const char *be_prefix(arena *mem, const char *name)
 {
     static const char ours[] = "lamina";
     const char *clean = be_identifier(mem, name);
@@ -138,7 +147,7 @@ static be_value *count_outputs(const ir_module *m, arena *mem, int *count)
 void be_interface_read(const ir_module *m, arena *mem, be_interface *out)
 {
     const ir_attr *a = m->attrs;
-    *out = (be_interface){.prefix = prefix_of(mem, m->name),
+    *out = (be_interface){.prefix = be_prefix(mem, m->name),
                           .hash = be_module_word(a, "hash", ""),
                           .source = be_module_word(a, "source", ""),
                           .max_batch = be_module_number(a, "max_batch", 128),
@@ -184,6 +193,36 @@ int be_input_index(const be_interface *i, const char *name)
 int be_output_index(const be_interface *i, const char *name)
 {
     return value_index(i->outputs, i->output_count, name);
+}
+
+bool be_takes_input(const ir_graph *f, const char *name)
+{
+    for (int i = 0; i < f->ninputs; i++)
+        if (f->inputs[i]->name && strcmp(f->inputs[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+bool be_gives_output(const ir_graph *f, const char *name)
+{
+    for (int i = 0; f->result_names && i < f->nresults; i++)
+        if (f->result_names[i] && strcmp(f->result_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+bool be_is_stage(const ir_module *m)
+{
+    return ir_function_find(m, "forward") && ir_function_find(m, "backward");
+}
+
+int32_t be_stage_use(const ir_module *m, const char *kind, const char *name, be_takes *has)
+{
+    const ir_graph *forward = ir_function_find(m, "forward"), *backward = ir_function_find(m, "backward");
+    const ir_row *row = ir_row_find(m, kind, name);
+    return (forward && has(forward, name) ? LAMINA_USE_FORWARD : 0) |
+           (backward && has(backward, name) ? LAMINA_USE_BACKWARD : 0) |
+           (row && ir_attr_find(row->attrs, "boundary") ? LAMINA_USE_BOUNDARY : 0);
 }
 
 bool be_takes_field(const ir_graph *f, const char *field)

@@ -28,13 +28,26 @@ void be_interface_read(const ir_module *m, arena *mem, be_interface *out);
 bool be_takes_field(const ir_graph *f, const char *field);
 bool be_module_takes_field(const ir_module *m, const char *field);
 
+/* Does a function take an input, or give an output, of that name? */
+typedef bool be_takes(const ir_graph *f, const char *name);
+be_takes be_takes_input, be_gives_output;
+
+/* Is it the module of one stage alone, as pass separate makes it? And LAMINA_USE_ bits of one of its inputs
+ * (be_takes_input) or outputs (be_gives_output). */
+bool be_is_stage(const ir_module *m);
+int32_t be_stage_use(const ir_module *m, const char *kind, const char *name, be_takes *has);
+
 /* The index of a tensor, an input or an output by name, or -1. */
 int be_tensor_index(const be_interface *i, const char *name);
 int be_input_index(const be_interface *i, const char *name);
 int be_output_index(const be_interface *i, const char *name);
 
+/* In capitals. */
+const char *be_upper_case(arena *mem, const char *name);
 /* A name as a C identifier: what is neither letter nor digit becomes '_'. */
 const char *be_identifier(arena *mem, const char *name);
+/* A module's name as what its symbols begin with. */
+const char *be_prefix(arena *mem, const char *name);
 /* prefix_function, the exported symbol of a module's function. */
 const char *be_function_symbol(const be_interface *i, arena *mem, const char *function);
 

@@ -65,6 +65,7 @@ static ir_module *copy_whole(const ir_module *m, arena *mem, diag *d)
     if (!copy)
         ir_bug("a module that was printed cannot be read");
     ir_attr_set_word(copy->mem, &copy->attrs, "partition", "fused");
+    ir_attr_remove(copy->mem, &copy->attrs, "alone");
     return copy;
 }
 
