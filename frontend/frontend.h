@@ -4,19 +4,48 @@
 
 #include "ir/ir.h"
 
-/* One data set: fields of the network's inputs, each from a file. */
+/* Files for an input: a path, or patterns of the shell's, made relative to the current directory, from the YAML's. */
 typedef struct {
     const char *input; /* name of the network's input */
-    const char *path;  /* made relative to the current directory, from the YAML's */
+    const char *path;
     src_loc loc;
 } fe_data_field;
 
+/* A column of a table, or several in a row, as lamina.h has them. */
+typedef struct {
+    const char *name, *input;
+    src_loc at;
+    const char **categories; /* words; NULL: none, or sorted */
+    int category_count;
+    bool sorted;
+    const char *fill; /* NULL: nothing */
+    bool clipped;
+    double least, most;
+} fe_column;
+
+/* Files of records whose columns are the inputs. */
+typedef struct {
+    const char **paths; /* as a field's */
+    int path_count;
+    src_loc at; /* of the paths */
+    char delimiter;
+    bool header, drop_missing, drop_duplicates, keep_missing;
+    const char **missing; /* NULL: the usual texts */
+    int missing_count;
+    fe_column *columns; /* in the order of an input's elements */
+    int count;
+} fe_table;
+
+/* One data set: files for all inputs, or a part of train. */
 typedef struct {
     bool present;
-    const char *format; /* "idx" */
+    const char *format; /* "idx", "csv", "tsv"; NULL: a part of train */
     fe_data_field *fields;
     int field_count;
-    double split; /* validation: the part taken from the end of a shuffled train; 0 where it has its own files */
+    const fe_table *table; /* of csv and tsv, else NULL */
+    double split;          /* the part; 0 where it has its own files */
+    const char *stratify;  /* the input by whose classes it is split; NULL: none */
+    int64_t split_seed;    /* -1: the run's */
     src_loc loc;
 } fe_data_set;
 
@@ -36,6 +65,8 @@ fe_network *fe_read_text(const char *content, size_t length, const char *path, a
 
 const char *fe_name(const fe_network *n);
 const fe_data_set *fe_data(const fe_network *n, const char *which); /* "train", "validation", "test" */
+/* The network's inputs in order: name, type with the batch; NULL behind the last. */
+const char *fe_input_at(const fe_network *n, int index, ir_type *type);
 const fe_train *fe_train_options(const fe_network *n);
 /* How many classes an input's labels name: 10 if it is the labels of a softmax_cross_entropy over 10 logits; 0 if it is
  * not labels. */

@@ -15,7 +15,7 @@ bool bench_training_open(bench *b)
         return false;
     }
     t->seed = (uint64_t)fe_train_options(b->network)->seed;
-    if (!cmd_training_data(b->network, b->net, t->seed, &t->train, &t->validation, b->d))
+    if (!cmd_training_data(b->network, b->net, t->seed, &t->train, &t->validation, NULL, b->d))
         return false;
     int64_t records = lamina_dataset_count(t->train);
     b->batch = b->batch < records ? b->batch : records;

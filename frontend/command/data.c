@@ -1,7 +1,10 @@
 /* frontend/command/data.c - the data sets of a YAML network, read for its compiled form. A fault names the file and
  * then the YAML line that led there. */
 #include "frontend/command/data.h"
+#include <glob.h>
+#include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 bool cmd_library(const char *path, lamina_library **out, diag *d)
 {
@@ -12,45 +15,179 @@ bool cmd_library(const char *path, lamina_library **out, diag *d)
     return false;
 }
 
-bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d)
+static bool fail(diag *d, src_loc at, const lamina_error *e)
 {
-    const fe_data_set *set = fe_data(net, which);
+    diag_error(d, at, "%s", e->text);
+    return false;
+}
+
+/* Classes are numbers below those of the network's logits. */
+static bool check_labels(const fe_network *net, const lamina_dataset *data, const char *input, src_loc at, diag *d)
+{
     lamina_error e;
-    *out = NULL;
-    if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK) {
-        diag_error(d, set->loc, "%s", e.text);
-        return false;
-    }
+    int64_t classes = fe_classes(net, input);
+    return !classes || lamina_dataset_check_labels(data, input, classes, &e) == LAMINA_OK || fail(d, at, &e);
+}
+
+static bool read_fields(const fe_network *net, const fe_data_set *set, lamina_dataset *out, diag *d)
+{
+    lamina_error e;
     for (int i = 0; i < set->field_count; i++) {
         const fe_data_field *f = &set->fields[i];
-        int64_t classes = fe_classes(net, f->input);
-        if (lamina_dataset_add_idx(*out, f->input, f->path, &e) != LAMINA_OK ||
-            (classes && lamina_dataset_check_labels(*out, f->input, classes, &e) != LAMINA_OK)) {
-            diag_error(d, f->loc, "%s", e.text);
-            lamina_dataset_free(*out);
-            *out = NULL;
+        if (lamina_dataset_add_idx(out, f->input, f->path, &e) != LAMINA_OK)
+            return fail(d, f->loc, &e);
+        if (!check_labels(net, out, f->input, f->loc, d))
             return false;
-        }
     }
     return true;
 }
 
-bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
-                       lamina_dataset **validation, diag *d)
+/* ---- tables ---- */
+
+/* The paths with their patterns replaced by the files that match, in sorted order. NULL after an error. */
+static const char **expand(const fe_table *t, arena *mem, int32_t *count, diag *d)
 {
-    const fe_data_set *other = fe_data(net, "validation");
+    const char **files = NULL;
+    glob_t found = {0};
+    int code = 0;
+    for (int i = 0; !code && i < t->path_count; i++) {
+        bool pattern = strpbrk(t->paths[i], "*?[");
+        code = glob(t->paths[i], (i ? GLOB_APPEND : 0) | (pattern ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE), NULL, &found);
+        if (code)
+            diag_error(d, t->at, "%s: expected files of such names, found none", t->paths[i]);
+    }
+    if (!code) {
+        *count = (int32_t)found.gl_pathc;
+        files = arena_new_array(mem, const char *, found.gl_pathc);
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            files[i] = arena_strdup(mem, found.gl_pathv[i]);
+    }
+    globfree(&found);
+    return files;
+}
+
+static lamina_csv_options options_of(const fe_table *t, arena *mem)
+{
+    lamina_csv_column *columns = arena_new_array(mem, lamina_csv_column, (size_t)t->count);
+    for (int i = 0; i < t->count; i++) {
+        const fe_column *c = &t->columns[i];
+        columns[i] = (lamina_csv_column){.name = c->name,
+                                         .input = c->input,
+                                         .categories = c->categories,
+                                         .category_count = c->category_count,
+                                         .sorted = c->sorted,
+                                         .fill = c->fill,
+                                         .clipped = c->clipped,
+                                         .least = c->least,
+                                         .most = c->most};
+    }
+    return (lamina_csv_options){.columns = columns,
+                                .column_count = t->count,
+                                .delimiter = t->delimiter,
+                                .no_header = !t->header,
+                                .missing = t->missing,
+                                .missing_count = t->missing_count,
+                                .drop_missing = t->drop_missing,
+                                .keep_missing = t->keep_missing,
+                                .drop_duplicates = t->drop_duplicates};
+}
+
+static bool read_table(const fe_network *net, const fe_data_set *set, lamina_dataset *out, lamina_csv_report *report,
+                       diag *d)
+{
+    const fe_table *t = set->table;
+    arena *mem = arena_new();
     lamina_error e;
-    *validation = NULL;
-    if (!cmd_dataset(net, "train", compiled, train, d))
-        return false;
-    if (!other->present)
+    int32_t count;
+    const char **files = expand(t, mem, &count, d);
+    const lamina_csv_options o = options_of(t, mem);
+    bool ok = files && (lamina_dataset_add_csv(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
+    arena_free(mem);
+    for (int i = 0; ok && i < t->count; i++)
+        ok = check_labels(net, out, t->columns[i].input, t->columns[i].at, d);
+    return ok;
+}
+
+static void remark(const lamina_csv_report *r, src_loc at, diag *d)
+{
+    diag_remark(d, at,
+                "%" PRId64 " records, of which %" PRId64 " left out for missing values and %" PRId64
+                " as duplicates; %" PRId64 " values filled, %" PRId64 " clipped, %" PRId64 " kept missing",
+                r->records, r->missing, r->duplicates, r->filled, r->clipped, r->kept_missing);
+}
+
+/* ---- sets ---- */
+
+bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
+                  lamina_csv_report *report, diag *d)
+{
+    const fe_data_set *set = fe_data(net, which);
+    lamina_error e;
+    *report = (lamina_csv_report){0};
+    if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
+        return fail(d, set->loc, &e);
+    bool ok = set->table ? read_table(net, set, *out, report, d) : read_fields(net, set, *out, d);
+    if (ok && set->table)
+        remark(report, set->loc, d);
+    if (ok)
         return true;
-    if (other->split <= 0)
-        return cmd_dataset(net, "validation", compiled, validation, d);
-    if (lamina_dataset_split(*train, other->split, seed, validation, &e) == LAMINA_OK)
-        return true;
-    diag_error(d, (src_loc){0}, "%s", e.text);
+    lamina_dataset_free(*out);
+    *out = NULL;
     return false;
+}
+
+/* A set's own records, or its part of train, which lacks it then. *out may be NULL if the set is not wanted. */
+static bool take(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
+                 lamina_dataset *train, lamina_dataset **out, diag *d)
+{
+    const fe_data_set *set = fe_data(net, which);
+    lamina_dataset *part = NULL;
+    lamina_csv_report report;
+    lamina_error e;
+    if (out)
+        *out = NULL;
+    if (!set->present || (!out && set->split <= 0))
+        return true;
+    if (set->split <= 0)
+        return cmd_read_set(net, which, compiled, out, &report, d);
+    seed = set->split_seed >= 0 ? (uint64_t)set->split_seed : seed;
+    if ((set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, &part, &e)
+                       : lamina_dataset_split(train, set->split, seed, &part, &e)) != LAMINA_OK)
+        return fail(d, set->loc, &e);
+    if (out)
+        *out = part;
+    else
+        lamina_dataset_free(part);
+    return true;
+}
+
+bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
+                       lamina_dataset **validation, lamina_dataset **test, diag *d)
+{
+    lamina_csv_report report;
+    if (validation)
+        *validation = NULL;
+    if (test)
+        *test = NULL;
+    return cmd_read_set(net, "train", compiled, train, &report, d) &&
+           take(net, "test", compiled, seed, *train, test, d) &&
+           take(net, "validation", compiled, seed, *train, validation, d);
+}
+
+bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d)
+{
+    lamina_dataset *train = NULL;
+    lamina_csv_report report;
+    bool test = !strcmp(which, "test"), part = fe_data(net, which)->split > 0;
+    uint64_t seed = (uint64_t)fe_train_options(net)->seed;
+    *out = NULL;
+    if (!strcmp(which, "train"))
+        return cmd_training_data(net, compiled, seed, out, NULL, NULL, d);
+    if (!part)
+        return cmd_read_set(net, which, compiled, out, &report, d);
+    bool ok = cmd_training_data(net, compiled, seed, &train, test ? NULL : out, test ? out : NULL, d);
+    lamina_dataset_free(train);
+    return ok;
 }
 
 static bool is_finite(lamina_model *m, const lamina_tensor *t, float *values)

@@ -8,13 +8,20 @@
 /* Load a compiled network; false after an error in d. */
 bool cmd_library(const char *path, lamina_library **out, diag *d);
 
-/* The data set "train", "validation" or "test" of a network, which must be present. False after an error in d. */
+/* The data set "train", "validation" or "test" of a network, which must be present, as a run of the YAML's seed has it:
+ * parts are split off. False after an error in d, with *out NULL. */
 bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d);
 
-/* The train set, and the validation set or NULL: the YAML's own, or the part of the train set that it splits off,
- * chosen by the seed. False after an error in d; what was read is the caller's to free all the same. */
+/* The train set without the parts that validation and test take of it, chosen by the seed; the validation set and the
+ * test set, or NULL where there is none. 'validation' and 'test' may be NULL. False after an error in d; what was read
+ * is the caller's to free all the same. */
 bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
-                       lamina_dataset **validation, diag *d);
+                       lamina_dataset **validation, lamina_dataset **test, diag *d);
+
+/* All records of a set's own files; 'report' is zero where they are no tables. False after an error in d, with *out
+ * NULL. */
+bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
+                  lamina_csv_report *report, diag *d);
 
 /* Do the place, the steps and the states agree that the model has of the checkpoint 'path'? In runs of train they do,
  * on 'records' of data. False after an error in d. */

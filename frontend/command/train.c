@@ -18,8 +18,7 @@ static bool open_data(training *t)
 {
     const lamina_net *compiled = lamina_library_net(t->loaded);
     cmd_session *s = t->run;
-    return cmd_training_data(s->net, compiled, (uint64_t)s->o->seed, &t->train, &t->validation, s->d) &&
-           (!fe_data(s->net, "test")->present || cmd_dataset(s->net, "test", compiled, &t->test, s->d));
+    return cmd_training_data(s->net, compiled, (uint64_t)s->o->seed, &t->train, &t->validation, &t->test, s->d);
 }
 
 static bool open_model(training *t, lamina_checkpoint *at)

@@ -54,7 +54,8 @@ static bool open_own_data(hierarchy *t, int index)
     if (!fe_data(net, "train")->present || (own.line == file.line && own.col == file.col))
         return true;
     const lamina_net *whole = lamina_library_net(t->loaded[t->h->count]);
-    bool ok = cmd_training_data(net, whole, (uint64_t)s->o->seed, &t->own[index], &t->own_validation[index], s->d);
+    bool ok =
+        cmd_training_data(net, whole, (uint64_t)s->o->seed, &t->own[index], &t->own_validation[index], NULL, s->d);
     t->part[index].train = t->own[index];
     t->part[index].validation = t->own_validation[index];
     return ok;
@@ -115,7 +116,7 @@ static bool open_stages(hierarchy *t)
     if (lamina_stages_new(whole, t->part, t->h->count, &options, &t->stages, &e) != LAMINA_OK)
         return cmd_session_fail(s, &e);
     const lamina_net *fields = lamina_stages_fields(t->stages);
-    if (!cmd_training_data(s->net, fields, (uint64_t)s->o->seed, &t->train, &t->validation, s->d) ||
+    if (!cmd_training_data(s->net, fields, (uint64_t)s->o->seed, &t->train, &t->validation, NULL, s->d) ||
         (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, &t->test, s->d)))
         return false;
     plan_whole(t);

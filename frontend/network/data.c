@@ -16,28 +16,61 @@ const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path)
 
 static bool read_format(fe_reader *r, fe_data_set *set, const fe_yaml *y)
 {
-    static const char *const known[] = {"idx", "npy", "csv"};
+    static const char *const known[] = {"idx", "csv", "tsv", "npy"};
     if (!fe_expect_kind(r, y, "format", FE_SCALAR, "a word"))
         return false;
     set->format = y->word;
-    if (!strcmp(y->word, "npy") || !strcmp(y->word, "csv"))
+    if (!strcmp(y->word, "npy"))
         return fe_later(r, y->at, "format", y->word);
-    return !strcmp(y->word, "idx") || fe_unknown(r, y->at, "format", y->word, known, 3);
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(y->word, known[i]))
+            return true;
+    return fe_unknown(r, y->at, "format", y->word, known, 4);
 }
 
-static bool read_split(fe_reader *r, fe_data_set *set, const fe_yaml *y)
+/* An input of whole numbers, one an example. */
+static bool read_stratify(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_option *o)
 {
-    static const fe_kind split = {.name = "split", .short_key = "split", .keys = {{"split", FE_FRACTION, NULL}}};
+    const char **known = arena_new_array(r->mem, const char *, (size_t)n->ninputs + 1);
+    if (!o->present)
+        return true;
+    set->stratify = o->word;
+    for (int i = 0; i < n->ninputs; i++) {
+        const fe_input *input = &n->inputs[i];
+        known[i] = input->name;
+        if (strcmp(known[i], o->word) != 0)
+            continue;
+        if (input->failed || (input->type.dtype != IR_F32 && input->type.rank == 1))
+            return !input->failed;
+        return fe_mismatch(r, o->at, "stratify", "an input of int32 or uint8 of shape []",
+                           fe_describe_type(r->mem, &input->type));
+    }
+    return !fe_may_be_lost(n, o->word) && fe_unknown(r, o->at, "input", o->word, known, (size_t)n->ninputs);
+}
+
+static bool read_split(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
+{
+    static const fe_kind split = {
+        .name = "split",
+        .keys = {{"split", FE_FRACTION, FE_REQUIRED}, {"stratify", FE_NAME, NULL}, {"seed", FE_WHOLE, NULL}}};
+    if (set == &n->data[TRAIN])
+        return fe_mismatch(r, set->loc, "train", "files (validation and test are split from them)", "'split'");
+    if (fe_yaml_find(y, "format"))
+        return fe_mismatch(r, set->loc, set_names[set - n->data], "a split or files", "both");
     const fe_choice *c = fe_read_options(r, &split, NULL, y);
     if (!c)
         return false;
     set->split = fe_get_number(c, "split");
-    return set->split > 0 || fe_mismatch(r, y->at, "split", "a number above 0, below 1", fe_yaml_describe(y, r->mem));
+    if (fe_get(c, "seed")->present)
+        set->split_seed = fe_get_int(c, "seed");
+    return read_stratify(r, n, set, fe_get(c, "stratify"));
 }
 
 static bool read_field(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *key, const fe_yaml *y)
 {
     const char **known = arena_new_array(r->mem, const char *, (size_t)n->ninputs + 2);
+    if (!strcmp(key->word, "format"))
+        return true;
     for (int i = 0; i < n->ninputs; i++) {
         known[i] = n->inputs[i].name;
         if (strcmp(known[i], key->word))
@@ -64,38 +97,52 @@ static bool has_field(const fe_data_set *set, const char *input)
     return false;
 }
 
-/* A set is a part of train, or files for every input. */
-static bool check_set(fe_reader *r, const fe_network *n, const fe_data_set *set, const char *name)
+static bool read_fields(fe_reader *r, const fe_network *n, fe_data_set *set, const char *name, const fe_yaml *y)
 {
-    if (set->split > 0) {
-        if (set != &n->data[VALIDATION])
-            return fe_mismatch(r, set->loc, name, "files (split is for validation)", "'split'");
-        if (set->format || set->field_count)
-            return fe_mismatch(r, set->loc, name, "a split or files", "both");
-        return true;
-    }
+    bool ok = !y->broken;
+    set->fields = arena_new_array(r->mem, fe_data_field, (size_t)n->ninputs + 1);
+    for (int i = 0; i < y->count && !fe_enough(r); i++)
+        ok &= read_field(r, n, set, y->key[i], y->item[i]);
+    if (!ok)
+        return false;
     if (!set->format)
-        return fe_missing(r, set->loc, name, "format", "idx");
+        return fe_missing(r, set->loc, name, "format", "idx, csv or tsv");
     for (int i = 0; i < n->ninputs; i++)
         if (!has_field(set, n->inputs[i].name))
             return fe_missing(r, set->loc, name, n->inputs[i].name, "the path of a file");
     return true;
 }
 
-static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const char *name, const fe_yaml *y)
+/* A set is a part of train, or files for every input. */
+static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const char *name, const fe_yaml *y,
+                     const fe_yaml *train)
 {
-    *set = (fe_data_set){.present = true, .loc = y->at};
-    set->fields = arena_new_array(r->mem, fe_data_field, (size_t)n->ninputs + 1);
+    *set = (fe_data_set){.present = true, .loc = y->at, .split_seed = set == &n->data[TEST] ? 0 : -1};
     if (!fe_expect_kind(r, y, name, FE_MAP, "a mapping of format and files"))
         return false;
-    bool ok = !y->broken;
-    for (int i = 0; i < y->count && !fe_enough(r); i++) {
-        const fe_yaml *key = y->key[i], *value = y->item[i];
-        ok &= !strcmp(key->word, "format")  ? read_format(r, set, value)
-              : !strcmp(key->word, "split") ? read_split(r, set, value)
-                                            : read_field(r, n, set, key, value);
-    }
-    return ok && check_set(r, n, set, name);
+    if (fe_yaml_find(y, "split"))
+        return read_split(r, n, set, y);
+    const fe_yaml *format = fe_yaml_find(y, "format");
+    if (format && !read_format(r, set, format))
+        return false;
+    if (!set->format || !strcmp(set->format, "idx"))
+        return read_fields(r, n, set, name, y);
+    set->table = fe_read_table(r, n, y, n->data[TRAIN].table ? train : NULL);
+    return set->table;
+}
+
+/* Classes are numbered by all words that there are: sets with files of their own might have others. */
+static bool check_categories(fe_reader *r, const fe_network *n)
+{
+    for (int s = VALIDATION; s < SETS; s++)
+        for (int k = TRAIN; n->data[s].table && k < SETS; k++)
+            for (int i = 0; n->data[k].table && i < n->data[k].table->count; i++) {
+                const fe_column *c = &n->data[k].table->columns[i];
+                if (c->sorted)
+                    return fe_mismatch(r, c->at, "categories", "a list of words, since two sets have files",
+                                       arena_printf(r->mem, "the words of a file for '%s'", c->name));
+            }
+    return true;
 }
 
 bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root)
@@ -115,11 +162,12 @@ bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root)
     bool named = ok && !y->broken;
     for (int s = 0; s < SETS; s++) {
         const fe_yaml *set = fe_yaml_find(y, set_names[s]);
-        ok &= !set || read_set(r, n, &n->data[s], set_names[s], set);
+        ok &= !set || read_set(r, n, &n->data[s], set_names[s], set, fe_yaml_find(y, "train"));
     }
-    if (named && n->data[VALIDATION].split > 0 && !n->data[TRAIN].present)
-        ok = fe_missing(r, n->data[VALIDATION].loc, "data", "train", "the data to split");
-    return ok;
+    for (int s = VALIDATION; named && s < SETS; s++)
+        if (n->data[s].split > 0 && !n->data[TRAIN].present)
+            ok = named = fe_missing(r, n->data[s].loc, "data", "train", "the data to split");
+    return ok && check_categories(r, n);
 }
 
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)

@@ -357,6 +357,14 @@ fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path)
     return n;
 }
 
+const char *fe_input_at(const fe_network *n, int index, ir_type *type)
+{
+    if (index >= n->ninputs)
+        return NULL;
+    *type = n->inputs[index].type;
+    return n->inputs[index].name;
+}
+
 const char *fe_name(const fe_network *n)
 {
     return n->name;

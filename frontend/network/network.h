@@ -65,6 +65,8 @@ struct fe_network {
 /* ---- reading ---- */
 
 bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* The table of a csv or tsv set; keys that it lacks are those of 'above', which may be NULL. NULL after an error. */
+const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above);
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* 'path' as seen from the current directory, where it is written as seen from the YAML's. */
 const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path);
