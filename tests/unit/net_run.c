@@ -43,6 +43,8 @@ ir_module *net_module(const char *yaml, const net_variant *v)
             ir_attr_set_word(m->mem, &m->attrs, "gemm", v->gemm);
         if (v->convolution)
             ir_attr_set_word(m->mem, &m->attrs, "convolution", v->convolution);
+        if (v->balance)
+            ir_attr_set_word(m->mem, &m->attrs, "balance", v->balance);
         if (v->stages)
             ir_attr_set_ints(m->mem, &m->attrs, "stages", &v->stages, 1);
     }

@@ -8,6 +8,7 @@
 typedef struct {
     const char *cpu;       /* NULL: native */
     const char *partition; /* NULL: as the YAML says */
+    const char *balance;   /* what stages share; NULL: time */
     const char *part;      /* of a net whose stages learn on their own; NULL: the whole */
     int64_t stages, max_batch;
     int64_t l2; /* bytes of the target's cache; 0: as the CPU has it */
