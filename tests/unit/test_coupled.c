@@ -37,7 +37,7 @@ static void *all_tensors(lamina_model *m, size_t *bytes)
     *bytes = 0;
     for (int32_t i = 0; i < n->tensor_count; i++)
         *bytes += n->tensors[i].bytes;
-    char *all = malloc(*bytes), *at = all;
+    char *all = malloc(*bytes + 1), *at = all;
     for (int32_t i = 0; i < n->tensor_count; at += n->tensors[i++].bytes)
         CU_ASSERT_EQUAL(lamina_get_tensor(m, n->tensors[i].name, at, n->tensors[i].bytes, NULL), LAMINA_OK);
     return all;
