@@ -101,6 +101,15 @@ static bool append_loss(fe_staging *s, const fe_choice *c)
     return true;
 }
 
+/* A combination that learns is a part like the stages, of that name. */
+static bool name_is_free(fe_staging *s, const fe_choice *c)
+{
+    for (int i = 0; i < s->nstages; i++)
+        if (!strcmp(s->stage[i].name, "combine"))
+            return fe_twice(s->r, s->stage[i].at, "stage name", "combine", c->at);
+    return true;
+}
+
 static bool append_layers(fe_staging *s, const fe_choice *c, const char *method, const fe_yaml *y)
 {
     arena *mem = s->r->mem;
@@ -116,6 +125,8 @@ static bool append_layers(fe_staging *s, const fe_choice *c, const char *method,
         return fe_mismatch(s->r, weights->present ? weights->at : c->at, "weights",
                            "a weight for each head, with method weighted", weights->present ? method : "none");
     fe_yaml *list = fe_tree_list(mem, y->at, 2), *words = fe_tree_words(mem, c->at, answers, count);
+    if (!strcmp(method, "learned") && !name_is_free(s, c))
+        return false;
     if (!strcmp(method, "learned"))
         append_learned(s, c, words, list);
     else

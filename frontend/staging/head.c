@@ -100,11 +100,26 @@ static void append_losses(fe_staging *s, fe_part_stage *stage, const fe_network 
     }
 }
 
+/* Nor do its losses look at what comes after the stage, or at another one's head. */
+static bool check_losses(fe_staging *s, const fe_part_stage *stage, const fe_network *view)
+{
+    for (int i = 0; i < view->nlosses; i++)
+        for (int k = 0; k < 2; k++) {
+            fe_ref of = view->losses[i].in[k];
+            if (!of.is_input && of.index > stage->last && of.index < stage->head_first)
+                return fe_mismatch(s->r, view->losses[i].at, "losses",
+                                   "an input, a layer of this stage or of one before it",
+                                   arena_printf(s->r->mem, "'%s'", s->all->layers[of.index].name));
+        }
+    return true;
+}
+
 static bool read_own_losses(fe_staging *s, fe_part_stage *stage, const fe_yaml *losses)
 {
     const fe_option *metrics = fe_get(stage->options, "metrics");
     fe_network view = view_of(s, stage);
-    if (!fe_read_losses(s->r, &view, losses) || (metrics->present && !fe_read_metrics(s->r, &view, metrics->tree)))
+    if (!fe_read_losses(s->r, &view, losses) || !check_losses(s, stage, &view) ||
+        (metrics->present && !fe_read_metrics(s->r, &view, metrics->tree)))
         return false;
     append_losses(s, stage, &view);
     return true;

@@ -143,7 +143,8 @@ static fe_network *make_room(fe_staging *s)
 static bool read_local_stages(fe_staging *s)
 {
     s->stage = arena_new_array(s->r->mem, fe_part_stage, (size_t)s->file->nstages + 1);
-    for (int i = 0; i < s->file->nstages; i++) {
+    bool ok = true;
+    for (int i = 0; i < s->file->nstages && !fe_enough(s->r); i++) {
         const fe_stage *read = &s->file->stages[i];
         fe_part_stage *stage = &s->stage[s->nstages++];
         *stage = (fe_part_stage){.options = read->options, .name = read->name, .at = read->at};
@@ -152,10 +153,21 @@ static bool read_local_stages(fe_staging *s)
         stage->frozen = fe_get_bool(read->options, "frozen");
         for (int k = stage->first; stage->frozen && k <= stage->last; k++)
             s->all->layers[k].trainable = false;
-        if (!fe_read_head(s, stage) || !fe_read_stage_losses(s, stage))
-            return false;
+        ok &= fe_read_head(s, stage) && fe_read_stage_losses(s, stage);
     }
-    return true;
+    return ok;
+}
+
+/* A key that this schedule has no use for. */
+static bool check_schedule(fe_reader *r, const fe_yaml *root, fe_schedule schedule)
+{
+    const fe_yaml *staging = fe_yaml_find(root, "staging");
+    const fe_yaml *rounds = fe_yaml_find(staging, "rounds"), *cache = fe_yaml_find(staging, "cache");
+    const char *found = arena_printf(r->mem, "'%s'", schedules[schedule]);
+    if (rounds && schedule != FE_ALTERNATING)
+        return fe_mismatch(r, rounds->at, "rounds", "'schedule: alternating' with it", found);
+    return !cache || schedule != FE_SIMULTANEOUS ||
+           fe_mismatch(r, cache->at, "cache", "a schedule in which stages learn in turn", found);
 }
 
 /* The whole, which carries the parts; NULL after an error. */
@@ -164,7 +176,7 @@ static fe_network *read_local(fe_reader *r, fe_network *n, const fe_yaml *root, 
     fe_hierarchy *h = arena_make(r->mem, fe_hierarchy);
     fe_staging s = {.r = r, .root = root, .file = n, .h = h, .own_losses = n->nlosses};
     int schedule = choice_of(r, c, "schedule", schedules, 3), cache = choice_of(r, c, "cache", caches, 4);
-    if (schedule < 0 || cache < 0)
+    if (schedule < 0 || cache < 0 || !check_schedule(r, root, (fe_schedule)schedule))
         return NULL;
     *h = (fe_hierarchy){.schedule = (fe_schedule)schedule, .cache = caches[cache], .rounds = fe_get_int(c, "rounds")};
     if (!n->nstages) {
