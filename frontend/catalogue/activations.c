@@ -78,10 +78,21 @@ static ir_node *silu(ir_graph *g, const fe_choice *c, ir_node *x)
     return ir_multiply(g, x, ir_logistic(g, x));
 }
 
+/* x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), Hendrycks & Gimpel 2016 */
+static ir_node *gelu_by_tanh(ir_graph *g, ir_node *x)
+{
+    ir_node *cube = ir_multiply(g, ir_multiply(g, x, x), x);
+    ir_node *inner = ir_add(g, x, scaled(g, cube, 0.044715));
+    ir_node *curve = ir_tanh(g, scaled(g, inner, 0.797884560802865356));
+    ir_node *share = ir_add(g, curve, ir_like(g, x, 1));
+    return ir_multiply(g, scaled(g, x, 0.5), share);
+}
+
 /* x/2 (1 + erf(x / sqrt 2)) */
 static ir_node *gelu(ir_graph *g, const fe_choice *c, ir_node *x)
 {
-    (void)c;
+    if (fe_get_bool(c, "approximate"))
+        return gelu_by_tanh(g, x);
     ir_node *curve = ir_erf(g, scaled(g, x, 0.707106781186547524));
     ir_node *share = ir_add(g, curve, ir_like(g, x, 1));
     return ir_multiply(g, scaled(g, x, 0.5), share);
@@ -104,6 +115,86 @@ static ir_node *softmax(ir_graph *g, const fe_choice *c, ir_node *x)
     return ir_divide(g, e, fe_spread_rows(g, fe_reduce_last(g, "sum", e), x));
 }
 
+/* ---- pieces of straight lines ---- */
+
+/* x within [low, high], the edge elsewhere, where the gradient is 0 as it is at relu's. */
+static ir_node *between(ir_graph *g, ir_node *x, double low, double high)
+{
+    ir_node *from = ir_like(g, x, low), *to = ir_like(g, x, high);
+    ir_node *below = ir_compare(g, "LE", x, from);
+    ir_node *above = ir_compare(g, "GE", x, to);
+    return ir_select(g, below, from, ir_select(g, above, to, x));
+}
+
+static ir_node *relu6(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    (void)c;
+    return between(g, x, 0, 6);
+}
+
+static ir_node *hard_tanh(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    (void)c;
+    return between(g, x, -1, 1);
+}
+
+/* min(max(x + 3, 0), 6) / 6 */
+static ir_node *hard_sigmoid(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    (void)c;
+    ir_node *moved = ir_add(g, x, ir_like(g, x, 3));
+    return scaled(g, between(g, moved, 0, 6), 1.0 / 6);
+}
+
+static ir_node *hard_swish(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    return ir_multiply(g, x, hard_sigmoid(g, c, x));
+}
+
+/* ---- smooth ones ---- */
+
+/* Misra 2019: x tanh(softplus(x)) */
+static ir_node *mish(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    return ir_multiply(g, x, ir_tanh(g, softplus(g, c, x)));
+}
+
+/* x / (1 + |x|) */
+static ir_node *softsign(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    (void)c;
+    return ir_divide(g, x, ir_add(g, ir_abs(g, x), ir_like(g, x, 1)));
+}
+
+static ir_node *exponential(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    (void)c;
+    return ir_exponential(g, x);
+}
+
+/* max(x, 0) + alpha (e^(min(x, 0) / alpha) - 1), Barron 2017 */
+static ir_node *celu(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    double alpha = fe_get_number(c, "alpha");
+    ir_node *below = not_positive(g, x);
+    ir_node *safe = ir_select(g, below, x, ir_like(g, x, 0));
+    ir_node *power = ir_exponential(g, scaled(g, safe, 1 / alpha));
+    ir_node *curve = ir_subtract(g, power, ir_like(g, x, 1));
+    return ir_select(g, below, scaled(g, curve, alpha), x);
+}
+
+/* -softplus(-x) */
+static ir_node *log_sigmoid(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    return ir_negate(g, softplus(g, c, ir_negate(g, x)));
+}
+
+static ir_node *log_softmax(ir_graph *g, const fe_choice *c, ir_node *x)
+{
+    (void)c;
+    return fe_log_softmax(g, x);
+}
+
 typedef struct {
     fe_kind kind;
     activate_rule *activate;
@@ -115,12 +206,22 @@ static const activation rows[] = {
     {{.name = "leaky_relu", .short_key = "negative_slope", .keys = {{"negative_slope", FE_NUMBER, "0.2"}}}, leaky_relu},
     {{.name = "elu", .short_key = "alpha", .keys = {{"alpha", FE_NUMBER, "1"}}}, elu},
     {{.name = "selu"}, selu},
-    {{.name = "gelu"}, gelu},
+    {{.name = "gelu", .keys = {{"approximate", FE_BOOL, "false"}}}, gelu},
     {{.name = "silu"}, silu},
     {{.name = "softplus"}, softplus},
     {{.name = "sigmoid"}, sigmoid},
     {{.name = "tanh"}, tanh_of},
     {{.name = "softmax"}, softmax},
+    {{.name = "log_softmax"}, log_softmax},
+    {{.name = "log_sigmoid"}, log_sigmoid},
+    {{.name = "relu6"}, relu6},
+    {{.name = "hard_sigmoid"}, hard_sigmoid},
+    {{.name = "hard_swish"}, hard_swish},
+    {{.name = "hard_tanh"}, hard_tanh},
+    {{.name = "mish"}, mish},
+    {{.name = "softsign"}, softsign},
+    {{.name = "celu", .short_key = "alpha", .keys = {{"alpha", FE_POSITIVE, "1"}}}, celu},
+    {{.name = "exponential"}, exponential},
 };
 
 const fe_catalogue fe_activations = {"activation", FE_ONE_TABLE(rows), {{0}}};

@@ -113,6 +113,8 @@ ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role);
 ir_node *fe_reduce_last(ir_graph *g, const char *kind, ir_node *x);
 ir_node *fe_spread_rows(ir_graph *g, ir_node *v, const ir_node *x);
 ir_node *fe_spread_last(ir_graph *g, ir_node *v, const ir_node *x);
+/* x - max - log(sum e^(x - max)) over the last dimension. */
+ir_node *fe_log_softmax(ir_graph *g, ir_node *x);
 uint32_t fe_stream(const char *path); /* FNV-1a, 32 bits */
 
 #endif

@@ -62,6 +62,14 @@ ir_node *fe_spread_last(ir_graph *g, ir_node *v, const ir_node *x)
     return ir_broadcast_in_dim(g, v, x->type, (int64_t[]){x->type.rank - 1});
 }
 
+ir_node *fe_log_softmax(ir_graph *g, ir_node *x)
+{
+    ir_node *highest = ir_stop_gradient(g, fe_reduce_last(g, "max", x));
+    ir_node *shifted = ir_subtract(g, x, fe_spread_rows(g, highest, x));
+    ir_node *log_sum = ir_log(g, fe_reduce_last(g, "sum", ir_exponential(g, shifted)));
+    return ir_subtract(g, shifted, fe_spread_rows(g, log_sum, x));
+}
+
 ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role)
 {
     for (int i = 0; i < l->nparams; i++)

@@ -24,7 +24,13 @@ typedef enum {
     FE_BOOL,
     FE_AXIS,       /* whole number of either sign */
     FE_PAIR,       /* a count, or [rows, columns] */
-    FE_PADDING,    /* valid, same, n, [rows, columns] or [[top, bottom], [left, right]] */
+    FE_WHOLE_PAIR, /* the same from 0 */
+    FE_MARGINS,    /* n, [rows, columns] or [[top, bottom], [left, right]] */
+    FE_MARGINS_1D, /* n or [before, behind] */
+    FE_PADDING,    /* valid, same or margins */
+    FE_PADDING_1D,
+    FE_EDGES,      /* valid, same, reflect or margins */
+    FE_EDGES_1D,   /* the same or causal */
     FE_SHAPE,      /* list of counts */
     FE_TARGET,     /* the same; one may be -1 */
     FE_DTYPE,      /* float32, int32, uint8 */
@@ -63,9 +69,9 @@ typedef struct {
     double number;
     bool yes;
     ir_dtype dtype;
-    const char *word;          /* FE_NAME; FE_PADDING: "same", or NULL for numbers */
+    const char *word;          /* FE_NAME; of padding and edges, NULL for valid and numbers */
     int count;                 /* FE_SHAPE, FE_TARGET, FE_NAMES */
-    int64_t list[IR_MAX_RANK]; /* FE_PAIR: rows, columns; FE_PADDING: top, bottom, left, right */
+    int64_t list[IR_MAX_RANK]; /* pairs: rows, columns; margins: top, bottom, left, right */
     const char **names;        /* FE_NAMES */
     src_loc *name_at;
     double *numbers;     /* FE_NUMBERS */

@@ -123,15 +123,16 @@ static outcome read_pair(fe_reader *r, const fe_yaml *y, fe_option *o)
     return read_two(y, 1, o->list);
 }
 
-static outcome read_padding(fe_reader *r, const fe_yaml *y, fe_option *o)
+static outcome read_whole_pair(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
     (void)r;
-    if (y->kind == FE_SCALAR && !strcmp(y->word, "valid"))
-        return READ;
-    if (y->kind == FE_SCALAR && !strcmp(y->word, "same")) {
-        o->word = y->word;
-        return READ;
-    }
+    return read_two(y, 0, o->list);
+}
+
+/* n, [rows, columns] or [[top, bottom], [left, right]] */
+static outcome read_margins(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    (void)r;
     if (y->kind == FE_LIST && y->count == 2 && y->item[0]->kind == FE_LIST && y->item[1]->kind == FE_LIST) {
         outcome rows = read_two(y->item[0], 0, &o->list[0]);
         return rows == READ ? read_two(y->item[1], 0, &o->list[2]) : rows;
@@ -142,6 +143,45 @@ static outcome read_padding(fe_reader *r, const fe_yaml *y, fe_option *o)
     o->list[0] = o->list[1] = both[0];
     o->list[2] = o->list[3] = both[1];
     return READ;
+}
+
+/* n or [before, behind] */
+static outcome read_margins_1d(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    (void)r;
+    return read_two(y, 0, o->list);
+}
+
+/* One of the words, of which the first, valid, is no padding; else margins as numbers. */
+static outcome read_padding_of(fe_reader *r, const fe_yaml *y, fe_option *o, const char *const *words,
+                               outcome (*margins)(fe_reader *r, const fe_yaml *y, fe_option *o))
+{
+    for (int i = 0; y->kind == FE_SCALAR && words[i]; i++)
+        if (!strcmp(y->word, words[i])) {
+            o->word = i ? words[i] : NULL;
+            return READ;
+        }
+    return margins(r, y, o);
+}
+
+static outcome read_padding(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    return read_padding_of(r, y, o, (const char *const[]){"valid", "same", NULL}, read_margins);
+}
+
+static outcome read_padding_1d(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    return read_padding_of(r, y, o, (const char *const[]){"valid", "same", NULL}, read_margins_1d);
+}
+
+static outcome read_edges(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    return read_padding_of(r, y, o, (const char *const[]){"valid", "same", "reflect", NULL}, read_margins);
+}
+
+static outcome read_edges_1d(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    return read_padding_of(r, y, o, (const char *const[]){"valid", "same", "reflect", "causal", NULL}, read_margins_1d);
 }
 
 /* One dimension of a tensor is the batch, which no shape in the YAML names. */
@@ -258,7 +298,13 @@ static const struct {
     [FE_BOOL] = {"true or false", read_bool},
     [FE_AXIS] = {"a whole number", read_axis},
     [FE_PAIR] = {"a whole number from 1, or two in a list", read_pair},
+    [FE_WHOLE_PAIR] = {"a whole number from 0, or two in a list", read_whole_pair},
+    [FE_MARGINS] = {"n, [rows, columns] or [[top, bottom], [left, right]]", read_margins},
+    [FE_MARGINS_1D] = {"n or [before, behind]", read_margins_1d},
     [FE_PADDING] = {"valid, same, n, [rows, columns] or [[top, bottom], [left, right]]", read_padding},
+    [FE_PADDING_1D] = {"valid, same, n or [before, behind]", read_padding_1d},
+    [FE_EDGES] = {"valid, same, reflect, n, [rows, columns] or [[top, bottom], [left, right]]", read_edges},
+    [FE_EDGES_1D] = {"valid, same, reflect, causal, n or [before, behind]", read_edges_1d},
     [FE_SHAPE] = {"a list of up to 7 whole numbers from 1 to 16777216", read_shape},
     [FE_TARGET] = {"a list of up to 7 whole numbers from 1, one of which may be -1", read_target},
     [FE_DTYPE] = {"float32, int32 or uint8", read_dtype},

@@ -192,9 +192,11 @@ static bool check_input_count(fe_reader *r, const fe_layer *l, src_loc at)
     const fe_layer_kind *kind = l->kind;
     if (!kind || (l->nin >= kind->least_inputs && l->nin <= kind->most_inputs))
         return true;
-    const char *expected = kind->most_inputs == 1 ? "one input"
-                                                  : arena_printf(r->mem, "inputs: [...], %d to %d of them",
-                                                                 kind->least_inputs, kind->most_inputs);
+    const char *expected = "one input";
+    if (kind->most_inputs > kind->least_inputs)
+        expected = arena_printf(r->mem, "inputs: [...], %d to %d of them", kind->least_inputs, kind->most_inputs);
+    else if (kind->most_inputs > 1)
+        expected = arena_printf(r->mem, "inputs: [...], %d of them", kind->most_inputs);
     return fe_mismatch(r, at, kind->kind.name, expected, arena_printf(r->mem, "%d", l->nin));
 }
 

@@ -28,6 +28,8 @@ from torch_net import TorchNet, choice, frozen_layers, named, number, starts
 STEPS = 3
 NEAR, NEAR_ZERO, STORED, SLACK = 1e-4, 1e-5, 2e-7, 10
 JITTERS = (1, 2, 3, 4)
+ROLES = ("weight", "depthwise_weight", "pointwise_weight", "bias", "gamma", "beta", "alpha", "moving_mean",
+         "moving_variance")
 
 
 # ---- where nets come from ----
@@ -71,9 +73,9 @@ def start_values(net, random):
         role = t.name.rsplit(".", 1)[-1]
         if t.init == SEED:
             values[t.name] = torch.full(t.shape, 20260 + 2**33)
-        elif "/" in t.name or role not in ("weight", "bias", "gamma", "beta", "moving_mean", "moving_variance"):
+        elif "/" in t.name or role not in ROLES:
             values[t.name] = torch.full(t.shape, t.a)
-        elif role == "weight":
+        elif role.endswith("weight"):
             values[t.name] = normal / torch.tensor(t.shape[:-1]).prod().sqrt()
         else:
             values[t.name] = {"gamma": 1 + 0.3 * normal, "moving_variance": 0.2 + normal.abs()}.get(role, 0.3 * normal)

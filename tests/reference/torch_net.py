@@ -2,15 +2,23 @@
 
 Layers, losses and metrics as functions of torch tensors in Lamina's layouts; autograd does the backward pass.
 """
+import functools
 import math
 import re
 from fractions import Fraction
 import torch
 import torch.nn.functional as F
 
-SHORT_KEYS = {"dense": "units", "max_pool2d": "pool_size", "average_pool2d": "pool_size", "reshape": "target_shape",
-              "activation": "activation", "dropout": "rate", "add": "inputs", "concatenate": "inputs",
-              "leaky_relu": "negative_slope", "elu": "alpha", "constant": "value"}
+SHORT_KEYS = {"dense": "units", "max_pool1d": "pool_size", "max_pool2d": "pool_size", "average_pool1d": "pool_size",
+              "average_pool2d": "pool_size", "reshape": "target_shape", "permute": "dims", "repeat_vector": "n",
+              "activation": "activation", "dropout": "rate", "spatial_dropout1d": "rate", "spatial_dropout2d": "rate",
+              "alpha_dropout": "rate", "gaussian_dropout": "rate", "gaussian_noise": "stddev", "add": "inputs",
+              "subtract": "inputs", "multiply": "inputs", "maximum": "inputs", "minimum": "inputs", "dot": "inputs",
+              "average": "inputs", "mixture": "inputs", "concatenate": "inputs", "group_norm": "groups",
+              "zero_padding1d": "padding", "zero_padding2d": "padding", "cropping1d": "cropping",
+              "cropping2d": "cropping", "upsample1d": "size", "upsample2d": "size",
+              "leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha", "constant": "value", "sgd": "learning_rate",
+              "adam": "learning_rate"}
 CUT_DEVIATION = 0.87962566103423978  # of a normal distribution cut at two deviations, in units of the uncut one
 
 
@@ -43,10 +51,6 @@ def frozen_layers(description):
     return {name for _, name, keys in named(description["layers"]) if not keys.get("trainable", True)}
 
 
-def pair(value):
-    return list(value) if isinstance(value, list) else [value, value]
-
-
 # ---- dropout ----
 
 def stream(name):
@@ -67,11 +71,18 @@ def philox(counter, key):
     return a, b, c, d
 
 
-def dropout_mask(name, rate, shape, seed, step):
-    count = math.prod(shape)
+def uniform(net, path, shape, dtype):
+    """In [0, 1), a number an element."""
+    seed, step, count = int(net.values["seed"]), int(net.values["step"]), math.prod(shape)
     words = [w for block in range((count + 3) // 4)
-             for w in philox((block, step % 2**32, stream(name), 0), (seed % 2**32, seed >> 32))]
-    return torch.tensor([(w >> 8) * 2.0**-24 >= rate for w in words[:count]]).reshape(shape)
+             for w in philox((block, step % 2**32, stream(path), 0), (seed % 2**32, seed >> 32))]
+    return torch.tensor([(w >> 8) * 2.0**-24 for w in words[:count]], dtype=dtype).reshape(shape)
+
+
+def normal(net, name, shape, dtype):
+    """Box & Muller 1958."""
+    u, v = uniform(net, name, shape, dtype), uniform(net, name + ".angle", shape, dtype)
+    return torch.sqrt(-2 * torch.log(u + 2.0**-24)) * torch.cos(2 * math.pi * v)
 
 
 # ---- activations ----
@@ -82,12 +93,22 @@ ACTIVATIONS = {
     "leaky_relu": lambda x, negative_slope=0.2: F.leaky_relu(x, number(negative_slope)),
     "elu": lambda x, alpha=1: F.elu(x, number(alpha)),
     "selu": F.selu,
-    "gelu": F.gelu,
+    "gelu": lambda x, approximate=False: F.gelu(x, approximate="tanh" if approximate else "none"),
     "silu": F.silu,
     "softplus": lambda x: F.softplus(x, threshold=50),
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "softmax": lambda x: torch.softmax(x, -1),
+    "log_softmax": lambda x: torch.log_softmax(x, -1),
+    "log_sigmoid": F.logsigmoid,
+    "relu6": F.relu6,
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_swish": F.hardswish,
+    "hard_tanh": F.hardtanh,
+    "mish": F.mish,
+    "softsign": F.softsign,
+    "celu": lambda x, alpha=1: F.celu(x, number(alpha)),
+    "exponential": torch.exp,
 }
 
 
@@ -96,49 +117,134 @@ def activate(entry, x):
     return ACTIVATIONS[kind](x, **keys)
 
 
-# ---- windows: images are [batch, rows, columns, channels] ----
+# ---- windows: tensors are [batch, steps, channels] or [batch, rows, columns, channels] ----
 
-def padding_of(keys, sizes, strides, image):
-    """[[top, bottom], [left, right]]"""
-    padding = keys.get("padding", "valid")
+def each(value, dims):
+    return list(value) if isinstance(value, list) else [value] * dims
+
+
+def margins(value, dims):
+    """[[low, high], ...] of n, [rows, columns], [before, behind] or [[top, bottom], [left, right]]."""
+    if dims == 1:
+        return [each(value, 2)]
+    return [p if isinstance(p, list) else [p, p] for p in each(value, 2)]
+
+
+def padding_of(keys, sizes, strides, dilations, room):
+    """[[low, high], ...] and whether zeros or the mirrored input stand there."""
+    padding, reach = keys.get("padding", "valid"), [(k - 1) * d + 1 for k, d in zip(sizes, dilations)]
     if padding == "valid":
-        return [[0, 0], [0, 0]]
+        return [[0, 0]] * len(sizes), False
+    if padding == "causal":
+        return [[reach[0] - 1, 0]], False
+    if padding in ("same", "reflect"):
+        totals = [max((-(-n // s) - 1) * s + k - n, 0) for k, s, n in zip(reach, strides, room)]
+        return [[t // 2, t - t // 2] for t in totals], padding == "reflect"
+    return margins(padding, len(sizes)), False
+
+
+def channels_first(x):
+    return x.movedim(-1, 1)
+
+
+def channels_last(x):
+    return x.movedim(1, -1)
+
+
+def padded(x, sides, value=0, mirrored=False):
+    """Channels come first; `sides` are those of the first dimension first."""
+    flat = [n for side in reversed(sides) for n in side]
+    if not mirrored:
+        return F.pad(channels_first(x), flat, value=value)
+    x = channels_first(x)
+    for axis, (low, high) in enumerate(sides, 2): # F.pad cannot mirror in double and every rank
+        n = x.shape[axis]
+        index = list(range(low, 0, -1)) + list(range(n)) + list(range(n - 2, n - 2 - high, -1))
+        x = x.index_select(axis, torch.tensor(index))
+    return x
+
+
+CONVOLUTIONS, TRANSPOSED = {1: F.conv1d, 2: F.conv2d}, {1: F.conv_transpose1d, 2: F.conv_transpose2d}
+
+
+def windowed(net, name, keys, x, role, groups):
+    dims = x.dim() - 2
+    sizes, strides = each(keys["kernel_size"], dims), each(keys.get("strides", 1), dims)
+    dilations = each(keys.get("dilation_rate", 1), dims)
+    sides, mirrored = padding_of(keys, sizes, strides, dilations, x.shape[1:-1])
+    weight = net.parameter(name, role).movedim(-1, 0).movedim(-1, 1).contiguous()
+    return channels_last(CONVOLUTIONS[dims](padded(x, sides, 0, mirrored), weight, stride=strides, dilation=dilations,
+                                            groups=groups))
+
+
+def conv(net, name, keys, x):
+    return net.finish(name, keys, windowed(net, name, keys, x, "weight", keys.get("groups", 1)))
+
+
+def depthwise(net, name, keys, x):
+    return net.finish(name, keys, windowed(net, name, keys, x, "weight", x.shape[-1]))
+
+
+def separable(net, name, keys, x):
+    y = windowed(net, name, keys, x, "depthwise_weight", x.shape[-1])
+    return net.finish(name, keys, y @ net.parameter(name, "pointwise_weight"))
+
+
+def transposed(net, name, keys, x):
+    """All that there is without padding, and then cut, or extended, to what the padding leaves."""
+    dims = x.dim() - 2
+    sizes, strides = each(keys["kernel_size"], dims), each(keys.get("strides", 1), dims)
+    dilations, padding = each(keys.get("dilation_rate", 1), dims), keys.get("padding", "valid")
+    extra = each(keys.get("output_padding", 0), dims)
+    reach = [(k - 1) * d + 1 for k, d in zip(sizes, dilations)]
+    sides = margins(0 if padding == "valid" else padding, dims) if padding != "same" else []
     if padding == "same":
-        totals = [max((-(-n // s) - 1) * s + k - n, 0) for k, s, n in zip(sizes, strides, image)]
-        return [[t // 2, t - t // 2] for t in totals]
-    return [p if isinstance(p, list) else [p, p] for p in pair(padding)]
-
-
-def padded(x, sides, value):
-    """As [batch, channels, rows, columns]."""
-    (top, bottom), (left, right) = sides
-    return F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom), value=value)
-
-
-def conv2d(net, name, keys, x):
-    strides = pair(keys.get("strides", 1))
-    sides = padding_of(keys, pair(keys["kernel_size"]), strides, x.shape[1:3])
-    y = F.conv2d(padded(x, sides, 0), net.parameter(name, "weight").permute(3, 2, 0, 1).contiguous(), stride=strides)
-    return net.finish(name, keys, y.permute(0, 2, 3, 1))
+        totals = [max(k - s, 0) for k, s in zip(reach, strides)]
+        sides = [[t // 2, t - t // 2] for t in totals]
+        if "output_padding" not in keys:
+            extra = [s - k + t for k, s, t in zip(reach, strides, totals)]
+    weight = net.parameter(name, "weight").movedim(-1, 0).movedim(-1, 1).contiguous()
+    y = TRANSPOSED[dims](channels_first(x), weight, stride=strides, dilation=dilations)
+    y = F.pad(y, [n for (low, high), e in reversed(list(zip(sides, extra))) for n in (-low, e - high)])
+    return net.finish(name, keys, channels_last(y))
 
 
 def pool_window(keys, x):
-    sizes = pair(keys.get("pool_size", 2))
-    strides = pair(keys.get("strides", sizes))
-    return sizes, strides, padding_of(keys, sizes, strides, x.shape[1:3])
+    dims = x.dim() - 2
+    sizes = each(keys.get("pool_size", 2), dims)
+    strides = each(keys.get("strides", sizes), dims)
+    return sizes, strides, padding_of(keys, sizes, strides, [1] * dims, x.shape[1:-1])[0]
 
 
-def max_pool2d(net, name, keys, x):
+def max_pool(net, name, keys, x):
     sizes, strides, sides = pool_window(keys, x)
-    return F.max_pool2d(padded(x, sides, -math.inf), sizes, strides).permute(0, 2, 3, 1)
+    return channels_last((F.max_pool1d if x.dim() == 3 else F.max_pool2d)(padded(x, sides, -math.inf), sizes, strides))
 
 
-def average_pool2d(net, name, keys, x):
+def average_pool(net, name, keys, x):
     """Padding does not count: the sum over what a window covers, over how much that is."""
     sizes, strides, sides = pool_window(keys, x)
-    total = F.avg_pool2d(padded(x, sides, 0), sizes, strides)
-    covered = F.avg_pool2d(padded(torch.ones_like(x), sides, 0), sizes, strides)
-    return (total / covered).permute(0, 2, 3, 1)
+    mean = F.avg_pool1d if x.dim() == 3 else F.avg_pool2d
+    total, covered = (mean(padded(t, sides), sizes, strides) for t in (x, torch.ones_like(x)))
+    return channels_last(total / covered)
+
+
+def over_map(x):
+    return x.reshape(len(x), -1, x.shape[-1])
+
+
+def cropped(net, name, keys, x):
+    for axis, (low, high) in enumerate(margins(keys["cropping"], x.dim() - 2), 1):
+        x = x.narrow(axis, low, x.shape[axis] - low - high)
+    return x
+
+
+def upsampled(net, name, keys, x):
+    dims = x.dim() - 2
+    factors = [float(f) for f in each(keys.get("size", 2), dims)]
+    if keys.get("interpolation", "nearest") == "nearest":
+        return channels_last(F.interpolate(channels_first(x), scale_factor=factors))
+    return channels_last(F.interpolate(channels_first(x), scale_factor=factors, mode="bilinear"))
 
 
 # ---- other layers ----
@@ -147,12 +253,40 @@ def dense(net, name, keys, x):
     return net.finish(name, keys, x @ net.parameter(name, "weight"))
 
 
-def dropout(net, name, keys, x):
-    rate = number(keys["rate"])
-    if not net.training or rate == 0:
-        return x
-    mask = dropout_mask(name, rate, x.shape, int(net.values["seed"]), int(net.values["step"]))
-    return torch.where(mask, x / (1 - rate), torch.zeros_like(x))
+def keep(x, chance, rate):
+    return torch.where(chance >= rate, x / (1 - rate), torch.zeros_like(x))
+
+
+def noisy(rule):
+    """A layer that works in training alone; `rule` is told its rate or deviation."""
+    def layer(net, name, keys, x):
+        amount = number(keys["stddev" if "stddev" in keys else "rate"])
+        return rule(net, name, x, amount) if net.training and amount else x
+    return layer
+
+
+def dropout(net, name, x, rate):
+    return keep(x, uniform(net, name, x.shape, x.dtype), rate)
+
+
+def spatial_dropout(net, name, x, rate):
+    shape = [len(x)] + [1] * (x.dim() - 2) + [x.shape[-1]]
+    return keep(x, uniform(net, name, shape, x.dtype), rate)
+
+
+def alpha_dropout(net, name, x, rate):
+    low = -1.6732632423543772 * 1.0507009873554805
+    a = ((1 - rate) * (1 + rate * low**2))**-0.5
+    kept = uniform(net, name, x.shape, x.dtype) >= rate
+    return a * torch.where(kept, x, torch.full_like(x, low)) - a * low * rate
+
+
+def gaussian_dropout(net, name, x, rate):
+    return x * (1 + math.sqrt(rate / (1 - rate)) * normal(net, name, x.shape, x.dtype))
+
+
+def gaussian_noise(net, name, x, stddev):
+    return x + stddev * normal(net, name, x.shape, x.dtype)
 
 
 def rescale(net, name, keys, x):
@@ -177,10 +311,66 @@ def layer_norm(net, name, keys, x):
     return rescale(net, name, keys, F.layer_norm(x, x.shape[-1:], eps=number(keys.get("epsilon", 0.001))))
 
 
+def group_norm(net, name, keys, x):
+    y = F.group_norm(channels_first(x), keys.get("groups", 32), eps=number(keys.get("epsilon", 0.001)))
+    return rescale(net, name, keys, channels_last(y))
+
+
+def rms_norm(net, name, keys, x):
+    mean = x.square().mean(-1, keepdim=True)
+    return x / torch.sqrt(mean + number(keys.get("epsilon", 1e-6))) * net.parameter(name, "gamma")
+
+
+def unit(x, axis=-1):
+    return x / torch.sqrt(x.square().sum(axis, keepdim=True).clamp(min=1e-12))
+
+
+def dot(net, name, keys, x, y):
+    axes = each(keys.get("axes", 1), 2)
+    if keys.get("normalize", False):
+        x, y = unit(x, axes[0]), unit(y, axes[1])
+    x, y = x.movedim(axes[0], -1), y.movedim(axes[1], -1)
+    shape = [len(x), *x.shape[1:-1], *y.shape[1:-1]]
+    z = torch.einsum("bik,bjk->bij", x.reshape(len(x), -1, x.shape[-1]), y.reshape(len(y), -1, y.shape[-1]))
+    return z.reshape(shape if len(shape) > 1 else [len(x), 1])
+
+
+def parts(keys, count):
+    weights = [number(w) for w in keys.get("weights", [1] * count)]
+    return [w / sum(weights) for w in weights]
+
+
+def mixture(net, name, keys, *xs):
+    return sum(w * torch.softmax(x, -1) for w, x in zip(parts(keys, len(xs)), xs)).log()
+
+
+def prelu(net, name, keys, x):
+    return torch.where(x <= 0, x * net.parameter(name, "alpha"), x)
+
+
 LAYERS = {
-    "dense": dense, "conv2d": conv2d, "max_pool2d": max_pool2d, "average_pool2d": average_pool2d, "dropout": dropout,
-    "batch_norm": batch_norm, "layer_norm": layer_norm,
-    "global_average_pool2d": lambda net, name, keys, x: x.mean((1, 2)),
+    "dense": dense, "conv1d": conv, "conv2d": conv, "depthwise_conv1d": depthwise, "depthwise_conv2d": depthwise,
+    "separable_conv1d": separable, "separable_conv2d": separable, "conv1d_transpose": transposed,
+    "conv2d_transpose": transposed, "max_pool1d": max_pool, "max_pool2d": max_pool, "average_pool1d": average_pool,
+    "average_pool2d": average_pool, "cropping1d": cropped, "cropping2d": cropped, "upsample1d": upsampled,
+    "upsample2d": upsampled, "dropout": noisy(dropout), "spatial_dropout1d": noisy(spatial_dropout),
+    "spatial_dropout2d": noisy(spatial_dropout), "alpha_dropout": noisy(alpha_dropout),
+    "gaussian_dropout": noisy(gaussian_dropout), "gaussian_noise": noisy(gaussian_noise),
+    "batch_norm": batch_norm, "layer_norm": layer_norm, "group_norm": group_norm, "rms_norm": rms_norm,
+    "unit_norm": lambda net, name, keys, x: unit(x), "prelu": prelu, "dot": dot, "mixture": mixture,
+    "global_average_pool1d": lambda net, name, keys, x: over_map(x).mean(1),
+    "global_average_pool2d": lambda net, name, keys, x: over_map(x).mean(1),
+    "global_max_pool1d": lambda net, name, keys, x: over_map(x).amax(1),
+    "global_max_pool2d": lambda net, name, keys, x: over_map(x).amax(1),
+    "zero_padding1d": lambda net, name, keys, x: channels_last(padded(x, margins(keys.get("padding", 1), 1))),
+    "zero_padding2d": lambda net, name, keys, x: channels_last(padded(x, margins(keys.get("padding", 1), 2))),
+    "permute": lambda net, name, keys, x: x.permute(0, *keys["dims"]),
+    "repeat_vector": lambda net, name, keys, x: x[:, None].expand(-1, keys["n"], -1),
+    "subtract": lambda net, name, keys, x, y: x - y,
+    "multiply": lambda net, name, keys, *xs: math.prod(xs),
+    "maximum": lambda net, name, keys, *xs: functools.reduce(torch.maximum, xs),
+    "minimum": lambda net, name, keys, *xs: functools.reduce(torch.minimum, xs),
+    "average": lambda net, name, keys, *xs: sum(w * x for w, x in zip(parts(keys, len(xs)), xs)),
     "flatten": lambda net, name, keys, x: x.reshape(len(x), -1),
     "reshape": lambda net, name, keys, x: x.reshape(len(x), *keys["target_shape"]),
     "activation": lambda net, name, keys, x: activate(keys["activation"], x),
@@ -333,11 +523,18 @@ def start_of(entry, shape):
 def starts(description, shapes):
     """start_of every parameter and running statistic."""
     defaults = {"weight": ("kernel", "glorot_uniform"), "bias": ("bias", "zeros"), "gamma": ("gamma", "ones"),
-                "beta": ("beta", "zeros"), "moving_mean": (None, "zeros"), "moving_variance": (None, "ones")}
+                "beta": ("beta", "zeros"), "moving_mean": (None, "zeros"), "moving_variance": (None, "ones"),
+                "depthwise_weight": ("depthwise", "glorot_uniform"), "alpha": ("alpha", "zeros"),
+                "pointwise_weight": ("pointwise", "glorot_uniform")}
     result = {}
-    for _, layer, keys in named(description["layers"]):
+    for kind, layer, keys in named(description["layers"]):
         for role, (key, default) in defaults.items():
             name = f"{layer}.{role}"
             if name in shapes:
-                result[name] = start_of(keys.get(f"{key}_initializer", default), shapes[name])
+                shape = list(shapes[name])
+                if role == "depthwise_weight" or kind.startswith("depthwise") and role == "weight":
+                    shape[-1] = keys.get("depth_multiplier", 1)
+                if role == "alpha":
+                    shape = [1]
+                result[name] = start_of(keys.get(f"{key}_initializer", default), shape)
     return result

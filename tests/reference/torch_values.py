@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Write torch_values.txt: what PyTorch makes of tests/nets/torch/*.yaml, for tests/unit/test_reference.c.
 
+    torch_values.py BUILD    the directory of a build, whose lamina says which tensors a net has
+
 Five steps on fixed inputs from fixed parameters. Both sides compute those from the same formulas: element i of tensor t
 starts at 0.3 sin(0.7 i + t), pixel i of step s is (7919 i + 104729 s) mod 256, a label is (31 i + 7 s) mod 10 and a
 float sin(0.37 i + s). Tensors are in Lamina's layout: dense weights [in, out], convolutions [kh, kw, in, out].
@@ -8,9 +10,15 @@ float sin(0.37 i + s). Tensors are in Lamina's layout: dense weights [in, out], 
 Lines:  net NAME / loss STEP VALUE / tensor NAME LARGEST COUNT / then COUNT values, evenly spread over the tensor.
 """
 import math
+import sys
+import tempfile
+from pathlib import Path
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import yaml
+from random_nets import compiled
+from torch_net import TorchNet, choice
 
 STEPS, BATCH, SAMPLES = 5, 20, 48
 
@@ -129,6 +137,35 @@ class Cnn(Net):
         return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.5)
 
 
+class Described:
+    """A net that torch_net.py reads from its YAML, in double. Inputs are floats; the second is the target."""
+
+    def __init__(self, build, name):
+        text = (Path(__file__).parents[1] / "nets" / "torch" / f"{name}.yaml").read_text()
+        self.description = yaml.safe_load(text)
+        with tempfile.TemporaryDirectory() as folder:
+            net = compiled(build, text, folder)
+            self.rows, self.inputs = net.tensors[:net.net.param_count], {t.name: t.shape[1:] for t in net.inputs}
+        self.values = {"seed": 1, "step": 0}
+
+    def tensors(self):
+        for row in self.rows:
+            yield row.name, self.values[row.name], tuple(range(len(row.shape)))
+
+    def initialize(self):
+        self.values.update({row.name: start(t, row.shape).double().requires_grad_() for t, row in enumerate(self.rows)})
+
+    def loss(self, step):
+        self.values["step"] = step
+        inputs = {name: floats(step + 100 * i, shape) for i, (name, shape) in enumerate(self.inputs.items())}
+        net = TorchNet(self.description, self.values, training=True)
+        return net.objective(net.forward(inputs, torch.float64), inputs) / BATCH
+
+    def optimizer(self):
+        (_, keys) = choice(self.description["optimizer"])
+        return torch.optim.SGD([v for _, v, _ in self.tensors()], lr=keys["learning_rate"])
+
+
 def write(out, name, net):
     net.initialize()
     optimizer = net.optimizer()
@@ -153,3 +190,5 @@ if __name__ == "__main__":
         out.write(f"# made by torch_values.py with PyTorch {torch.__version__}\n")
         for name, net in (("mlp", Mlp()), ("activations", Activations()), ("cnn", Cnn())):
             write(out, name, net)
+        for name in ("sequence", "image"):
+            write(out, name, Described(Path(sys.argv[1]).resolve(), name))

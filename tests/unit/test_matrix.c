@@ -207,6 +207,13 @@ static void matrix_filtered(void)
     check_net("cnn", "winograd", each, 1, 0);
 }
 
+/* What the catalogue has besides, in two nets. */
+static void matrix_layers(void)
+{
+    check_net("torch/sequence", NULL, each, 1, 0);
+    check_net("torch/image", NULL, each, 1, 0);
+}
+
 static int64_t count_subnormal(const float *x, size_t count)
 {
     int64_t found = 0;
@@ -263,6 +270,7 @@ void suite_matrix(void);
 void suite_matrix(void)
 {
     CU_pSuite s = CU_add_suite("matrix of equal bits", NULL, NULL);
+    CU_add_test(s, "layers of sequences and images", matrix_layers);
     CU_add_test(s, "an MLP with dropout", matrix_mlp);
     CU_add_test(s, "a CNN with batch norm and dropout", matrix_cnn);
     CU_add_test(s, "losses on several branches", matrix_branches);

@@ -10,8 +10,8 @@
 
 #include "frontend/catalogue/catalogue.h"
 
-extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_elementwise_layers, fe_window_layers,
-    fe_normalising_layers, fe_joining_layers;
+extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_resizing_layers, fe_elementwise_layers, fe_random_layers,
+    fe_convolution_layers, fe_pooling_layers, fe_normalising_layers, fe_joining_layers;
 
 /* ---- rows ---- */
 
@@ -27,6 +27,7 @@ extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_elementwise_layers
 
 /* How many inputs: least, most. */
 #define ONE 1, 1
+#define TWO 2, 2
 #define SEVERAL 2, 64
 /* name, inputs, short key, rules, keys of its own (all layers have name, input, inputs, trainable) */
 #define LAYER(name, inputs, short_key, shape, build, ...)                                                              \
@@ -48,8 +49,10 @@ bool fe_add_bias(fe_reader *r, fe_layer *l, int64_t units);
 /* What the initialiser of a key says, for so many inputs and outputs. */
 fe_init fe_init_of(const fe_layer *l, const char *key, double fan_in, double fan_out);
 
-/* False (and a message) unless the first input is an image, or has a dimension at least. */
+/* False (and a message) unless the first input is an image, a sequence, a vector, or has a dimension at least. */
 bool fe_expect_image(fe_reader *r, const fe_layer *l);
+bool fe_expect_sequence(fe_reader *r, const fe_layer *l);
+bool fe_expect_vector(fe_reader *r, const fe_layer *l);
 bool fe_expect_features(fe_reader *r, const fe_layer *l);
 /* A whole rule: the output is as the input. */
 bool fe_shape_same(fe_reader *r, fe_layer *l);
@@ -59,5 +62,7 @@ bool fe_shape_same(fe_reader *r, fe_layer *l);
 /* What the keys activation and use_bias ask for. */
 ir_node *fe_activated(fe_builder *b, const fe_layer *l, ir_node *x);
 ir_node *fe_biased(fe_builder *b, const fe_layer *l, ir_node *x);
+/* Elements first .. end - 1 of a dimension. */
+ir_node *fe_slice(ir_graph *g, ir_node *x, int dim, int64_t first, int64_t end);
 
 #endif

@@ -1,5 +1,6 @@
-/* frontend/catalogue/layers/normalisation.c - layers that bring values to mean 0 and variance 1. */
+/* frontend/catalogue/layers/normalisation.c - layers that bring values to mean 0 and variance 1, or to length 1. */
 #include "frontend/catalogue/layers/layers.h"
+#include <inttypes.h>
 
 #define NORM_KEYS                                                                                                      \
     KEY("epsilon", FE_POSITIVE, "0.001"), KEY("center", FE_BOOL, "true"), KEY("scale", FE_BOOL, "true"),               \
@@ -116,9 +117,88 @@ static ir_node *build_layer_norm(fe_builder *b, const fe_layer *l, ir_node *cons
     return rescaled(b, l, ir_multiply(g, centred, fe_spread_rows(g, inverse_deviation(b, l, variance), x)));
 }
 
+/* ---- rms_norm, unit_norm ---- */
+
+static bool shape_rms_norm(fe_reader *r, fe_layer *l)
+{
+    if (!fe_expect_features(r, l))
+        return false;
+    int64_t features = fe_last_size(&l->in_type[0]);
+    l->type = l->in_type[0];
+    return fe_add_param(r, l, "gamma", fe_plain_type(1, &features),
+                        fe_init_of(l, "gamma_initializer", (double)features, (double)features));
+}
+
+static ir_node *sum_squares(ir_graph *g, ir_node *x)
+{
+    return fe_reduce_last(g, "sum", ir_multiply(g, x, x));
+}
+
+/* Zhang & Sennrich 2019: x / sqrt(mean of squares + epsilon) * gamma, over the last dimension. */
+static ir_node *build_rms_norm(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    ir_graph *g = b->g;
+    ir_node *x = in[0], *squares = sum_squares(g, x);
+    ir_node *mean = ir_divide(g, squares, ir_like(g, squares, (double)fe_last_size(&x->type)));
+    ir_node *scaled = ir_multiply(g, x, fe_spread_rows(g, inverse_deviation(b, l, mean), x));
+    return ir_multiply(g, scaled, fe_spread_last(g, fe_use_param(b, l, "gamma"), x));
+}
+
+static bool shape_unit_norm(fe_reader *r, fe_layer *l)
+{
+    return fe_expect_features(r, l) && fe_shape_same(r, l);
+}
+
+/* Length 1 along the last dimension, as Keras' unit_normalization: by rsqrt(max(sum of squares, 1e-12)). */
+static ir_node *build_unit_norm(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    (void)l;
+    ir_graph *g = b->g;
+    ir_node *squares = sum_squares(g, in[0]);
+    ir_node *inverse = ir_rsqrt(g, ir_maximum(g, squares, ir_like(g, squares, 1e-12)));
+    return ir_multiply(g, in[0], fe_spread_rows(g, inverse, in[0]));
+}
+
+/* ---- group_norm ---- */
+
+static bool shape_group_norm(fe_reader *r, fe_layer *l)
+{
+    const fe_option *groups = fe_get(l->options, "groups");
+    if (!shape_norm(r, l))
+        return false;
+    int64_t features = fe_last_size(&l->type);
+    if (features % groups->list[0] == 0)
+        return true;
+    return fe_mismatch(r, groups->at, "groups", arena_printf(r->mem, "a divisor of the %" PRId64 " features", features),
+                       arena_printf(r->mem, "%" PRId64, groups->list[0]));
+}
+
+/* Wu & He 2018: over all positions and the features of a group, example by example. */
+static ir_node *build_group_norm(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    ir_graph *g = b->g;
+    const ir_type *t = &in[0]->type;
+    int64_t groups = fe_get_int(l->options, "groups"), each = fe_last_size(t) / groups;
+    int64_t positions = ir_static_count(t) / fe_last_size(t);
+    const ir_dim split[] = {{1, true}, {positions, false}, {groups, false}, {each, false}};
+    const double n = (double)(positions * each);
+    ir_node *x = ir_reshape(g, in[0], 4, split);
+    ir_node *sum = ir_reduce(g, "sum", x, (int64_t[]){1, 3}, 2);
+    ir_node *mean = ir_divide(g, sum, ir_like(g, sum, n));
+    ir_node *centred = ir_subtract(g, x, ir_broadcast_in_dim(g, mean, x->type, (int64_t[]){0, 2}));
+    ir_node *squares = ir_reduce(g, "sum", ir_multiply(g, centred, centred), (int64_t[]){1, 3}, 2);
+    ir_node *inverse = inverse_deviation(b, l, ir_divide(g, squares, ir_like(g, squares, n)));
+    ir_node *y = ir_multiply(g, centred, ir_broadcast_in_dim(g, inverse, x->type, (int64_t[]){0, 2}));
+    return rescaled(b, l, ir_reshape(g, y, t->rank, t->dim));
+}
+
 static const fe_layer_kind rows[] = {
     LAYER(batch_norm, ONE, NULL, shape_batch_norm, build_batch_norm, KEY("momentum", FE_UNIT, "0.99"), NORM_KEYS),
     LAYER(layer_norm, ONE, NULL, shape_norm, build_layer_norm, NORM_KEYS),
+    LAYER(group_norm, ONE, "groups", shape_group_norm, build_group_norm, KEY("groups", FE_COUNT, "32"), NORM_KEYS),
+    LAYER(rms_norm, ONE, NULL, shape_rms_norm, build_rms_norm, KEY("epsilon", FE_POSITIVE, "1e-6"),
+          KEY("gamma_initializer", FE_INITIALIZER, "ones")),
+    LAYER(unit_norm, ONE, NULL, shape_unit_norm, build_unit_norm, {0}),
 };
 
 const fe_rows fe_normalising_layers = FE_ROWS(rows);

@@ -1,4 +1,4 @@
-/* frontend/catalogue/layers/reshaping.c - flatten, reshape: the same elements in another shape. */
+/* frontend/catalogue/layers/reshaping.c - the same elements in another shape or order, or repeated. */
 #include "frontend/catalogue/layers/layers.h"
 #include <inttypes.h>
 
@@ -39,9 +39,56 @@ static ir_node *build_reshape(fe_builder *b, const fe_layer *l, ir_node *const *
     return ir_reshape(b->g, in[0], l->type.rank, l->type.dim);
 }
 
+/* ---- permute, repeat_vector ---- */
+
+/* As in Keras the key counts dimensions from 1, the batch being none of them. */
+static bool shape_permute(fe_reader *r, fe_layer *l)
+{
+    const fe_option *dims = fe_get(l->options, "dims");
+    int rank = l->in_type[0].rank - 1;
+    unsigned seen = 0;
+    for (int i = 0; i < dims->count; i++)
+        if (dims->list[i] <= rank)
+            seen |= 1u << (dims->list[i] - 1);
+    if (dims->count != rank || seen != (1u << rank) - 1) {
+        const char *expected = arena_printf(r->mem, "each of 1 to %d once", rank);
+        const char *found = "";
+        for (int i = 0; i < dims->count; i++)
+            found = arena_printf(r->mem, "%s%s%" PRId64, found, i ? ", " : "", dims->list[i]);
+        return fe_mismatch(r, dims->at, "dims", expected, arena_printf(r->mem, "[%s]", found));
+    }
+    l->type = l->in_type[0];
+    for (int i = 0; i < rank; i++)
+        l->type.dim[i + 1] = l->in_type[0].dim[dims->list[i]];
+    return true;
+}
+
+static ir_node *build_permute(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    int64_t permutation[IR_MAX_RANK] = {0};
+    for (int i = 1; i < l->type.rank; i++)
+        permutation[i] = fe_get(l->options, "dims")->list[i - 1];
+    return ir_transpose(b->g, in[0], permutation);
+}
+
+static bool shape_repeat_vector(fe_reader *r, fe_layer *l)
+{
+    if (!fe_expect_vector(r, l))
+        return false;
+    l->type = fe_batched_type(2, (int64_t[]){fe_get_int(l->options, "n"), fe_last_size(&l->in_type[0])});
+    return fe_check_size(r, l->at, l->name, &l->type);
+}
+
+static ir_node *build_repeat_vector(fe_builder *b, const fe_layer *l, ir_node *const *in)
+{
+    return ir_broadcast_in_dim(b->g, in[0], l->type, (int64_t[]){0, 2});
+}
+
 static const fe_layer_kind rows[] = {
     LAYER(flatten, ONE, NULL, shape_flatten, build_reshape, {0}),
     LAYER(reshape, ONE, "target_shape", shape_reshape, build_reshape, KEY("target_shape", FE_TARGET, FE_REQUIRED)),
+    LAYER(permute, ONE, "dims", shape_permute, build_permute, KEY("dims", FE_SHAPE, FE_REQUIRED)),
+    LAYER(repeat_vector, ONE, "n", shape_repeat_vector, build_repeat_vector, KEY("n", FE_COUNT, FE_REQUIRED)),
 };
 
 const fe_rows fe_reshaping_layers = FE_ROWS(rows);

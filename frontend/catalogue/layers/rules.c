@@ -63,6 +63,16 @@ bool fe_expect_image(fe_reader *r, const fe_layer *l)
     return expect_rank(r, l, 3, "an input of shape [rows, columns, channels]");
 }
 
+bool fe_expect_sequence(fe_reader *r, const fe_layer *l)
+{
+    return expect_rank(r, l, 2, "an input of shape [steps, channels]");
+}
+
+bool fe_expect_vector(fe_reader *r, const fe_layer *l)
+{
+    return expect_rank(r, l, 1, "an input of one dimension");
+}
+
 bool fe_expect_features(fe_reader *r, const fe_layer *l)
 {
     return expect_rank(r, l, -1, "an input with at least one dimension");
@@ -94,4 +104,16 @@ ir_node *fe_biased(fe_builder *b, const fe_layer *l, ir_node *x)
     if (!fe_get_bool(l->options, "use_bias"))
         return x;
     return ir_add(b->g, x, fe_spread_last(b->g, fe_use_param(b, l, "bias"), x));
+}
+
+ir_node *fe_slice(ir_graph *g, ir_node *x, int dim, int64_t first, int64_t end)
+{
+    int64_t start[IR_MAX_RANK] = {0}, limit[IR_MAX_RANK], stride[IR_MAX_RANK];
+    for (int i = 0; i < x->type.rank; i++) {
+        limit[i] = x->type.dim[i].n;
+        stride[i] = 1;
+    }
+    start[dim] = first;
+    limit[dim] = end;
+    return ir_slice(g, x, start, limit, stride);
 }
