@@ -193,7 +193,7 @@ static void emit_bare_phase(emitter *e, const nest_kernel *k, int phase)
 {
     arena *mem = arena_new();
     int *number = arena_new_array(mem, int, (size_t)k->nbuffers + 1), used = nest_phase_buffers(k, phase, number);
-    size_t count = (size_t)used + 2;
+    size_t count = (size_t)(used + k->nnumbers) + 2;
     bool *alone = arena_new_array(mem, bool, (size_t)k->nbuffers + 1);
     LLVMValueRef *arguments = arena_new_array(mem, LLVMValueRef, count);
     LLVMValueRef body = emit_phase(e, k, phase, arena_printf(mem, "%s.body", k->name), alone);
@@ -207,6 +207,8 @@ static void emit_bare_phase(emitter *e, const nest_kernel *k, int phase)
         LLVMValueRef at = emit_offset(e, e->pointer, LLVMGetParam(function, 2), emit_i64(e, number[i]));
         arguments[i + 2] = LLVMBuildLoad2(e->builder, e->pointer, at, "");
     }
+    for (int i = 0; i < k->nnumbers; i++)
+        arguments[used + 2 + i] = emit_i64(e, k->numbers[i]);
     LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(body), body, arguments, (unsigned)count, "");
     LLVMBuildRetVoid(e->builder);
     arena_free(mem);

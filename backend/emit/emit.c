@@ -87,7 +87,7 @@ static LLVMValueRef random_words(emitter *e, nest_value *v)
                            .by = v->step,
                            .aligned = is_multiple(v->in[3], 4),
                            .lanes = v->lanes,
-                           .stream = (uint32_t)v->number};
+                           .stream = emit_value(e, v->in[4])};
     return emit_rng(e, &r);
 }
 
@@ -234,7 +234,7 @@ static LLVMValueRef compute(emitter *e, nest_value *v)
 static void emit_body(emitter *e, const nest_block *b)
 {
     for (nest_value *v = b->first; v; v = v->following) {
-        if (emit_stands_alone(v))
+        if (nest_stands_alone(v))
             continue;
         emit_at(e, v->loc);
         if (v->kind == NEST_LOOP)
@@ -262,11 +262,10 @@ LLVMValueRef emit_phase(emitter *e, const nest_kernel *k, int phase, const char 
     arena *scratch = arena_new();
     int *number = arena_new_array(scratch, int, (size_t)k->nbuffers + 1);
     int used = nest_phase_buffers(k, phase, number);
-    unsigned count = (unsigned)used + 2;
+    unsigned after_buffers = (unsigned)used + 2, count = after_buffers + (unsigned)k->nnumbers;
     LLVMTypeRef *types = arena_new_array(scratch, LLVMTypeRef, count);
-    types[0] = types[1] = e->i64;
-    for (unsigned i = 2; i < count; i++)
-        types[i] = e->pointer;
+    for (unsigned i = 0; i < count; i++)
+        types[i] = i >= 2 && i < after_buffers ? e->pointer : e->i64;
     LLVMTypeRef type = LLVMFunctionType(e->void_type, types, count, 0);
     LLVMValueRef function = emit_function(e, name, type, LLVMInternalLinkage);
     unsigned noalias = LLVMGetEnumAttributeKindForName("noalias", 7);
@@ -279,6 +278,9 @@ LLVMValueRef emit_phase(emitter *e, const nest_kernel *k, int phase, const char 
         if (alone[number[i]]) /* attributes count parameters from 1 */
             LLVMAddAttributeAtIndex(function, (unsigned)i + 3, LLVMCreateEnumAttribute(e->context, noalias, 0));
     }
+    e->numbers = arena_new_array(scratch, LLVMValueRef, (size_t)k->nnumbers + 1);
+    for (int i = 0; i < k->nnumbers; i++)
+        e->numbers[i] = LLVMGetParam(function, after_buffers + (unsigned)i);
     emit_function_begin(e, function, k->node ? k->node->loc : (src_loc){0});
     for (int i = 0; i < k->nbuffers; i++)
         if (k->buffers[i].local)

@@ -28,7 +28,7 @@ typedef struct {
     /* the kernel being written */
     const nest_kernel *kernel;
     LLVMValueRef batch, task;
-    LLVMValueRef *buffers;
+    LLVMValueRef *buffers, *numbers;
 } emitter;
 
 /* ---- emitter.c: one LLVM module ---- */
@@ -69,12 +69,11 @@ LLVMValueRef emit_offset(emitter *e, LLVMTypeRef element, LLVMValueRef base, LLV
 /* The LLVM value that was made of v before; or a constant, if v is one that stands alone: it has no place in a block
  * and is made anew wherever it is used. */
 LLVMValueRef emit_value(emitter *e, nest_value *v);
-bool emit_stands_alone(const nest_value *v);
 
 /* ---- emit.c: a kernel's phase ---- */
 
-/* A function void name(i64 batch, i64 task, ptr buffer0, ...) of internal linkage. Pointers of which 'alone' is true
- * are the only way to what they point to. */
+/* A function void name(i64 batch, i64 task, ptr buffer0, ..., i64 number0, ...) of internal linkage. Pointers of which
+ * 'alone' is true are the only way to what they point to. */
 LLVMValueRef emit_phase(emitter *e, const nest_kernel *k, int phase, const char *name, const bool *alone);
 
 /* ---- memory.c ---- */
@@ -105,11 +104,10 @@ LLVMValueRef emit_math(emitter *e, ir_op op, int lanes, const LLVMValueRef *in);
 
 /* The random words of some elements of a stream. */
 typedef struct {
-    LLVMValueRef seed, step, lane, element; /* i64; element: the first one's number */
-    int64_t by;                             /* from an element to the next lane's */
-    bool aligned;                           /* the first is known to be a multiple of 4 */
+    LLVMValueRef seed, step, lane, stream, element; /* i64; element: the first one's number */
+    int64_t by;                                     /* from an element to the next lane's */
+    bool aligned;                                   /* the first is known to be a multiple of 4 */
     int lanes;
-    uint32_t stream;
 } emit_random;
 
 LLVMValueRef emit_rng(emitter *e, const emit_random *r);

@@ -1,11 +1,6 @@
 /* backend/emit/operand.c - the LLVM value of an operand: what was made of that nest value, or a constant. */
 #include "backend/emit/emit.h"
 
-bool emit_stands_alone(const nest_value *v)
-{
-    return v->kind == NEST_CONST || v->kind == NEST_BATCH || v->kind == NEST_TASK || v->kind == NEST_LANES;
-}
-
 /* A value in use. Those without a place in a block are made where they are needed. */
 LLVMValueRef emit_value(emitter *e, nest_value *v)
 {
@@ -18,6 +13,8 @@ LLVMValueRef emit_value(emitter *e, nest_value *v)
         return e->task;
     case NEST_LANES:
         return emit_counting(e->i64, v->lanes);
+    case NEST_NUMBER:
+        return e->numbers[v->index];
     default:
         if (!v->emitted)
             ir_bug("kernel %s: a nest value of kind %d is used before its turn", e->kernel->name, (int)v->kind);

@@ -52,8 +52,8 @@ static LLVMValueRef counting(emitter *e, LLVMValueRef from, int64_t by, int coun
 /* The words of the blocks in the lanes of 'block'. */
 static counter philox(emitter *e, const emit_random *r, LLVMValueRef block, int count)
 {
-    counter c = {{block, emit_splat(e, r->step, count), emit_splat(e, emit_i64(e, r->stream), count),
-                  emit_splat(e, r->lane, count)}};
+    counter c = {
+        {block, emit_splat(e, r->step, count), emit_splat(e, r->stream, count), emit_splat(e, r->lane, count)}};
     LLVMValueRef key[] = {r->seed, high_half(e, r->seed)};
     for (int i = 0; i < ROUNDS; i++) {
         LLVMValueRef round_key[] = {emit_splat(e, key[0], count), emit_splat(e, key[1], count)};

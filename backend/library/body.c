@@ -1,6 +1,7 @@
 /* backend/library/body.c - one function for all phases whose nests are equal.
  *
- * It takes the batch, the number of the task and a pointer for each buffer, so it knows nothing of places. */
+ * It takes the batch, the number of the task, a pointer for each buffer and the kernel's numbers, so it knows nothing
+ * of places. */
 #include "backend/module.h"
 #include <string.h>
 

@@ -1,10 +1,11 @@
 /* backend/library/task.c - from a call to a kernel's body: void task(lamina_call *, int64_t task).
  *
- * The function of a body takes the batch, the number of the task and a pointer for each buffer, so kernels whose
- * loop nests have equal text share one function. A task function knows where the buffers of its kernel lie: in which
- * segments, and how far from their starts. These offsets are constants in its code where at most two kernels are alike
- * in all else. Where more are, as the layers of a deep net, they share a task function too, which reads the offsets
- * from the kernel's row in a table: a thousand layers that are alike have as much code as three.
+ * The function of a body takes the batch, the number of the task, a pointer for each buffer and the kernel's own
+ * numbers, such as the stream of its random numbers; so kernels whose loop nests are equal share one function. A task
+ * function knows these numbers and where the buffers of its kernel lie: in which segments, and how far from their
+ * starts. Offsets and numbers are constants in its code where at most two kernels are alike in all else. Where more
+ * are, as the layers of a deep net, they share a task function too, which reads them from the kernel's row in a table:
+ * a thousand layers that are alike have as much code as three.
  *
  * If a buffer is of the worker segment, the tasks are done by at most `workers` launches. Each launch has its own
  * part of the segment, which thus belongs to one thread at a time, and it takes the next task that nobody has, as
@@ -31,13 +32,19 @@ typedef struct {
 struct task_kind {
     LLVMValueRef body;
     operand *operand;
-    int operands;
+    int operands, numbers;
     nest_tasks tasks;
     bool member, by_worker;
-    int64_t *number; /* the rows: for each task an offset for each operand; of inputs and outputs which one it is */
+    /* The rows: for each task an offset for each operand (of inputs and outputs which one it is), then its numbers. */
+    int64_t *number;
     int uses;
     LLVMValueRef function, rows; /* of tasks that share them; NULL before the first of them is emitted */
 };
+
+static int row_length(const task_kind *t)
+{
+    return t->operands + t->numbers;
+}
 
 static bool share(const task_kind *t)
 {
@@ -66,7 +73,7 @@ static operand operand_of(const nest_kernel *k, int phase, const nest_buffer *b)
     return o;
 }
 
-/* Everything that decides a task function's code, offsets apart. */
+/* Everything that decides a task function's code, its row apart. */
 static char *kind_text(library *l, const task_kind *t)
 {
     text key = {0};
@@ -80,7 +87,7 @@ static char *kind_text(library *l, const task_kind *t)
     return copy;
 }
 
-/* The kind that t is one of: found, or t itself. */
+/* The kind that t is one of: found, or a copy of t. */
 static task_kind *find_kind(library *l, const task_kind *t)
 {
     if (!l->kinds)
@@ -90,30 +97,51 @@ static task_kind *find_kind(library *l, const task_kind *t)
     if (!found) {
         found = arena_make(l->mem, task_kind);
         *found = *t;
+        found->operand = arena_new_array(l->mem, operand, (size_t)t->operands + 1);
+        for (int i = 0; i < t->operands; i++)
+            found->operand[i] = t->operand[i];
         ir_map_set(l->kinds, key, found);
     }
     return found;
 }
 
+static void add_to_row(library *l, task_kind *t, int *length, int64_t number)
+{
+    size_t at = (size_t)t->uses * (size_t)row_length(t) + (size_t)(*length)++;
+    t->number = arena_grown(l->mem, t->number, at, sizeof *t->number);
+    t->number[at] = number;
+}
+
+/* The row of one more task, whose operands are the buffers of these numbers. */
+static int add_row(library *l, task_kind *t, const nest_kernel *k, const int *buffer)
+{
+    int length = 0;
+    for (int i = 0; i < t->operands; i++) {
+        const nest_buffer *b = &k->buffers[buffer[i]];
+        add_to_row(l, t, &length, is_call_value(b) ? 0 : buffer_place(b).offset);
+    }
+    for (int i = 0; i < t->numbers; i++)
+        add_to_row(l, t, &length, k->numbers[i]);
+    return t->uses++;
+}
+
 bound_task bind_task(library *l, const nest_kernel *k, int phase, bool member)
 {
-    int *number = arena_new_array(l->mem, int, (size_t)k->nbuffers + 1);
+    arena *tmp = arena_new();
+    int *buffer = arena_new_array(tmp, int, (size_t)k->nbuffers + 1);
     task_kind own = {.body = find_body(l, k, phase), .tasks = k->phase[phase].tasks, .member = member};
-    own.operands = nest_phase_buffers(k, phase, number);
-    own.operand = arena_new_array(l->mem, operand, (size_t)own.operands + 1);
+    own.operands = nest_phase_buffers(k, phase, buffer);
+    own.numbers = k->nnumbers;
+    own.operand = arena_new_array(tmp, operand, (size_t)own.operands + 1);
     for (int i = 0; i < own.operands; i++) {
-        own.operand[i] = operand_of(k, phase, &k->buffers[number[i]]);
+        own.operand[i] = operand_of(k, phase, &k->buffers[buffer[i]]);
         own.by_worker |= own.operand[i].segment == SEG_WORKER;
     }
     task_kind *kind = find_kind(l, &own);
-    bound_task t = {.kind = kind, .by_worker = own.by_worker, .row = kind->uses++, .loc = k->node->loc};
+    bound_task t = {.kind = kind, .by_worker = own.by_worker, .loc = k->node->loc};
+    t.row = add_row(l, kind, k, buffer);
     t.name = symbol_name(l->mem, k->name, phase ? ".task.2" : ".task");
-    for (int i = 0; i < own.operands; i++) {
-        const nest_buffer *b = &k->buffers[number[i]];
-        int64_t at = t.row * kind->operands + i;
-        kind->number = arena_grown(l->mem, kind->number, (size_t)at, sizeof *kind->number);
-        kind->number[at] = is_call_value(b) ? 0 : buffer_place(b).offset;
-    }
+    arena_free(tmp);
     return t;
 }
 
@@ -170,12 +198,14 @@ static LLVMValueRef operand_address(const task_emitter *t, int i, LLVMValueRef t
 static void call_body(const task_emitter *t, LLVMValueRef task)
 {
     emitter *e = &t->l->e;
-    size_t count = (size_t)t->kind->operands + 2;
+    size_t count = (size_t)row_length(t->kind) + 2;
     LLVMValueRef *arguments = arena_new_array(t->l->mem, LLVMValueRef, count), body = t->kind->body;
     arguments[0] = emit_field(e, t->call, e->i64, ABI(lamina_call, batch));
     arguments[1] = task;
     for (int i = 0; i < t->kind->operands; i++)
         arguments[i + 2] = operand_address(t, i, task);
+    for (int i = t->kind->operands; i < row_length(t->kind); i++)
+        arguments[i + 2] = row_number(t, i);
     LLVMBuildCall2(e->builder, LLVMGlobalGetValueType(body), body, arguments, (unsigned)count, "");
 }
 
@@ -196,7 +226,7 @@ static LLVMValueRef emit_function_of(library *l, const bound_task *b)
     const task_kind *k = b->kind;
     LLVMValueRef f = emit_function(e, b->name, k->member ? l->member_type : l->task_type, LLVMInternalLinkage);
     emit_function_begin(e, f, b->loc);
-    task_emitter t = {.l = l, .kind = k, .number = k->number + b->row * k->operands};
+    task_emitter t = {.l = l, .kind = k, .number = k->number + b->row * row_length(k)};
     t.call = LLVMGetParam(f, 0);
     t.launch = LLVMGetParam(f, 1);
     if (share(k))
@@ -216,7 +246,7 @@ static LLVMValueRef emit_rows(library *l, const bound_task *b)
 {
     emitter *e = &l->e;
     const task_kind *k = b->kind;
-    unsigned count = (unsigned)(k->uses * k->operands);
+    unsigned count = (unsigned)(k->uses * row_length(k));
     LLVMValueRef *number = arena_new_array(l->mem, LLVMValueRef, count + 1);
     for (unsigned i = 0; i < count; i++)
         number[i] = emit_i64(e, k->number[i]);
@@ -233,6 +263,6 @@ LLVMValueRef emit_task(library *l, const bound_task *b, LLVMValueRef *row)
         k->function = emit_function_of(l, b);
         k->rows = emit_rows(l, b);
     }
-    *row = emit_offset(&l->e, l->e.i64, k->rows, emit_i64(&l->e, (int64_t)b->row * k->operands));
+    *row = emit_offset(&l->e, l->e.i64, k->rows, emit_i64(&l->e, (int64_t)b->row * row_length(k)));
     return k->function;
 }

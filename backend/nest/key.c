@@ -1,7 +1,7 @@
 /* backend/nest/key.c - a phase as a string that only phases of equal code have.
  *
  * It says what print.c says, in the same order, but no names, and it is made for every kernel of a net: so numbers are
- * written as digits of base 64, and nothing is written for people. */
+ * written as digits of base 64, and nothing is written for people. The kernel's own numbers are left out. */
 #include "backend/nest/nest.h"
 #include <string.h>
 
@@ -42,20 +42,16 @@ static void put_type(writer *w, const nest_value *v)
     put(w, v->lanes);
 }
 
-/* Constants and their like have no place of their own in a block. */
-static bool stands_alone(const nest_value *v)
-{
-    return v->kind == NEST_CONST || v->kind == NEST_BATCH || v->kind == NEST_TASK || v->kind == NEST_LANES;
-}
-
 static void put_use(writer *w, const nest_value *v)
 {
-    put(w, stands_alone(v) ? (int64_t)v->kind : -1 - (int64_t)v->id);
-    if (!stands_alone(v))
-        return;
-    put_type(w, v);
+    bool alone = nest_stands_alone(v);
+    put(w, alone ? (int64_t)v->kind : -1 - (int64_t)v->id);
+    if (alone)
+        put_type(w, v);
     if (v->kind == NEST_CONST)
         put_real(w, v->number);
+    if (v->kind == NEST_NUMBER)
+        put(w, v->index);
 }
 
 static void put_uses(writer *w, nest_value *const *in, int count)
@@ -109,8 +105,6 @@ static void put_value(writer *w, nest_value *v)
     put(w, v->step);
     if (v->kind == NEST_LOAD || v->kind == NEST_STORE)
         put_place(w, v);
-    if (v->kind == NEST_RNG)
-        put_real(w, v->number);
     if (v->kind == NEST_PRODUCT)
         put_product(w, v->product);
     if (v->kind == NEST_LOOP)
@@ -122,7 +116,7 @@ static void put_value(writer *w, nest_value *v)
 static void put_block(writer *w, const nest_block *b)
 {
     for (nest_value *v = b->first; v; v = v->following)
-        if (!stands_alone(v))
+        if (!nest_stands_alone(v))
             put_value(w, v);
     put(w, -1);
 }
@@ -137,6 +131,7 @@ void nest_key(const nest_kernel *k, int phase, text *out)
         number[i] = k->buffers[i].local ? -1 - i : i;
     for (int i = 0; i < count; i++)
         number[used[i]] = i;
+    put(&w, k->nnumbers);
     put(&w, count);
     for (int i = 0; i < count; i++)
         put(&w, k->buffers[used[i]].dtype);

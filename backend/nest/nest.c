@@ -68,6 +68,26 @@ nest_value *nest_lanes(nest_kernel *k, int lanes)
     return append_new(k, NEST_LANES, IR_I64, lanes);
 }
 
+nest_value *nest_number(nest_kernel *k, int64_t number)
+{
+    int32_t index = 0;
+    while (index < k->nnumbers && k->numbers[index] != number)
+        index++;
+    if (index == k->nnumbers) {
+        k->numbers = arena_grown(k->mem, k->numbers, (size_t)k->nnumbers, sizeof *k->numbers);
+        k->numbers[k->nnumbers++] = number;
+    }
+    nest_value *v = append_new(k, NEST_NUMBER, IR_I64, 1);
+    v->index = index;
+    return v;
+}
+
+bool nest_stands_alone(const nest_value *v)
+{
+    return v->kind == NEST_CONST || v->kind == NEST_BATCH || v->kind == NEST_TASK || v->kind == NEST_LANES ||
+           v->kind == NEST_NUMBER;
+}
+
 /* ---- scalars and vectors ---- */
 
 nest_value *nest_splat(nest_kernel *k, nest_value *scalar, int lanes)
@@ -303,10 +323,10 @@ nest_value *nest_fma(nest_kernel *k, nest_value *a, nest_value *b, nest_value *c
 
 nest_value *nest_rng(nest_kernel *k, nest_value *const in[4], int64_t by, int lanes, uint32_t stream)
 {
+    nest_value *all[] = {in[0], in[1], in[2], in[3], nest_number(k, stream)};
     nest_value *v = append_new(k, NEST_RNG, IR_UI32, lanes);
-    set_operands(v, in, 4);
+    set_operands(v, all, 5);
     v->step = by;
-    v->number = stream;
     return v;
 }
 

@@ -18,6 +18,7 @@ typedef enum {
     NEST_FINAL,   /* what the loop carried in the end, number 'index' of 'loop' */
     NEST_LOOP,    /* no value: for (i = in[0]; i < in[1]; i += step) body */
     NEST_LANES,   /* 0, 1, ..., lanes - 1 as i64 */
+    NEST_NUMBER,  /* i64: the kernel's number 'index', of which its code knows no more than that */
     NEST_SPLAT,   /* in[0], a scalar, in every lane */
     NEST_LANE,    /* element 'index' of in[0], as a scalar */
     NEST_UNZIP,   /* in each group of units of 'step' lanes: the even (index 0) or odd (1) of in[0], then of in[1] */
@@ -27,7 +28,7 @@ typedef enum {
     NEST_OP,      /* elementwise operator 'op' on in[], lane by lane; compare's direction in 'word' */
     NEST_PRODUCT, /* no value: a matrix product by the host's function: in[] are m, n, k, then offsets into a, b, c */
     NEST_FMA,     /* in[0] * in[1] + in[2], one rounding (two on a target without) */
-    NEST_RNG /* ui32 words of the elements in[3], in[3] + step, ...; in[0..2] seed, step, lane (i64), stream 'number' */
+    NEST_RNG      /* ui32 words of the elements in[3], in[3] + step, ...; the others: seed, step, lane, stream (i64) */
 } nest_kind;
 
 typedef struct nest_value nest_value;
@@ -103,6 +104,10 @@ typedef struct nest_kernel {
     const ir_target *target;
     nest_buffer *buffers;
     int32_t nbuffers;
+    /* What kernels that are alike in all else differ in, such as the streams of their random numbers: the function of a
+     * phase has a parameter for each, so that they can share it. */
+    int64_t *numbers;
+    int32_t nnumbers;
     nest_phase phase[2];
     int32_t nphases;
     /* building: where new values go */
@@ -116,6 +121,7 @@ nest_value *nest_i64(nest_kernel *k, int64_t number);
 nest_value *nest_batch(nest_kernel *k);
 nest_value *nest_task(nest_kernel *k);
 nest_value *nest_lanes(nest_kernel *k, int lanes);
+nest_value *nest_number(nest_kernel *k, int64_t number); /* one of the kernel's numbers, new if it has none like it */
 nest_value *nest_splat(nest_kernel *k, nest_value *scalar, int lanes); /* scalar itself if lanes is 1 */
 nest_value *nest_lane(nest_kernel *k, nest_value *v, int index);
 /* A group has four units of lanes, or two, if there are no more. */
@@ -152,6 +158,10 @@ nest_value *nest_loop_begin(nest_kernel *k, nest_value *from, nest_value *to, in
                             int ncarry, nest_block **outer);
 void nest_loop_end(nest_kernel *k, nest_value *loop, nest_value *const *next, nest_block *outer);
 nest_value *nest_loop_index(nest_value *loop); /* its NEST_INDEX */
+
+/* Does it have no place of its own in its block, since it is the same wherever it is used: a constant, or a parameter
+ * of the phase's function? */
+bool nest_stands_alone(const nest_value *v);
 
 int nest_add_buffer(nest_kernel *k, nest_buffer b); /* its number; the same node or symbol gives the same number */
 int nest_add_local(nest_kernel *k, const char *name, ir_dtype t, int64_t elements); /* always a new one */

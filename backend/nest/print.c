@@ -58,6 +58,9 @@ static void print_use(printer *p, const nest_value *v)
     case NEST_LANES:
         text_printf(p->out, "lanes:%d", v->lanes);
         break;
+    case NEST_NUMBER:
+        text_printf(p->out, "%" PRId64, p->kernel->numbers[v->index]);
+        break;
     default:
         text_printf(p->out, "%%%d", v->id);
     }
@@ -205,29 +208,26 @@ static void print_computed(printer *p, nest_value *v)
     if (v->kind == NEST_LOAD)
         print_place(p, v);
     else
-        print_uses(p, v->in, v->nin);
+        print_uses(p, v->in, v->kind == NEST_RNG ? 4 : v->nin);
     if (v->kind == NEST_LANE)
         text_printf(p->out, "[%d]", v->index);
     if (v->kind == NEST_UNZIP)
         text_printf(p->out, " by %" PRId64, v->step);
     if (v->kind == NEST_RNG && v->lanes > 1 && v->step != 1)
         text_printf(p->out, " by %" PRId64, v->step);
-    if (v->kind == NEST_RNG)
-        text_printf(p->out, " stream %.0f", v->number);
+    if (v->kind == NEST_RNG) {
+        text_add(p->out, " stream ");
+        print_use(p, v->in[4]);
+    }
     text_add(p->out, " : ");
     print_type(p, v);
     text_add(p->out, "\n");
 }
 
-static bool has_line(const nest_value *v)
-{
-    return v->kind != NEST_CONST && v->kind != NEST_BATCH && v->kind != NEST_TASK && v->kind != NEST_LANES;
-}
-
 static void print_block(printer *p, const nest_block *b)
 {
     for (nest_value *v = b->first; v; v = v->following) {
-        if (!has_line(v))
+        if (nest_stands_alone(v))
             continue;
         indent(p);
         if (v->kind == NEST_LOOP)
