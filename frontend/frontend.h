@@ -100,6 +100,9 @@ typedef struct {
 /* NULL where all layers learn together. The network itself is the whole: what ships. */
 const fe_hierarchy *fe_stages(const fe_network *n);
 
+/* Is a stage a file of its own? Then *at says where the first one stands. */
+bool fe_has_file_stage(const fe_network *n, src_loc *at);
+
 /* A layer as the YAML lists it. */
 typedef struct {
     const char *name, *kind;

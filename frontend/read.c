@@ -3,33 +3,24 @@
 #include <errno.h>
 #include <string.h>
 
-/* NULL after an error. That an input is read by nothing, and warnings, are for networks without one. */
-static fe_network *read_sections(fe_reader *r, const fe_yaml *root, const char *path)
+static fe_network *read_whole(fe_reader *r, const fe_yaml *root, const char *path)
 {
-    fe_network *n = fe_read_network(r, root, path), *whole = NULL;
-    bool ok = !fe_enough(r) && fe_read_data(r, n, root);
-    ok &= !fe_enough(r) && fe_read_train(r, n, root);
-    if (!fe_enough(r))
-        whole = fe_read_staging(r, n, root);
-    if (diag_errors(r->d))
-        return NULL;
-    if (!ok || !whole)
-        ir_bug("a network was refused without an error");
-    if (!fe_check_inputs_read(r, n))
-        return NULL;
-    fe_warn(r, whole);
-    return whole;
+    fe_begin_file(r, path);
+    const fe_staging *s = fe_read_sections(r, root, path);
+    if (s)
+        fe_warn(r, s->whole);
+    return s ? s->whole : NULL;
 }
 
 fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d)
 {
-    fe_reader r = {mem, d, &fe_activations, &fe_initializers};
+    fe_reader r = {mem, d, &fe_activations, &fe_initializers, NULL};
     const char *file = arena_strdup(mem, path);
     fe_network *n = NULL;
     diag_source(d, file, content);
     fe_yaml *root = fe_yaml_parse(content, length, file, mem, d);
     if (root && fe_expect_kind(&r, root, "network", FE_MAP, "a mapping of sections"))
-        n = read_sections(&r, root, file);
+        n = read_whole(&r, root, file);
     bool enough = fe_enough(&r);
     diag_arrange(d, FE_MOST_ERRORS);
     if (enough)

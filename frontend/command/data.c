@@ -29,11 +29,14 @@ static bool check_labels(const fe_network *net, const lamina_dataset *data, cons
     return !classes || lamina_dataset_check_labels(data, input, classes, &e) == LAMINA_OK || fail(d, at, &e);
 }
 
-static bool read_fields(const fe_network *net, const fe_data_set *set, lamina_dataset *out, diag *d)
+static bool read_fields(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
+                        diag *d)
 {
     lamina_error e;
     for (int i = 0; i < set->field_count; i++) {
         const fe_data_field *f = &set->fields[i];
+        if (lamina_net_input(compiled, f->input) < 0) /* what nothing reads that is compiled here */
+            continue;
         if (lamina_dataset_add_idx(out, f->input, f->path, &e) != LAMINA_OK)
             return fail(d, f->loc, &e);
         if (!check_labels(net, out, f->input, f->loc, d))
@@ -126,7 +129,7 @@ bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *co
     *report = (lamina_csv_report){0};
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
         return fail(d, set->loc, &e);
-    bool ok = set->table ? read_table(net, set, *out, report, d) : read_fields(net, set, *out, d);
+    bool ok = set->table ? read_table(net, set, *out, report, d) : read_fields(net, set, compiled, *out, d);
     if (ok && set->table)
         remark(report, set->loc, d);
     if (ok)

@@ -56,6 +56,16 @@ static bool write_yaml(const ir_module *m, const fe_network *net, const char *pa
     return ok;
 }
 
+/* The section says where layers of other files stand: another one in its place would lose them. */
+static bool check_layers(const fe_network *net, diag *d)
+{
+    src_loc at;
+    if (!fe_has_file_stage(net, &at))
+        return true;
+    diag_error(d, at, "stages: expected none that is a file of its own, to write others in their place");
+    return false;
+}
+
 static bool partition(const char *path, const void *options, arena *mem, diag *d)
 {
     const partition_options *o = options;
@@ -69,7 +79,7 @@ static bool partition(const char *path, const void *options, arena *mem, diag *d
     else if (m && !ok)
         diag_error(d, (src_loc){path, 0, 0},
                    "stages cut a training step: expected losses and an optimizer, found none");
-    ok = ok && cmd_learns_together(net, d) &&
+    ok = ok && cmd_learns_together(net, d) && check_layers(net, d) &&
          passes_run(m, &(pass_options){.disabled = o->build.disabled, .stop_after = "partition"}, d) &&
          write_yaml(m, net, path, mem, &out, d);
     if (ok && o->output)

@@ -15,6 +15,7 @@ typedef struct {
     lamina_library **loaded; /* of each part, then of the whole */
     lamina_stage_options *part;
     lamina_dataset **own, **own_validation; /* of parts that have data of their own */
+    lamina_net fields;                      /* see all_fields */
     lamina_stages *stages;
     lamina_dataset *train, *validation, *test;
     lamina_stages_fit_options fit;
@@ -45,17 +46,36 @@ static bool build_all(hierarchy *t, ir_module *whole)
 
 /* ---- the plan ---- */
 
+/* Everything that any of the networks reads: data of a stage's own may have what the whole does not ask for. */
+static const lamina_net *all_fields(hierarchy *t)
+{
+    if (t->fields.inputs)
+        return &t->fields;
+    size_t most = 0;
+    for (int i = 0; i <= t->h->count; i++)
+        most += (size_t)lamina_library_net(t->loaded[i])->input_count;
+    lamina_tensor *inputs = arena_new_array(t->run->mem, lamina_tensor, most);
+    t->fields = (lamina_net){.name = fe_name(t->run->net), .inputs = inputs};
+    for (int i = 0; i <= t->h->count; i++) {
+        const lamina_net *net = lamina_library_net(t->loaded[i]);
+        for (int32_t k = 0; k < net->input_count; k++)
+            if (lamina_net_input(&t->fields, net->inputs[k].name) < 0)
+                inputs[t->fields.input_count++] = net->inputs[k];
+    }
+    return &t->fields;
+}
+
 /* A stage has data of its own where its part says other files than the whole. */
 static bool open_own_data(hierarchy *t, int index)
 {
     cmd_session *s = t->run;
     const fe_network *net = t->h->parts[index].net;
     src_loc own = fe_data(net, "train")->loc, file = fe_data(s->net, "train")->loc;
-    if (!fe_data(net, "train")->present || (own.line == file.line && own.col == file.col))
+    if (!fe_data(net, "train")->present ||
+        (own.line == file.line && own.col == file.col && !strcmp(own.file, file.file)))
         return true;
-    const lamina_net *whole = lamina_library_net(t->loaded[t->h->count]);
-    bool ok =
-        cmd_training_data(net, whole, (uint64_t)s->o->seed, &t->own[index], &t->own_validation[index], NULL, s->d);
+    bool ok = cmd_training_data(net, all_fields(t), (uint64_t)s->o->seed, &t->own[index], &t->own_validation[index],
+                                NULL, s->d);
     t->part[index].train = t->own[index];
     t->part[index].validation = t->own_validation[index];
     return ok;

@@ -10,7 +10,7 @@
 #include "frontend/document/yaml.h"
 #include "ir/ir.h"
 
-enum { FE_MAX_KEYS = 12 };
+enum { FE_MAX_KEYS = 16 };
 
 typedef enum {
     FE_NO_KEY,
@@ -114,10 +114,14 @@ typedef struct {
         &(const fe_rows)FE_ROWS(table), NULL                                                                           \
     }
 
+/* Files that were opened to be read (staging/files.c). */
+typedef struct fe_open_file fe_open_file;
+
 typedef struct {
     arena *mem;
     diag *d;
     const fe_catalogue *activations, *initializers; /* for keys of these types */
+    fe_open_file *files;
 } fe_reader;
 
 /* A catalogue's kinds in order, whatever their tables; NULL behind the last. */

@@ -37,7 +37,7 @@ static void declare_params(const fe_network *n, ir_module *m, bool states)
             set_init(m, y, p->init);
             if (!states && !l->trainable)
                 ir_attr_set_ints(m->mem, &y->attrs, "trainable", &(int64_t){0}, 1);
-            if (!states && l->trainable && l->group)
+            if (!states && l->trainable && l->group && n->optimizer)
                 ir_attr_set_word(m->mem, &y->attrs, "group", l->group);
         }
     }
@@ -90,10 +90,18 @@ static void declare_stages(const fe_network *n, ir_module *m)
 
 /* ---- functions ---- */
 
-void fe_aim(fe_builder *b, src_loc at, const char *name, const char *role)
+/* What is built from here on comes from there, which may be a stage's file. */
+static void set_place(fe_builder *b, src_loc at)
 {
+    if (at.file && strcmp(at.file, b->g->at.file))
+        b->g->at.file = arena_strdup(b->m->mem, at.file);
     b->g->at.line = at.line;
     b->g->at.col = at.col;
+}
+
+void fe_aim(fe_builder *b, src_loc at, const char *name, const char *role)
+{
+    set_place(b, at);
     b->g->at_label = arena_printf(b->m->mem, "%s.%s", name, role);
 }
 
@@ -104,8 +112,7 @@ static void build_input(fe_function *f, int index, purpose why)
     bool as_f32 = input->layer_reads || (why != INFER && input->loss_reads);
     if (!input->layer_reads && why == INFER)
         return;
-    f->b.g->at.line = input->at.line;
-    f->b.g->at.col = input->at.col;
+    set_place(&f->b, input->at);
     ir_node *x = f->raw[index] = ir_input_new(f->b.g, input->name, input->type);
     if (!as_f32)
         return;

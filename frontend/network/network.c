@@ -234,6 +234,9 @@ static src_loc first_place(const fe_network *n, const char *name, int index)
     for (int i = 0; i < n->ninputs; i++)
         if (!strcmp(n->inputs[i].name, name))
             return n->inputs[i].at;
+    for (int i = 0; i < n->nruns; i++)
+        if (!strcmp(n->runs[i].name, name))
+            return n->runs[i].at;
     int i = 0;
     while (i < index && strcmp(n->layers[i].name, name))
         i++;
@@ -241,7 +244,7 @@ static src_loc first_place(const fe_network *n, const char *name, int index)
 }
 
 /* A name that two have is nobody's. */
-static bool take_name(fe_reader *r, fe_network *n, const fe_layer *l, int index)
+bool fe_take_name(fe_reader *r, fe_network *n, const fe_layer *l, int index)
 {
     fe_ref other;
     if (!find_ref(n, index, l->name, &other)) {
@@ -250,6 +253,15 @@ static bool take_name(fe_reader *r, fe_network *n, const fe_layer *l, int index)
     }
     set_name(n, l->name, (fe_ref){other.is_input, -1});
     return fe_twice(r, l->at, "name", l->name, first_place(n, l->name, index));
+}
+
+bool fe_name_output(fe_reader *r, fe_network *n, const char *name, src_loc at, int index)
+{
+    fe_ref other;
+    if (find_ref(n, n->nlayers, name, &other))
+        return fe_twice(r, at, "name", name, first_place(n, name, n->nlayers));
+    set_name(n, name, (fe_ref){false, index});
+    return true;
 }
 
 /* All of it but inputs and shape, for which the layers above must be known. */
@@ -269,7 +281,7 @@ static bool read_layer(fe_reader *r, fe_network *n, const layer_list *list, cons
         return false;
     if (!fe_is_name(l->name))
         return fe_mismatch(r, l->at, "name", "at most 63 characters with the stage's name before it", l->name);
-    return take_name(r, n, l, n->nlayers) && !c->failed;
+    return fe_take_name(r, n, l, n->nlayers) && !c->failed;
 }
 
 static bool find_shape(fe_reader *r, fe_network *n, const layer_list *list, int index)
@@ -281,32 +293,63 @@ static bool find_shape(fe_reader *r, fe_network *n, const layer_list *list, int 
     return ok;
 }
 
+/* Layers of other files stand behind those that they are said to. */
+static bool read_entries(fe_reader *r, fe_network *n, const layer_list *list, const fe_yaml *y)
+{
+    bool ok = true;
+    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
+    for (int i = 0; i < y->count && !fe_enough(r); i++) {
+        entries[i] = fe_read_entry(r, &fe_layers, y->item[i]);
+        ok &= read_layer(r, n, list, entries, i);
+        n->nlayers++;
+        ok &= fe_place_runs(r, n, n->layers[n->nlayers - 1].name);
+    }
+    return ok;
+}
+
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above)
 {
     layer_list list = {n->nlayers, prefix, {false, -1}};
     bool ok = find_ref(n, n->nlayers, above, &list.above) || n->lost_names;
-    const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
-    for (int i = 0; i < y->count && !fe_enough(r); i++) {
-        entries[i] = fe_read_entry(r, &fe_layers, y->item[i]);
-        ok &= read_layer(r, n, &list, entries, i);
-        n->nlayers++;
+    ok &= fe_place_runs(r, n, NULL);
+    ok &= !y || read_entries(r, n, &list, y);
+    for (int i = list.first; i < n->nlayers && !fe_enough(r);) {
+        fe_run *run = fe_run_at(n, i);
+        ok &= run ? fe_bind_run(r, n, run) : find_shape(r, n, &list, i);
+        i += run ? run->count : 1;
     }
-    for (int i = list.first; i < n->nlayers && !fe_enough(r); i++)
-        ok &= find_shape(r, n, &list, i);
     return ok;
+}
+
+/* Of a file that could not be read nobody knows what stands here. */
+static bool has_lost_run(const fe_network *n)
+{
+    for (int i = 0; i < n->nruns; i++)
+        if (!n->runs[i].net)
+            return true;
+    return false;
 }
 
 static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
+    enum { MOST_LAYERS = 1 << 16 };
     const fe_yaml *y = fe_yaml_find(root, "layers");
-    n->lost_names |= !y || y->kind != FE_LIST || !y->count;
-    if (!y)
-        return !n->lost_sections && fe_missing(r, n->at, "network", "layers", "a list of layers");
-    if (!fe_expect_kind(r, y, "layers", FE_LIST, "a list of layers"))
+    bool lost = has_lost_run(n);
+    n->lost_names |= lost || (y ? y->kind != FE_LIST || !y->count : !n->nruns);
+    if (lost)
         return false;
-    if (!y->count)
+    if (!y && !n->nruns)
+        return !n->lost_sections && fe_missing(r, n->at, "network", "layers", "a list of layers");
+    if (y && !fe_expect_kind(r, y, "layers", FE_LIST, "a list of layers"))
+        return false;
+    if (y && !y->count)
         return fe_mismatch(r, y->at, "layers", "a list of layers", "[]");
-    n->layers = arena_new_array(r->mem, fe_layer, (size_t)y->count);
+    int64_t count = (y ? y->count : 0) + fe_run_layers(n);
+    if (n->nruns && count > MOST_LAYERS) { /* a file that names one twice, which does so too, and so on */
+        n->lost_names = true;
+        return fe_mismatch(r, n->runs[0].at, "stages", "at most 65536 layers with those of files", "more");
+    }
+    n->layers = arena_new_array(r->mem, fe_layer, (size_t)count);
     bool ok = fe_read_layer_list(r, n, y, "", n->lost_names ? "" : n->inputs[0].name);
     for (int i = 0; i < n->nlayers; i++)
         n->layers[i].is_output = !n->layers[i].is_read;
@@ -345,12 +388,14 @@ static bool check_sections(fe_reader *r, fe_network *n, const fe_yaml *root)
     return ok;
 }
 
-fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path)
+fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path, fe_run *runs, int count)
 {
     static bool (*const sections[])(fe_reader *, fe_network *, const fe_yaml *) = {
         check_sections, read_name, read_inputs, read_layers, fe_read_objective, fe_read_groups};
     fe_network *n = arena_make(r->mem, fe_network);
     *n = (fe_network){.mem = r->mem, .path = path, .at = root->at, .named = ir_map_new(r->mem, IR_MAP_TEXTS)};
+    n->runs = runs;
+    n->nruns = count;
     bool ok = true;
     for (size_t i = 0; i < sizeof sections / sizeof *sections && !fe_enough(r); i++)
         ok &= sections[i](r, n, root);

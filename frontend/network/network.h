@@ -26,11 +26,30 @@ typedef struct {
     const fe_loss *loss;
 } fe_metric;
 
+typedef struct fe_staging fe_staging;
+
+/* Layers of another file among those of a network: what a stage's `net` is needed for (runs.c). */
+typedef struct {
+    const char *name; /* the stage's: names of the layers begin with it and '_' */
+    src_loc at;
+    const char *behind;     /* the layer behind which they stand; NULL: behind the run before, or in front of all */
+    const fe_network *net;  /* the file, read by itself, with the heads of its stages; NULL after an error */
+    const fe_yaml *binding; /* what its inputs are called here; NULL: as there */
+    bool *taken;            /* by layer of net: its output needs it */
+    int output, count;      /* among the layers of net; how many are taken */
+    int first;              /* of them here; -1: they are not here yet */
+    int *place;             /* by layer of net: its number here, or -1 */
+    fe_ref *bound;          /* by input of net */
+    bool *is_bound;
+    const fe_staging *file; /* the stages of the file */
+} fe_run;
+
 typedef struct {
     const char *name;
     const fe_layer *through;
     src_loc at;
     const fe_choice *options;
+    fe_run *run; /* of a stage that is a file of its own; else NULL */
 } fe_stage;
 
 /* Layers that learn by an optimizer of their own. */
@@ -44,7 +63,8 @@ struct fe_network {
     arena *mem;
     const char *path, *name;
     src_loc at;
-    int ninputs, nlayers, nlosses, nmetrics, nstages, ngroups;
+    int ninputs, nlayers, nlosses, nmetrics, nstages, ngroups, nruns;
+    fe_run *runs; /* in the order of the stages */
     fe_input *inputs;
     fe_layer *layers;
     ir_map *named; /* inputs and layers by name: a fe_ref each */
@@ -84,8 +104,30 @@ bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
 bool fe_check_group_rates(fe_reader *r, const fe_network *n);
 bool fe_learns(const fe_layer *l); /* has it trainable parameters? */
 bool fe_check_inputs_read(fe_reader *r, const fe_network *n);
-/* Name, inputs, layers, losses, metrics, optimizer and groups. After errors, what could be read of them. */
-fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path);
+/* Name, inputs, layers, with those of other files among them, losses, metrics, optimizer and groups. After errors, what
+ * could be read of them. */
+fe_network *fe_read_network(fe_reader *r, const fe_yaml *root, const char *path, fe_run *runs, int count);
+/* Give a name to layer number 'index', which has it already; and to a run's output the stage's. */
+bool fe_take_name(fe_reader *r, fe_network *n, const fe_layer *l, int index);
+bool fe_name_output(fe_reader *r, fe_network *n, const char *name, src_loc at, int index);
+
+/* ---- layers of other files ---- */
+
+int64_t fe_run_layers(const fe_network *n); /* how many all runs bring */
+/* Append the runs that stand behind the layer of that name; NULL: in front of all. */
+bool fe_place_runs(fe_reader *r, fe_network *n, const char *behind);
+/* The run whose first layer this is, or NULL. */
+fe_run *fe_run_at(const fe_network *n, int layer);
+/* Let the layers of a run that is in its place read what they should. */
+bool fe_bind_run(fe_reader *r, fe_network *n, fe_run *run);
+/* What an input of the file is here, among inputs and the first 'layers'. */
+bool fe_bind(fe_reader *r, fe_network *n, fe_run *run, int input, int layers, fe_ref *out);
+/* And what any value of it is that stands here. */
+bool fe_run_ref(fe_reader *r, fe_network *n, fe_run *run, fe_ref from, int layers, fe_ref *out);
+/* The error that a layer is not here which a stage of the file reads of another one; false. */
+bool fe_not_shared(fe_reader *r, const fe_run *run, int layer);
+/* One more layer of the file, at the end. */
+bool fe_append_run_layer(fe_reader *r, fe_network *n, fe_run *run, int index);
 
 /* Warnings about a network that was read without an error. */
 void fe_warn(fe_reader *r, const fe_network *n);

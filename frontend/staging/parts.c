@@ -54,47 +54,23 @@ static const char *part_name(fe_staging *s, const char *name, src_loc at)
     return NULL;
 }
 
-/* `train:` of a stage is the file's, but for the keys that it has itself. */
-static bool read_train(fe_staging *s, fe_network *part, const fe_option *own)
+/* What is no part's own is the file's. */
+static bool read_train(fe_staging *s, fe_network *part, const fe_yaml *train)
 {
-    arena *mem = s->r->mem;
-    const fe_yaml *file = fe_yaml_find(s->root, "train"), *mine = own && own->present ? own->tree : NULL;
-    fe_yaml *root = fe_tree_map(mem, part->at, 1);
-    if (mine && !fe_expect_kind(s->r, mine, "train", FE_MAP, "a mapping of epochs and the like"))
-        return false;
-    if (file || mine) {
-        fe_yaml *both =
-            fe_tree_map(mem, mine ? mine->at : file->at, (file ? file->count : 0) + (mine ? mine->count : 0));
-        for (int i = 0; mine && i < mine->count; i++) {
-            both->key[both->count] = mine->key[i];
-            both->item[both->count++] = mine->item[i];
-        }
-        for (int i = 0; file && i < file->count; i++) {
-            if (mine && fe_yaml_find(mine, file->key[i]->word))
-                continue;
-            both->key[both->count] = file->key[i];
-            both->item[both->count++] = file->item[i];
-        }
-        fe_tree_set(mem, root, "train", both);
-    }
+    fe_yaml *root = fe_tree_map(s->r->mem, part->at, 1);
+    if (train)
+        fe_tree_set(s->r->mem, root, "train", fe_tree_copy(s->r->mem, train));
     return fe_read_train(s->r, part, root);
 }
 
-/* A sub-problem's own data, for the inputs of the file. */
-static bool read_data(fe_staging *s, fe_network *part, const fe_option *own)
+static bool read_train_of_file(fe_staging *s, fe_network *part)
 {
-    if (!own || !own->present) {
-        memcpy(part->data, s->file->data, sizeof part->data);
-        return true;
-    }
-    fe_network view = *s->file;
-    memset(view.data, 0, sizeof view.data);
-    fe_yaml *root = fe_tree_map(s->r->mem, own->at, 1);
-    fe_tree_set(s->r->mem, root, "data", fe_tree_copy(s->r->mem, own->tree));
-    if (!fe_read_data(s->r, &view, root))
-        return false;
-    memcpy(part->data, view.data, sizeof part->data);
-    return true;
+    return read_train(s, part, fe_yaml_find(s->root, "train"));
+}
+
+static void set_data(const fe_staging *s, fe_network *part, const fe_data_set *own)
+{
+    memcpy(part->data, own ? own : s->file->data, sizeof part->data);
 }
 
 static fe_part *add_part(fe_staging *s, const char *name, src_loc at, const fe_selection *selection)
@@ -108,16 +84,6 @@ static fe_part *add_part(fe_staging *s, const char *name, src_loc at, const fe_s
 
 /* ---- a stage ---- */
 
-static bool read_weights(fe_staging *s, fe_part *part, const fe_option *o)
-{
-    if (!o->present)
-        return true;
-    if (!fe_expect_kind(s->r, o->tree, "weights", FE_SCALAR, "the path of a weights file"))
-        return false;
-    part->weights = fe_beside_yaml(s->r, s->file->path, o->tree->word);
-    return true;
-}
-
 static bool has_parameters(const fe_network *n)
 {
     for (int i = 0; i < n->nlayers; i++)
@@ -129,7 +95,6 @@ static bool has_parameters(const fe_network *n)
 static bool add_stage(fe_staging *s, const fe_part_stage *stage)
 {
     keep k = keep_nothing(s);
-    const fe_option *optimizer = fe_get(stage->options, "optimizer");
     fe_selection selection = {.name = part_name(s, stage->name, stage->at), .at = stage->at, .exports = true};
     if (!selection.name)
         return false;
@@ -139,17 +104,17 @@ static bool add_stage(fe_staging *s, const fe_part_stage *stage)
     selection.losses = k.losses;
     fe_part *part = add_part(s, stage->name, stage->at, &selection);
     part->frozen = stage->frozen;
+    part->weights = stage->weights;
     fe_network *net = part->net;
     if (net->nlosses && !has_parameters(net))
         return fe_mismatch(s->r, stage->at, arena_printf(s->r->mem, "stage '%s'", stage->name),
                            "a layer with parameters to train, or 'frozen: true'", "neither");
-    if (!net->optimizer && net->nlosses && !optimizer->present)
+    net->optimizer = net->nlosses ? stage->optimizer : NULL;
+    if (!net->optimizer && net->nlosses)
         return fe_missing(s->r, stage->at, arena_printf(s->r->mem, "stage '%s'", stage->name), "optimizer",
                           "one here or in the file");
-    if (optimizer->present && !(net->optimizer = fe_read_choice(s->r, &fe_optimizers, optimizer->tree)))
-        return false;
-    return fe_check_group_rates(s->r, net) && read_weights(s, part, fe_get(stage->options, "weights")) &&
-           read_train(s, net, fe_get(stage->options, "train")) && read_data(s, net, fe_get(stage->options, "data"));
+    set_data(s, net, stage->data);
+    return fe_check_group_rates(s->r, net) && read_train(s, net, stage->train);
 }
 
 /* ---- all stages at once ---- */
@@ -178,20 +143,19 @@ static bool name_is_free(fe_staging *s, const fe_network *net, const fe_part_sta
 static bool add_optimizer(fe_staging *s, fe_network *net, int number, const int *stage_of, const int *numbers)
 {
     const fe_part_stage *stage = &s->stage[number];
-    const fe_option *own = fe_get(stage->options, "optimizer");
-    const fe_choice *optimizer = own->present ? fe_read_choice(s->r, &fe_optimizers, own->tree) : NULL;
-    if (stage->frozen || (own->present && !optimizer))
-        return stage->frozen;
-    if (!own->present && !s->file->optimizer)
+    bool own = stage->optimizer != s->file->optimizer;
+    if (stage->frozen)
+        return true;
+    if (!stage->optimizer)
         return fe_missing(s->r, stage->at, arena_printf(s->r->mem, "stage '%s'", stage->name), "optimizer",
                           "one here or in the file");
-    if (!own->present || !net->optimizer) {
-        net->optimizer = net->optimizer ? net->optimizer : optimizer;
+    if (!own || !net->optimizer) {
+        net->optimizer = net->optimizer ? net->optimizer : stage->optimizer;
         return true;
     }
     if (!name_is_free(s, net, stage))
         return false;
-    net->groups[net->ngroups++] = (fe_group){stage->name, optimizer, stage->at};
+    net->groups[net->ngroups++] = (fe_group){stage->name, stage->optimizer, stage->at};
     for (int i = 0; i < net->nlayers; i++)
         if (stage_of[numbers[i]] == number && !net->layers[i].group)
             net->layers[i].group = stage->name;
@@ -240,7 +204,8 @@ static bool add_simultaneous(fe_staging *s)
             }
     }
     fe_part *part = add_part(s, "stages", s->file->at, &selection);
-    return add_optimizers(s, part->net, &k, stage) && read_train(s, part->net, NULL) && read_data(s, part->net, NULL);
+    set_data(s, part->net, NULL);
+    return add_optimizers(s, part->net, &k, stage) && read_train_of_file(s, part->net);
 }
 
 /* ---- the combination and the whole ---- */
@@ -255,7 +220,8 @@ static bool add_combination(fe_staging *s)
     keep_range(k.layers, s->combination_first, s->combination_count);
     k.losses[s->combined_loss] = true;
     fe_part *part = add_part(s, "combine", at, &selection);
-    return read_train(s, part->net, NULL) && read_data(s, part->net, NULL);
+    set_data(s, part->net, NULL);
+    return read_train_of_file(s, part->net);
 }
 
 /* Is the stage's answer one of those that are combined? */
@@ -287,9 +253,12 @@ static bool make_whole(fe_staging *s)
     whole->optimizer = s->file->optimizer;
     whole->train = s->file->train;
     whole->gradient_clip = s->file->gradient_clip;
-    memcpy(whole->data, s->file->data, sizeof whole->data);
+    set_data(s, whole, NULL);
+    whole->ngroups = whole->optimizer ? whole->ngroups : 0; /* of stages' files, where the whole learns nothing */
     whole->hierarchy = s->h;
-    s->h->whole = whole;
+    s->whole = s->h->whole = whole;
+    if (!fe_check_group_rates(s->r, whole))
+        return false;
     return has_parameters(whole) || fe_mismatch(s->r, whole->at, "stages", "one that learns", "all of them frozen");
 }
 

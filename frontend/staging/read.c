@@ -13,7 +13,10 @@ static const fe_kind staging_keys = {.name = "staging",
 
 static const fe_kind stage_keys = {.name = "stage",
                                    .keys = {{"name", FE_NAME, FE_REQUIRED},
-                                            {"through", FE_NAME, FE_REQUIRED},
+                                            {"through", FE_NAME, NULL},
+                                            {"net", FE_TREE, NULL},
+                                            {"inputs", FE_TREE, NULL},
+                                            {"output", FE_NAME, NULL},
                                             {"head", FE_TREE, NULL},
                                             {"losses", FE_TREE, NULL},
                                             {"metrics", FE_TREE, NULL},
@@ -29,29 +32,67 @@ static const char *const couplings[] = {"coupled", "local"},
 
 /* ---- stages, of either coupling ---- */
 
-static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after)
+/* What the keys of a stage that is a file, and of one that is not, cannot be. */
+static bool check_way(fe_reader *r, const fe_choice *c)
 {
-    const fe_choice *c = fe_read_options(r, &stage_keys, NULL, y);
-    if (!c)
-        return false;
-    const fe_option *name = fe_get(c, "name"), *through = fe_get(c, "through");
+    const fe_option *through = fe_get(c, "through"), *net = fe_get(c, "net");
+    static const char *const of_files[] = {"inputs", "output"};
+    if (net->present && through->present)
+        return fe_mismatch(r, through->at, "stage", "either 'through' or 'net'", "both");
+    if (!net->present && !through->present)
+        return fe_missing(r, c->at, "stage", "through", "a layer, or 'net' with it");
+    for (size_t i = 0; !net->present && i < sizeof of_files / sizeof *of_files; i++)
+        if (fe_get(c, of_files[i])->present)
+            return fe_mismatch(r, fe_get(c, of_files[i])->at, of_files[i], "'net' with it", "'through'");
+    return true;
+}
+
+/* The number of the last layer of a stage; -1 after an error. */
+static int find_last(fe_reader *r, const fe_network *n, const fe_choice *c, const fe_run *run)
+{
+    const fe_option *through = fe_get(c, "through");
     const char **known = arena_new_array(r->mem, const char *, (size_t)n->nlayers);
     int last = 0;
+    if (run)
+        return run->first >= 0 ? run->place[run->output] : -1;
     for (int i = 0; i < n->nlayers; i++)
         known[i] = n->layers[i].name;
     while (last < n->nlayers && strcmp(known[last], through->word))
         last++;
-    if (last == n->nlayers)
-        return !fe_may_be_lost(n, through->word) &&
-               fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
-    if (last <= *after)
-        return fe_mismatch(r, through->at, "through", arena_printf(r->mem, "a layer below '%s'", known[*after]),
+    if (last < n->nlayers)
+        return last;
+    if (!fe_may_be_lost(n, through->word))
+        fe_unknown(r, through->at, "layer", through->word, known, (size_t)n->nlayers);
+    return -1;
+}
+
+static fe_run *find_run(const fe_network *n, const fe_choice *c)
+{
+    for (int i = 0; fe_get(c, "net")->present && i < n->nruns; i++)
+        if (!strcmp(n->runs[i].name, fe_get(c, "name")->word))
+            return &n->runs[i];
+    return NULL;
+}
+
+static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after)
+{
+    const fe_choice *c = fe_read_options(r, &stage_keys, NULL, y);
+    if (!c || !check_way(r, c))
+        return false;
+    const fe_option *name = fe_get(c, "name"), *through = fe_get(c, "through");
+    fe_run *run = find_run(n, c);
+    int last = find_last(r, n, c, run);
+    if (last < 0)
+        return false;
+    if (last <= *after && !run)
+        return fe_mismatch(r, through->at, "through",
+                           arena_printf(r->mem, "a layer below '%s'", n->layers[*after].name),
                            fe_yaml_describe(fe_yaml_find(y, "through"), r->mem));
     for (int i = 0; i < n->nstages; i++)
         if (!strcmp(n->stages[i].name, name->word))
             return fe_twice(r, name->at, "stage name", name->word, n->stages[i].at);
     *after = last;
-    n->stages[n->nstages++] = (fe_stage){name->word, &n->layers[last], c->at, c};
+    n->stages[n->nstages++] = (fe_stage){name->word, &n->layers[last], c->at, c, run};
     return true;
 }
 
@@ -112,25 +153,46 @@ static int choice_of(fe_reader *r, const fe_choice *c, const char *key, const ch
     return -1;
 }
 
-/* A copy with room for what stages and the combination append. */
+/* How much stages and the combination may append. */
+typedef struct {
+    size_t layers, losses, metrics, groups;
+} room;
+
+static void add_room(const fe_network *file, const fe_stage *stage, room *most)
+{
+    const fe_choice *c = stage->options;
+    const fe_option *head = fe_get(c, "head"), *own = fe_get(c, "losses"), *mine = fe_get(c, "metrics");
+    const fe_network *inner = stage->run ? stage->run->net : NULL;
+    size_t copies = stage->run ? (size_t)stage->run->file->nstages : 1;
+    most->layers += head->present ? (size_t)head->tree->count + 2 : 0;
+    most->losses += copies * (own->present ? (size_t)own->tree->count : 1);
+    most->metrics += copies * ((mine->present ? (size_t)mine->tree->count : 0) + (size_t)file->nmetrics);
+    if (!inner)
+        return;
+    most->layers += (size_t)inner->nlayers;
+    most->losses += (size_t)inner->nlosses;
+    most->metrics += (size_t)inner->nmetrics;
+    most->groups += (size_t)inner->ngroups;
+}
+
+/* A copy with room for that. */
 static fe_network *make_room(fe_staging *s)
 {
     const fe_network *file = s->file;
     arena *mem = s->r->mem;
     fe_network *all = arena_make(mem, fe_network);
-    size_t layers = (size_t)file->nlayers + 2, losses = (size_t)file->nlosses + 1, metrics = (size_t)file->nmetrics;
-    for (int i = 0; i < file->nstages; i++) {
-        const fe_choice *c = file->stages[i].options;
-        const fe_option *head = fe_get(c, "head"), *own = fe_get(c, "losses"), *mine = fe_get(c, "metrics");
-        layers += head->present ? (size_t)head->tree->count + 2 : 0;
-        losses += own->present ? (size_t)own->tree->count : 1;
-        metrics += (mine->present ? (size_t)mine->tree->count : 0) + (size_t)file->nmetrics;
-    }
+    room most = {(size_t)file->nlayers + 2, (size_t)file->nlosses + 1, 2 * (size_t)file->nmetrics + 1,
+                 (size_t)file->ngroups};
+    for (int i = 0; i < file->nstages; i++)
+        add_room(file, &file->stages[i], &most);
     *all = *file;
-    all->layers = arena_new_array(mem, fe_layer, layers);
-    all->losses = arena_new_array(mem, fe_loss, losses);
-    all->metrics = arena_new_array(mem, fe_metric, metrics + (size_t)file->nmetrics + 1);
+    all->layers = arena_new_array(mem, fe_layer, most.layers);
+    all->losses = arena_new_array(mem, fe_loss, most.losses);
+    all->metrics = arena_new_array(mem, fe_metric, most.metrics);
+    all->groups = arena_new_array(mem, fe_group, most.groups);
     memcpy(all->layers, file->layers, (size_t)file->nlayers * sizeof *all->layers);
+    for (int i = 0; i < file->ngroups; i++)
+        all->groups[i] = file->groups[i];
     for (int i = 0; i < file->nlosses; i++)
         all->losses[i] = file->losses[i];
     for (int i = 0; i < file->nmetrics; i++) {
@@ -140,22 +202,26 @@ static fe_network *make_room(fe_staging *s)
     return all;
 }
 
-static bool read_local_stages(fe_staging *s)
+static bool add_stage(fe_staging *s, const fe_stage *read)
 {
-    s->stage = arena_new_array(s->r->mem, fe_part_stage, (size_t)s->file->nstages + 1);
-    bool ok = true;
-    for (int i = 0; i < s->file->nstages && !fe_enough(s->r); i++) {
-        const fe_stage *read = &s->file->stages[i];
-        fe_part_stage *stage = &s->stage[s->nstages++];
-        *stage = (fe_part_stage){.options = read->options, .name = read->name, .at = read->at};
-        stage->first = i ? s->stage[i - 1].last + 1 : 0;
-        stage->last = (int)(read->through - s->file->layers);
-        stage->frozen = fe_get_bool(read->options, "frozen");
-        for (int k = stage->first; stage->frozen && k <= stage->last; k++)
-            s->all->layers[k].trainable = false;
-        ok &= fe_read_head(s, stage) && fe_read_stage_losses(s, stage);
-    }
-    return ok;
+    fe_part_stage *stage = &s->stage[s->nstages++];
+    *stage = (fe_part_stage){.options = read->options, .name = read->name, .at = read->at};
+    stage->first = s->nstages > 1 ? stage[-1].last + 1 : 0;
+    stage->last = (int)(read->through - s->file->layers);
+    stage->frozen = fe_get_bool(read->options, "frozen");
+    for (int k = stage->first; stage->frozen && k <= stage->last; k++)
+        s->all->layers[k].trainable = false;
+    return fe_read_head(s, stage) && fe_read_stage_losses(s, stage) && fe_read_ways(s, stage);
+}
+
+/* A name that is made of a stage's and one of its file's may be there already. */
+static bool check_names(const fe_staging *s)
+{
+    for (int i = 0; i < s->nstages; i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(s->stage[i].name, s->stage[k].name))
+                return fe_twice(s->r, s->stage[i].at, "stage name", s->stage[i].name, s->stage[k].at);
+    return true;
 }
 
 /* A key that this schedule has no use for. */
@@ -170,26 +236,50 @@ static bool check_schedule(fe_reader *r, const fe_yaml *root, fe_schedule schedu
            fe_mismatch(r, cache->at, "cache", "a schedule in which stages learn in turn", found);
 }
 
-/* The whole, which carries the parts; NULL after an error. */
-static fe_network *read_local(fe_reader *r, fe_network *n, const fe_yaml *root, const fe_choice *c)
+static bool read_local_stages(fe_staging *s)
 {
-    fe_hierarchy *h = arena_make(r->mem, fe_hierarchy);
-    fe_staging s = {.r = r, .root = root, .file = n, .h = h, .own_losses = n->nlosses};
-    int schedule = choice_of(r, c, "schedule", schedules, 3), cache = choice_of(r, c, "cache", caches, 4);
-    if (schedule < 0 || cache < 0 || !check_schedule(r, root, (fe_schedule)schedule))
-        return NULL;
-    *h = (fe_hierarchy){.schedule = (fe_schedule)schedule, .cache = caches[cache], .rounds = fe_get_int(c, "rounds")};
-    if (!n->nstages) {
-        fe_missing(r, c->at, "network", "stages", "the stages that learn on their own");
-        return NULL;
+    size_t count = 0;
+    for (int i = 0; i < s->file->nstages; i++)
+        count += s->file->stages[i].run ? (size_t)s->file->stages[i].run->file->nstages : 1;
+    s->stage = arena_new_array(s->r->mem, fe_part_stage, count + 1);
+    bool ok = true;
+    for (int i = 0; i < s->file->nstages && !fe_enough(s->r); i++) {
+        const fe_stage *read = &s->file->stages[i];
+        ok &= read->run ? fe_add_inner_stages(s, read) : add_stage(s, read);
     }
-    s.all = make_room(&s);
-    if (!read_local_stages(&s) || !fe_read_combination(&s) || !fe_make_parts(&s))
-        return NULL;
-    return h->whole;
+    return ok && check_names(s);
 }
 
-fe_network *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
+static bool read_local(fe_staging *s, const fe_choice *c)
+{
+    fe_reader *r = s->r;
+    fe_hierarchy *h = s->h = arena_make(r->mem, fe_hierarchy);
+    int schedule = choice_of(r, c, "schedule", schedules, 3), cache = choice_of(r, c, "cache", caches, 4);
+    if (schedule < 0 || cache < 0 || !check_schedule(r, s->root, (fe_schedule)schedule))
+        return false;
+    *h = (fe_hierarchy){.schedule = (fe_schedule)schedule, .cache = caches[cache], .rounds = fe_get_int(c, "rounds")};
+    if (!s->file->nstages)
+        return fe_missing(r, c->at, "network", "stages", "the stages that learn on their own");
+    s->all = make_room(s);
+    return read_local_stages(s) && fe_read_combination(s) && fe_make_parts(s);
+}
+
+/* Layers that learn together are one stage, for a file that takes them as its. */
+static void take_whole(fe_staging *s)
+{
+    fe_network *n = s->whole = s->all = s->file;
+    s->stage = arena_make(s->r->mem, fe_part_stage);
+    s->nstages = 1;
+    *s->stage = (fe_part_stage){.name = n->name,
+                                .at = n->at,
+                                .last = n->nlayers - 1,
+                                .head_first = n->nlayers,
+                                .answer = n->nlayers - 1,
+                                .optimizer = n->optimizer,
+                                .train = fe_yaml_find(s->root, "train")};
+}
+
+fe_staging *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
     const fe_yaml *y = fe_yaml_find(root, "staging");
     const fe_choice *c = y ? fe_read_options(r, &staging_keys, NULL, y) : NULL;
@@ -200,7 +290,9 @@ fe_network *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
         return NULL;
     if (!ok || diag_errors(r->d)) /* heads and losses of stages are read of networks without an error */
         return NULL;
-    if (coupling)
-        return read_local(r, n, root, c);
-    return n;
+    fe_staging *s = arena_make(r->mem, fe_staging);
+    *s = (fe_staging){.r = r, .root = root, .file = n, .own_losses = n->nlosses};
+    if (!coupling)
+        take_whole(s);
+    return !coupling || read_local(s, c) ? s : NULL;
 }

@@ -2,7 +2,11 @@
  *
  * A staged description is read as one network that has everything: the layers of the file, then those of the stages'
  * heads, then the combination's; the losses of the file, then those of stages. What is compiled are parts of it
- * (project.c), each an ordinary network: one for each stage, one for a combination that learns, and the whole. */
+ * (project.c), each an ordinary network: one for each stage, one for a combination that learns, and the whole.
+ *
+ * A stage may be a file of its own (files.c), which is read by itself in the same way. What its output needs are then
+ * layers of this network (network/runs.c); its stages, with heads, losses and whatever else they have to learn by, are
+ * stages of this one (inner.c). */
 #ifndef FRONTEND_STAGING_H
 #define FRONTEND_STAGING_H
 
@@ -18,8 +22,14 @@ typedef struct {
     bool exports;                /* layers that are read outside of the part are outputs of its infer */
 } fe_selection;
 
-/* `staging`, `stages` and `combine` of a network: itself, or the whole of its parts; NULL after an error. */
-fe_network *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* A file by itself, from its tree on; NULL after an error. */
+fe_staging *fe_read_sections(fe_reader *r, const fe_yaml *root, const char *path);
+/* The file that is read first; those that it names may not name it. */
+void fe_begin_file(fe_reader *r, const char *path);
+/* The files that the section `stages` of a tree names, as runs of layers in order. */
+fe_run *fe_read_files(fe_reader *r, const fe_yaml *root, const char *path, int *count);
+/* `staging`, `stages` and `combine` of a network; one stage where all layers learn together. NULL after an error. */
+fe_staging *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root);
 
 fe_network *fe_project(const fe_network *all, const fe_selection *keep);
 
@@ -33,9 +43,13 @@ typedef struct {
     int loss_first, loss_count; /* losses of its own; without any, those of the file that measure its layers */
     int answer;                 /* the layer that says what the stage makes of an example */
     bool frozen;
+    const fe_choice *optimizer; /* NULL: none */
+    const fe_yaml *train;       /* a mapping of keys; NULL: all by default */
+    const fe_data_set *data;    /* train, validation, test of its own; NULL: the run's */
+    const char *weights;        /* a file to start from, or NULL */
 } fe_part_stage;
 
-typedef struct {
+struct fe_staging {
     fe_reader *r;
     const fe_yaml *root;
     fe_network *file; /* as its sections say, without staging */
@@ -46,7 +60,15 @@ typedef struct {
     int combination_first, combination_count; /* layers that combine the stages' answers */
     int combined_loss;                        /* the loss of the whole: the file's first, or the combination's */
     int own_losses;                           /* the file's: 0 .. own_losses - 1 */
-} fe_staging;
+    fe_network *whole;                        /* what ships */
+};
+
+/* The stages of a stage's file, appended to those of 's'. */
+bool fe_add_inner_stages(fe_staging *s, const fe_stage *read);
+/* What a stage learns by, where its own keys say so; else what is there already, of its file, and then the file's. */
+bool fe_read_ways(fe_staging *s, fe_part_stage *stage);
+/* A mapping of the keys of both, each of which may be NULL; of those that both have, 'mine' counts. */
+const fe_yaml *fe_tree_merge(arena *mem, const fe_yaml *mine, const fe_yaml *other);
 
 /* The head of a stage, appended to 'all'. */
 bool fe_read_head(fe_staging *s, fe_part_stage *stage);

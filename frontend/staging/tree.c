@@ -61,3 +61,19 @@ void fe_tree_set(arena *mem, fe_yaml *map, const char *key, fe_yaml *value)
     map->key[map->count] = fe_tree_word(mem, value->at, key);
     map->item[map->count++] = value;
 }
+
+const fe_yaml *fe_tree_merge(arena *mem, const fe_yaml *mine, const fe_yaml *other)
+{
+    if (!mine || !other)
+        return mine ? mine : other;
+    fe_yaml *both = fe_tree_map(mem, mine->at, mine->count + other->count);
+    for (int i = 0; i < mine->count + other->count; i++) {
+        const fe_yaml *from = i < mine->count ? mine : other;
+        int k = from == mine ? i : i - mine->count;
+        if (from == other && fe_yaml_find(mine, other->key[k]->word))
+            continue;
+        both->key[both->count] = from->key[k];
+        both->item[both->count++] = from->item[k];
+    }
+    return both;
+}

@@ -167,11 +167,14 @@ void diag_clear(diag *d)
 typedef struct {
     message *first, *last;
     size_t order; /* in which it came */
+    size_t file;  /* the first one that is of its file */
 } group;
 
 static int compare_groups(const void *a, const void *b)
 {
     const group *x = a, *y = b;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
     if (x->first->at.line != y->first->at.line)
         return x->first->at.line < y->first->at.line ? -1 : 1;
     if (x->first->at.col != y->first->at.col)
@@ -179,11 +182,25 @@ static int compare_groups(const void *a, const void *b)
     return x->order < y->order ? -1 : 1;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+static size_t first_of_file(const group *list, size_t index)
+{
+    size_t i = 0;
+    while (i < index && !same_file(list[i].first->at.file, list[index].first->at.file))
+        i++;
+    return i;
+}
+
 /* Did one of the groups before this one, at the same place, say the same? */
 static bool is_repeated(const group *list, size_t index)
 {
     const message *m = list[index].first;
-    for (size_t i = index; i-- && list[i].first->at.line == m->at.line && list[i].first->at.col == m->at.col;)
+    for (size_t i = index; i-- && list[i].file == list[index].file && list[i].first->at.line == m->at.line &&
+                           list[i].first->at.col == m->at.col;)
         if (list[i].first->kind == m->kind && !strcmp(list[i].first->words, m->words))
             return true;
     return false;
@@ -196,7 +213,8 @@ void diag_arrange(diag *d, int most)
     for (message *m = d->first; m; m = m->next) {
         if (m->kind != DIAG_NOTE || !count) {
             list = arena_grown(d->mem, list, count, sizeof *list);
-            list[count] = (group){m, m, count};
+            list[count] = (group){m, m, count, 0};
+            list[count].file = first_of_file(list, count);
             count++;
         }
         list[count - 1].last = m;

@@ -38,8 +38,9 @@ int diag_errors(const diag *d); /* how many errors so far */
  * came from elsewhere must be given). 'content' is copied. */
 void diag_source(diag *d, const char *file, const char *content);
 
-/* Put the messages of one file, which came in the order in which it was looked at, in the order of their places. Notes
- * stay with theirs. What was said of a place twice is kept once, and of the errors no more than 'most'. */
+/* Put the messages, which came in the order in which a file was looked at, in the order of their places; those of
+ * several files one file after the other, as their first ones came. Notes stay with theirs. What was said of a place
+ * twice is kept once, and of the errors no more than 'most'. */
 void diag_arrange(diag *d, int most);
 
 /* All messages as the user sees them, with source lines and carets; remarks only if asked for. */

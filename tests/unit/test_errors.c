@@ -5,6 +5,7 @@
  * nothing else may be reported:
  *     # ERROR 9:5: units: expected a whole number from 1 to 16777216, found '-1'
  *     # NOTE 4:5: 'fc1' is here
+ *     # ERROR files/encoder.yaml:3:1: ...        of another file, which stands in tests/errors/files
  * So that no message can lack a case, the sources of the layers are read too (formats.h): every format string given to
  * diag_error and its like must have produced one of the messages. Operators and passes have files of their own, in
  * tests/ops and tests/passes, whose '# ERROR' lines their suites check: these count here. */
@@ -77,7 +78,8 @@ static void read_wanted(const char *content, text *wanted)
             if (strncmp(content, heads[i].mark, n))
                 continue;
             content += n;
-            size_t line = strcspn(content, "\n"), place = strspn(content, "0123456789:");
+            size_t line = strcspn(content, "\n"), place = strncmp(content, "files/", 6) ? 0 : strcspn(content, ":\n");
+            place += strspn(content + place, "0123456789:");
             place += place && content[place] == ' ';
             text_printf(wanted, "%.*s%s: %.*s\n", (int)place, content, heads[i].kind, (int)(line - place),
                         content + place);
@@ -105,9 +107,23 @@ static void run_case(const char *path, const char *content, diag *d)
     ir_module_free(m);
 }
 
-/* The messages of a run without the path they begin with. */
+/* A line without the folder that names of files have in front. */
+static void add_without_folder(const char *line, size_t length, const char *folder, text *out)
+{
+    size_t n = strlen(folder);
+    for (const char *end = line + length; line < end;) {
+        const char *found = strstr(line, folder);
+        size_t before = found && found < end ? (size_t)(found - line) : (size_t)(end - line);
+        text_add_bytes(out, line, before);
+        line += before + (found && found < end ? n : 0);
+    }
+}
+
+/* The messages of a run without the path they begin with, nor the folder of other files. */
 static void plain_messages(const diag *d, const char *path, text *out)
 {
+    char folder[512];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
     text all = {0};
     size_t n = strlen(path);
     diag_print_plain(d, &all, false);
@@ -115,7 +131,7 @@ static void plain_messages(const diag *d, const char *path, text *out)
         size_t length = strcspn(line, "\n") + 1;
         size_t skip = !strncmp(line, path, n) ? n + 1 : 0;
         skip += skip && line[skip] == ' '; /* of the file, at no place in it */
-        text_add_bytes(out, line + skip, length - skip);
+        add_without_folder(line + skip, length - skip, folder, out);
         line += length;
     }
     text_free(&all);

@@ -107,6 +107,45 @@ static void schedules(void)
     CU_ASSERT_NOT_EQUAL(run("cmp -s sequential-whole/weights.safetensors alternating-whole/weights.safetensors"), 0);
 }
 
+static void write_text(const char *name, const char *content)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fputs(content, f);
+    fclose(f);
+}
+
+/* A stage that is a file with two stages, one of them with data of the file's own, in a network without losses of its
+ * own. */
+static void files(void)
+{
+    write_text("inner", "inputs: {x: [10], y: [1]}\n"
+                        "layers:\n"
+                        "  - dense: {name: a, units: 6, activation: tanh}\n"
+                        "  - batch_norm: {name: code}\n"
+                        "  - dense: {name: guess, units: 1}\n"
+                        "losses: [mean_squared_error]\n"
+                        "optimizer: {adam: {learning_rate: 0.01}}\n"
+                        "data: {train: {format: idx, x: data/linear-test-x.idx, y: data/linear-test-y.idx}}\n"
+                        "train: {epochs: 3, batch: 40}\n"
+                        "staging: {coupling: local}\n"
+                        "stages: [{name: low, through: a, head: auto}, {name: high, through: guess}]\n");
+    write_text("outer", "inputs: {u: [10], y: [1]}\n"
+                        "layers: [{dense: {name: end, units: 2}}]\n"
+                        "data: {train: {format: idx, u: data/linear-train-x.idx, y: data/linear-train-y.idx}}\n"
+                        "train: {epochs: 2, batch: 50, seed: 4}\n"
+                        "staging: {coupling: local}\n"
+                        "stages:\n"
+                        "  - {name: inner, net: inner.yaml, output: code, inputs: {x: u}}\n"
+                        "  - {name: end, through: end, head: [{dense: 1}], losses: [mean_squared_error],\n"
+                        "     optimizer: {sgd: 0.01}}\n");
+    check_resumed("outer", 61 * (extent_sanitized ? 2 : 1));
+    CU_ASSERT_EQUAL(run("test $(grep -c '\"stage\": \"inner_low\".*\"examples\": 512,' outer-whole/log.jsonl) = 3"), 0);
+    CU_ASSERT_EQUAL(run("test $(grep -c '\"stage\": \"end\"' outer-whole/log.jsonl) = 2"), 0);
+}
+
 /* Where boundary values are kept makes no difference. */
 static void caches(void)
 {
@@ -196,6 +235,7 @@ void suite_train_stages(void)
 {
     CU_pSuite s = CU_add_suite("training of stages", open_directory, remove_directory);
     CU_add_test(s, "each schedule, whole and in pieces", schedules);
+    CU_add_test(s, "files with stages", files);
     CU_add_test(s, "each cache", caches);
     CU_add_test(s, "transfer", transfer);
     CU_add_test(s, "running statistics", statistics);
