@@ -328,6 +328,10 @@ typedef struct lamina_fit_options {
     const volatile int32_t *stop;     /* not 0: stop after the step that runs; may be NULL */
 } lamina_fit_options;
 
+/* Give those states that are statistics of the training data (of layers `normalization`) the values of this data, which
+ * should be the training part alone. Between lamina_initialize and the first step; a weights file and a checkpoint hold
+ * them from there on. Nothing where a network has none. Without this call such a layer leaves its input as it is. */
+lamina_status lamina_adapt(lamina_model *m, const lamina_dataset *d, lamina_error *e);
 /* Train over a data set that has every input. The last, smaller batch of an epoch is never dropped. If out is not NULL
  * it is told where training stopped, ready for lamina_save_checkpoint. NOT_FINITE at the first step whose loss is not
  * finite; if that step's examples hold a NaN or an infinity, the text names file, input and record (from 0) of the
@@ -395,6 +399,9 @@ lamina_status lamina_stages_new(const lamina_net *whole, const lamina_stage_opti
 void lamina_stages_free(lamina_stages *s);
 /* Begin anew, as lamina_initialize does, and load the stages' weights files. */
 lamina_status lamina_stages_initialize(lamina_stages *s, uint64_t seed, lamina_error *e);
+/* What lamina_adapt does, in all networks, between lamina_stages_initialize and the first step. Stages with weights
+ * files keep what those hold; stages with data of their own take the statistics of that. */
+lamina_status lamina_stages_adapt(lamina_stages *s, const lamina_dataset *train, lamina_error *e);
 /* What lamina_dataset_new takes in place of a network for data sets with every field that the stages and the whole read
  * of the data; lent. */
 const lamina_net *lamina_stages_fields(const lamina_stages *s);

@@ -93,7 +93,14 @@ enum {
     LAMINA_INIT_NORMAL = 3,           /* mean a, deviation b */
     LAMINA_INIT_TRUNCATED_NORMAL = 4, /* mean a, deviation b, redrawn beyond two deviations */
     LAMINA_INIT_SEED = 5,             /* the seed itself */
-    LAMINA_INIT_IDENTITY = 6          /* since 1.4, of rank 2: a where row mod columns is the column, else 0 */
+    LAMINA_INIT_IDENTITY = 6,         /* since 1.4, of rank 2: a where row mod columns is the column, else 0 */
+    /* Since 1.5: a, until the host knows the training data; then of the values of input number 'stream', as f32 times
+     * b, that have the same place in the last dimension. NaN does not count; where nothing else is there, a stays. */
+    LAMINA_INIT_DATA_MEAN = 7,
+    LAMINA_INIT_DATA_DEVIATION = 8, /* the root of the mean square distance from the mean; 1 where that is 0 */
+    LAMINA_INIT_DATA_MINIMUM = 9,
+    LAMINA_INIT_DATA_RANGE = 10, /* maximum - minimum; 1 where that is 0 */
+    LAMINA_INIT_DATA_MEDIAN = 11 /* of an even number of values the mean of the two in the middle */
 };
 
 typedef struct lamina_tensor {
@@ -106,7 +113,7 @@ typedef struct lamina_tensor {
     uint64_t bytes;  /* plain row-major size; of one example where it has the batch */
     uint64_t offset; /* of the resident form in its segment; of inputs and outputs their number */
     int32_t init;    /* LAMINA_INIT_* */
-    uint32_t stream; /* names the random numbers of the initialiser */
+    uint32_t stream; /* names the random numbers of the initialiser, or its input */
     double init_a, init_b;
 } lamina_tensor;
 
@@ -141,8 +148,8 @@ typedef struct lamina_stage {
  * that sums over examples follow: as neighbours (0+1, 2+3, ...), an odd last one passing up unchanged, until one is
  * left. So it has the same bits whether one process does it or several, each with a power of two of micro-batches. (A
  * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.)
- * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. */
-enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2, LAMINA_NEEDS_IDENTITY = 4 };
+ * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. DATA: one begins as a LAMINA_INIT_DATA_*. */
+enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2, LAMINA_NEEDS_IDENTITY = 4, LAMINA_NEEDS_DATA = 8 };
 
 /* What the functions of one stage alone do with an input or an output of theirs. A boundary value is made by one stage
  * and read by others, under one name; its maker may read it again. */

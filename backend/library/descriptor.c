@@ -86,7 +86,12 @@ static int init_kind(const ir_attr *attrs)
                                         [LAMINA_INIT_NORMAL] = "normal",
                                         [LAMINA_INIT_TRUNCATED_NORMAL] = "truncated_normal",
                                         [LAMINA_INIT_SEED] = "seed",
-                                        [LAMINA_INIT_IDENTITY] = "identity"};
+                                        [LAMINA_INIT_IDENTITY] = "identity",
+                                        [LAMINA_INIT_DATA_MEAN] = "data_mean",
+                                        [LAMINA_INIT_DATA_DEVIATION] = "data_deviation",
+                                        [LAMINA_INIT_DATA_MINIMUM] = "data_minimum",
+                                        [LAMINA_INIT_DATA_RANGE] = "data_range",
+                                        [LAMINA_INIT_DATA_MEDIAN] = "data_median"};
     const char *word = be_module_word(attrs, "init", "constant"); /* a = 0: states start from zero */
     for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
         if (strcmp(names[i], word) == 0)
@@ -303,8 +308,11 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
     FIELD(r, lamina_net, export_weights, export);
     int64_t needs = be_module_takes_field(l->module, "sgemm") ? LAMINA_NEEDS_SGEMM : 0;
     needs |= l->interface->gradient_bytes ? LAMINA_NEEDS_SUMS : 0;
-    for (const ir_symbol *y = l->module->symbols; y; y = y->next)
-        needs |= init_kind(y->attrs) == LAMINA_INIT_IDENTITY ? LAMINA_NEEDS_IDENTITY : 0;
+    for (const ir_symbol *y = l->module->symbols; y; y = y->next) {
+        int init = init_kind(y->attrs);
+        needs |= init == LAMINA_INIT_IDENTITY ? LAMINA_NEEDS_IDENTITY : 0;
+        needs |= init >= LAMINA_INIT_DATA_MEAN ? LAMINA_NEEDS_DATA : 0;
+    }
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
 }
 

@@ -13,7 +13,8 @@ typedef struct fe_layer fe_layer;
 typedef struct fe_loss fe_loss;
 
 /* The first values of a parameter: constant a; uniform in [a, b); normal with mean a, deviation b; identity matrices
- * times a, one below the other. */
+ * times a, one below the other; "data_mean" and its like, of lamina_abi.h: a statistic of the layer's input over the
+ * training data, a until it is known. */
 typedef struct {
     const char *kind;
     double a, b;

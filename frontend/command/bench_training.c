@@ -78,6 +78,8 @@ bool bench_training_run(bench *b, lamina_model *m, bench_function *f)
                                   .stop = &w.stop};
     lamina_set_learning_rate(m, NAN);
     lamina_status s = lamina_initialize(m, b->data.seed, &e);
+    if (!s)
+        s = lamina_adapt(m, b->data.train, &e);
     s = s ? s : lamina_fit(m, b->data.train, &o, NULL, &e);
     if (s != LAMINA_OK && s != LAMINA_INTERRUPTED) {
         diag_error(b->d, (src_loc){0}, "%s", e.text);

@@ -144,23 +144,24 @@ static bool take(const fe_network *net, const char *which, const lamina_net *com
                  lamina_dataset *train, lamina_dataset **out, diag *d)
 {
     const fe_data_set *set = fe_data(net, which);
-    lamina_dataset *part = NULL;
+    lamina_dataset *taken = NULL;
     lamina_csv_report report;
     lamina_error e;
     if (out)
         *out = NULL;
-    if (!set->present || (!out && set->split <= 0))
+    bool part = set->split > 0;
+    if (!set->present || (!out && !part))
         return true;
-    if (set->split <= 0)
+    if (!part)
         return cmd_read_set(net, which, compiled, out, &report, d);
     seed = set->split_seed >= 0 ? (uint64_t)set->split_seed : seed;
-    if ((set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, &part, &e)
-                       : lamina_dataset_split(train, set->split, seed, &part, &e)) != LAMINA_OK)
+    if ((set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, &taken, &e)
+                       : lamina_dataset_split(train, set->split, seed, &taken, &e)) != LAMINA_OK)
         return fail(d, set->loc, &e);
     if (out)
-        *out = part;
+        *out = taken;
     else
-        lamina_dataset_free(part);
+        lamina_dataset_free(taken);
     return true;
 }
 

@@ -33,6 +33,8 @@ static bool open_model(training *t, lamina_checkpoint *at)
     if (lamina_model_new(compiled, &options, &t->model, &e) != LAMINA_OK ||
         lamina_initialize(t->model, (uint64_t)s->o->seed, &e) != LAMINA_OK)
         return cmd_session_fail(s, &e);
+    if (!s->o->resume && lamina_adapt(t->model, t->train, &e) != LAMINA_OK)
+        return cmd_session_fail(s, &e);
     if (s->o->resume) {
         const lamina_checkpoint expected = *at;
         if (lamina_load_checkpoint(t->model, s->checkpoint, &expected, at, &e) != LAMINA_OK)

@@ -140,7 +140,10 @@ static bool open_stages(hierarchy *t)
         (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, &t->test, s->d)))
         return false;
     plan_whole(t);
-    return lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) == LAMINA_OK || cmd_session_fail(s, &e);
+    if (lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) != LAMINA_OK ||
+        (!s->o->resume && lamina_stages_adapt(t->stages, t->train, &e) != LAMINA_OK))
+        return cmd_session_fail(s, &e);
+    return true;
 }
 
 /* ---- reports ---- */

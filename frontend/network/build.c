@@ -13,6 +13,12 @@ typedef enum { INFER, EVALUATE, TRAIN_STEP } purpose;
 
 /* ---- symbols and rows ---- */
 
+/* Is it found in the training data that the layer's input has? */
+static bool is_of_data(fe_init init)
+{
+    return !strncmp(init.kind, "data_", 5);
+}
+
 static void set_init(ir_module *m, ir_symbol *s, fe_init init)
 {
     ir_attr_set_word(m->mem, &s->attrs, "init", init.kind);
@@ -22,6 +28,16 @@ static void set_init(ir_module *m, ir_symbol *s, fe_init init)
     int64_t stream = fe_stream(s->name);
     ir_attr_set_numbers(m->mem, &s->attrs, "b", &init.b, 1);
     ir_attr_set_ints(m->mem, &s->attrs, "stream", &stream, 1);
+}
+
+static void set_data_init(const fe_network *n, const fe_layer *l, ir_module *m, ir_symbol *s, fe_init init)
+{
+    int64_t index = l->in[0].index;
+    double scale = n->inputs[index].scaled ? n->inputs[index].scale : 1;
+    ir_attr_set_word(m->mem, &s->attrs, "init", init.kind);
+    ir_attr_set_numbers(m->mem, &s->attrs, "a", &init.a, 1);
+    ir_attr_set_numbers(m->mem, &s->attrs, "b", &scale, 1);
+    ir_attr_set_ints(m->mem, &s->attrs, "stream", &index, 1);
 }
 
 /* Parameters first, then running statistics: the order of the library's tensors. */
@@ -34,7 +50,10 @@ static void declare_params(const fe_network *n, ir_module *m, bool states)
             if (p->state != states)
                 continue;
             ir_symbol *y = ir_symbol_new(m, states ? SEG_STATE : SEG_PARAM, p->name, p->type, l->at);
-            set_init(m, y, p->init);
+            if (is_of_data(p->init))
+                set_data_init(n, l, m, y, p->init);
+            else
+                set_init(m, y, p->init);
             if (!states && !l->trainable)
                 ir_attr_set_ints(m->mem, &y->attrs, "trainable", &(int64_t){0}, 1);
             if (!states && l->trainable && l->group && n->optimizer)

@@ -120,6 +120,23 @@ bool verify_type_of(const char *what, const char *name, const ir_type *t, src_lo
     return fits && batched <= 1;
 }
 
+/* A statistic of the training data: a number for each place in an input's last dimension. */
+static bool check_of_data(const ir_module *m, const ir_symbol *y, diag *d)
+{
+    const ir_attr *init = ir_attr_find(y->attrs, "init"), *stream = ir_attr_find(y->attrs, "stream");
+    int inputs = 0;
+    for (const ir_row *r = m->rows; r; r = r->next)
+        inputs += !strcmp(r->kind, "input");
+    if (!init || strncmp(init->word, "data_", 5) != 0)
+        return true;
+    if (y->type.dtype == IR_F32 && y->type.rank == 1 && stream && stream->number[0] < inputs)
+        return true;
+    diag_error(d, y->loc,
+               "%s '%s': expected f32 of one dimension, and the number of an input as 'stream', with 'init = %s'",
+               ir_segment_name(y->segment), y->name, init->word);
+    return false;
+}
+
 bool verify_symbols(const ir_module *m, diag *d)
 {
     for (const ir_symbol *y = m->symbols; y; y = y->next) {
@@ -129,7 +146,9 @@ bool verify_symbols(const ir_module *m, diag *d)
             diag_error(d, y->loc, "%s '%s': expected a type without the batch", ir_segment_name(y->segment), y->name);
             return false;
         }
-        if (!check_word(y->name, y->attrs, "init", "none constant uniform normal truncated_normal seed identity",
+        if (!check_word(y->name, y->attrs, "init",
+                        "none constant uniform normal truncated_normal seed identity data_mean data_deviation "
+                        "data_minimum data_range data_median",
                         y->loc, d) ||
             !check_number(y->name, y->attrs, "a", 0, y->loc, d) ||
             !check_number(y->name, y->attrs, "b", 0, y->loc, d) ||
@@ -142,6 +161,8 @@ bool verify_symbols(const ir_module *m, diag *d)
                        ir_segment_name(y->segment), y->name, y->type.rank);
             return false;
         }
+        if (!check_of_data(m, y, d))
+            return false;
         if (ir_attr_find(y->attrs, "halo")) {
             diag_error(d, y->loc, "%s '%s': expected no 'halo', found one", ir_segment_name(y->segment), y->name);
             return false;

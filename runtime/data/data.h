@@ -51,6 +51,8 @@ typedef lamina_status lamina_make(void *maker, lamina_loader *l, int64_t count, 
 void lamina_dataset_set_maker(lamina_dataset *d, lamina_make *make, void *maker);
 /* This input is one of those that are made. */
 void lamina_dataset_make(lamina_dataset *d, int32_t input, const char *source, int64_t count);
+/* Element 'i' of integers. */
+int64_t lamina_integer_at(int32_t dtype, const void *data, int64_t i);
 /* Has the input data? */
 bool lamina_dataset_has(const lamina_dataset *d, int32_t input);
 const lamina_net *lamina_dataset_net(const lamina_dataset *d);

@@ -31,8 +31,6 @@ struct lamina_dataset {
 
 /* The number of the input of that name. */
 lamina_status lamina_find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e);
-/* Element 'i' of integers. */
-int64_t lamina_integer_at(int32_t dtype, const void *data, int64_t i);
 /* May the input take 'count' records of 'source'? */
 lamina_status lamina_check_new(const lamina_dataset *d, int32_t input, const char *source, int64_t count,
                                lamina_error *e);

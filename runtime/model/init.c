@@ -136,6 +136,11 @@ void lamina_initial_values(const lamina_tensor *t, uint64_t seed, void *dst)
     uint64_t count = t->bytes / lamina_dtype_bytes(t->dtype);
     switch (t->init) {
     case LAMINA_INIT_CONSTANT:
+    case LAMINA_INIT_DATA_MEAN:
+    case LAMINA_INIT_DATA_DEVIATION:
+    case LAMINA_INIT_DATA_MINIMUM:
+    case LAMINA_INIT_DATA_RANGE:
+    case LAMINA_INIT_DATA_MEDIAN:
         for (uint64_t i = 0; i < count; i++)
             store(t->dtype, dst, i, t->init_a);
         break;

@@ -104,7 +104,8 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            " bytes), this runtime has ABI %d.%d (%zu bytes); recompile it with 'lamina compile'",
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
-    if (lamina_net_needs(net) & ~(uint64_t)(LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY))
+    if (lamina_net_needs(net) &
+        ~(uint64_t)(LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY | LAMINA_NEEDS_DATA))
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "
                            "%d.%d gives; link a newer runtime",

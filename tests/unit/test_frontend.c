@@ -320,6 +320,33 @@ static void test_layer_norm(void)
     ir_module_free(m);
 }
 
+/* By given statistics; a missing value is the number or the statistic that is said. */
+static void expect_normalized(const char *keys, const char *from, const char *by, double filled)
+{
+    arena *mem = arena_new();
+    ir_module *m = build(arena_printf(mem, "inputs: {x: [2]}\nlayers: [normalization: %s]\n", keys));
+    evaluator *e = evaluator_new(m, EVAL_F64, 2);
+    const ir_graph *infer = ir_function_find(m, "infer");
+    put_all(e, evaluator_input(e, infer, 0), (const double[]){3, NAN, 5, 10}, 4);
+    put_all(e, evaluator_symbol(e, arena_printf(mem, "normalization1.%s", from)), (const double[]){1, 2}, 2);
+    put_all(e, evaluator_symbol(e, arena_printf(mem, "normalization1.%s", by)), (const double[]){2, 4}, 2);
+    if (strstr(keys, "median"))
+        put_all(e, evaluator_symbol(e, "normalization1.fill"), (const double[]){50, 6}, 2);
+    run(e, infer);
+    CU_ASSERT_EQUAL(evaluator_get(e, evaluator_result(e, 0), 0), 1);
+    CU_ASSERT_EQUAL(evaluator_get(e, evaluator_result(e, 0), 1), filled);
+    CU_ASSERT_EQUAL(evaluator_get(e, evaluator_result(e, 0), 3), 2);
+    evaluator_free(e);
+    ir_module_free(m);
+    arena_free(mem);
+}
+
+static void test_normalization(void)
+{
+    expect_normalized("{missing: 10}", "mean", "deviation", 2);
+    expect_normalized("{method: minmax, missing: median}", "minimum", "range", 1);
+}
+
 /* Batch 3 of values 1, 2, 6: mean 3, variance 14/3, unbiased 7. */
 static void test_batch_norm(void)
 {
@@ -418,6 +445,7 @@ void suite_frontend(void)
     CU_add_test(s, "activations", test_activations);
     CU_add_test(s, "pools", test_pools);
     CU_add_test(s, "layer norm", test_layer_norm);
+    CU_add_test(s, "normalization", test_normalization);
     CU_add_test(s, "batch norm", test_batch_norm);
     CU_add_test(s, "losses", test_losses);
     CU_add_test(s, "dropout", test_dropout);

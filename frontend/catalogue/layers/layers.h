@@ -11,7 +11,7 @@
 #include "frontend/catalogue/catalogue.h"
 
 extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_resizing_layers, fe_elementwise_layers, fe_random_layers,
-    fe_convolution_layers, fe_pooling_layers, fe_normalising_layers, fe_joining_layers;
+    fe_convolution_layers, fe_pooling_layers, fe_normalising_layers, fe_statistical_layers, fe_joining_layers;
 
 /* ---- rows ---- */
 
@@ -44,6 +44,8 @@ int64_t fe_last_size(const ir_type *t);
 /* Declare a parameter, or a running statistic that begins as 'value'. False if it is too large. */
 bool fe_add_param(fe_reader *r, fe_layer *l, const char *role, ir_type type, fe_init init);
 bool fe_add_state(fe_reader *r, fe_layer *l, const char *role, ir_type type, double value);
+/* One of the training data of the layer's input: "data_mean" and the like; 'value' until they are known. */
+bool fe_add_statistic(fe_reader *r, fe_layer *l, const char *role, ir_type type, const char *kind, double value);
 /* A bias a unit, where use_bias is true. */
 bool fe_add_bias(fe_reader *r, fe_layer *l, int64_t units);
 /* What the initialiser of a key says, for so many inputs and outputs. */

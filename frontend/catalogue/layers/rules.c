@@ -37,11 +37,16 @@ bool fe_add_param(fe_reader *r, fe_layer *l, const char *role, ir_type type, fe_
     return fe_check_size(r, l->at, p->name, &type);
 }
 
-bool fe_add_state(fe_reader *r, fe_layer *l, const char *role, ir_type type, double value)
+bool fe_add_statistic(fe_reader *r, fe_layer *l, const char *role, ir_type type, const char *kind, double value)
 {
-    bool ok = fe_add_param(r, l, role, type, (fe_init){.kind = "constant", .a = value});
+    bool ok = fe_add_param(r, l, role, type, (fe_init){.kind = kind, .a = value});
     l->param[l->nparams - 1].state = true;
     return ok;
+}
+
+bool fe_add_state(fe_reader *r, fe_layer *l, const char *role, ir_type type, double value)
+{
+    return fe_add_statistic(r, l, role, type, "constant", value);
 }
 
 fe_init fe_init_of(const fe_layer *l, const char *key, double fan_in, double fan_out)
