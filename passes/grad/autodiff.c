@@ -16,8 +16,9 @@
  * Nothing is made for the gradient of a value that no trainable parameter flows into: what lies below the lowest layer
  * that is trained has no backward nodes.
  *
- * A composite with a gradient rule of its own is one node for this pass. Other composites are dissolved into their
- * nodes before it, and the rest after it, in every function. stop_gradient goes too: its work is done.
+ * A composite with a gradient rule of its own, and one result, is one node for this pass. Other composites are
+ * dissolved into their nodes before it, and the rest after it, in every function. stop_gradient goes too: its work is
+ * done.
  *
  * Needs:  composites and minimize as the frontend writes them.     Keeps:  forward nodes, their order and bits.
  * Breaks: nothing.       Leaves:  no minimize, composite or stop_gradient. */
@@ -135,7 +136,7 @@ static void dissolve_composites(ir_graph *g, bool all)
     for (ir_node *n = g->first, *next; n; n = next) {
         ir_node *last = n->prev;
         next = n->next;
-        if (n->op != IR_COMPOSITE || (!all && grad_find_composite(n->label)))
+        if (n->op != IR_COMPOSITE || (!all && grad_find_composite(n)))
             continue;
         dissolve(g, n);
         next = last ? last->next : g->first;

@@ -54,10 +54,11 @@ static const struct {
     {"softmax_cross_entropy", softmax_cross_entropy},
 };
 
-grad_rule *grad_find_composite(const char *label)
+grad_rule *grad_find_composite(const ir_node *c)
 {
-    for (size_t i = 0; label && i < sizeof rules / sizeof *rules; i++)
-        if (!strcmp(rules[i].label, label))
+    bool can_have = c->label && c->region->nresults == 1;
+    for (size_t i = 0; can_have && i < sizeof rules / sizeof *rules; i++)
+        if (!strcmp(rules[i].label, c->label))
             return rules[i].rule;
     return NULL;
 }
@@ -65,7 +66,7 @@ grad_rule *grad_find_composite(const char *label)
 /* Composites without a rule of their own are gone before any gradient is asked for. */
 void grad_composite(grad *g, ir_node *y)
 {
-    grad_rule *rule = grad_find_composite(y->label);
+    grad_rule *rule = grad_find_composite(y);
     if (!rule)
         ir_bug("composite '%s' has no gradient rule", y->label ? y->label : "");
     rule(g, y);

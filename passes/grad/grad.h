@@ -66,7 +66,8 @@ void grad_none(grad *g, ir_node *y);
 #define OP(ID, name, ...) grad_rule grad_##name;
 #include "ir/ops.def"
 
-/* A composite's rule by its label, or NULL: then it is differentiated through its region. */
-grad_rule *grad_find_composite(const char *label);
+/* The rule of a composite by its label, or NULL: then it is differentiated through its region. A rule is told the
+ * gradient of one result, so a composite with several has none. */
+grad_rule *grad_find_composite(const ir_node *c);
 
 #endif
