@@ -230,6 +230,10 @@ void ir_replace_uses(ir_graph *g, ir_node *old, ir_node *with); /* in operands a
 int32_t ir_number(ir_graph *g);                       /* inputs first, then nodes in order; returns how many */
 bool ir_is_used(const ir_graph *g, const ir_node *n); /* by an operand or a result of g */
 void ir_drop_unused(ir_graph *g);                     /* unlink what neither a result nor an effect needs */
+/* n, then what stands inside it, however deep, each node before what it has inside; NULL after the last of them:
+ *     for (ir_node *x = n; x; x = ir_inside(n, x)) */
+ir_node *ir_inside(const ir_node *n, const ir_node *x);
+bool ir_has_effect(const ir_node *n); /* itself or inside */
 /* A copy of n at g's cursor, operands replaced through map (map[old->id], where not NULL). Its region is copied too. */
 ir_node *ir_clone_node(ir_graph *g, const ir_node *n, ir_node **map);
 /* A copy of a whole function under a new name, at the end of the module; of a region (new_name NULL), unattached. */

@@ -108,12 +108,8 @@ static bool reads_pointwise(const mem_function *f, ir_graph *region, const ir_no
 /* One result and no assign: what is written first cannot be read for the next. */
 static bool may_run_in_place(const ir_node *kernel)
 {
-    if (kernel->op != IR_FUSED || !ir_word_is(kernel, "kind", "elementwise") || kernel->region->nresults != 1)
-        return false;
-    for (const ir_node *n = kernel->region->first; n; n = n->next)
-        if (n->op == IR_ASSIGN)
-            return false;
-    return true;
+    return kernel->op == IR_FUSED && ir_word_is(kernel, "kind", "elementwise") && kernel->region->nresults == 1 &&
+           !ir_has_effect(kernel);
 }
 
 /* The operand whose buffer the kernel's result may take over, or NULL. */

@@ -84,16 +84,13 @@ static bool contraction_cuts_slices(const ir_node *kernel)
 /* All of the kernel's results have the batch, and nothing is assigned. */
 static bool gives_examples(const ir_node *kernel)
 {
-    for (const ir_node *n = kernel->region->first; n; n = n->next)
-        if (n->op == IR_ASSIGN)
-            return false;
     for (int i = 0; i < kernel->region->nresults; i++) {
         const ir_type *t = &kernel->region->results[i]->type;
         int batch = ir_batch_dim(t);
         if (batch < 0 || t->dim[batch].n != 1)
             return false;
     }
-    return kernel->region->nresults > 0;
+    return kernel->region->nresults > 0 && !ir_has_effect(kernel);
 }
 
 static bool one_shape(const ir_node *kernel)

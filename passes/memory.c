@@ -85,12 +85,10 @@ const char *mem_inference_size_name(ir_segment s)
 
 static void add_symbols(const ir_graph *g, ir_map *out)
 {
-    for (ir_node *n = g->first; n; n = n->next) {
-        if (n->symbol)
-            ir_map_set(out, n->symbol, n->symbol);
-        if (n->region)
-            add_symbols(n->region, out);
-    }
+    for (const ir_node *n = g->first; n; n = n->next)
+        for (const ir_node *x = n; x; x = ir_inside(n, x))
+            if (x->symbol)
+                ir_map_set(out, x->symbol, x->symbol);
 }
 
 /* A caller sets the sums of a metric to 0, whatever functions there are. */

@@ -128,11 +128,9 @@ static void order_readers(scheduler *s, const ir_map *all, int32_t k, const ir_s
 static void order_assigns(scheduler *s, const ir_map *all, int32_t k)
 {
     const ir_node *n = s->kernels[k].node;
-    if (n->op == IR_ASSIGN)
-        order_readers(s, all, k, n->symbol);
-    for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
-        if (inner->op == IR_ASSIGN)
-            order_readers(s, all, k, inner->symbol);
+    for (const ir_node *x = n; x; x = ir_inside(n, x))
+        if (x->op == IR_ASSIGN)
+            order_readers(s, all, k, x->symbol);
 }
 
 static void count_memory(scheduler *s)

@@ -29,9 +29,9 @@ typedef struct {
 
 static double node_operations(const ir_node *n)
 {
-    double operations = ir_node_operations(n, 1);
-    for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
-        operations += node_operations(inner);
+    double operations = 0;
+    for (const ir_node *x = n; x; x = ir_inside(n, x))
+        operations += ir_node_operations(x, 1);
     return operations;
 }
 

@@ -246,12 +246,21 @@ bool ir_is_used(const ir_graph *g, const ir_node *n)
     return false;
 }
 
-static bool has_effect(const ir_node *n)
+ir_node *ir_inside(const ir_node *n, const ir_node *x)
 {
-    for (const ir_node *inner = n->region ? n->region->first : NULL; inner; inner = inner->next)
-        if (has_effect(inner))
+    if (x->region && x->region->first)
+        return x->region->first;
+    while (x != n && !x->next)
+        x = x->graph->owner;
+    return x == n ? NULL : x->next;
+}
+
+bool ir_has_effect(const ir_node *n)
+{
+    for (const ir_node *x = n; x; x = ir_inside(n, x))
+        if (ir_ops[x->op].traits & OP_EFFECT)
             return true;
-    return ir_ops[n->op].traits & OP_EFFECT;
+    return false;
 }
 
 void ir_drop_unused(ir_graph *g)
@@ -262,7 +271,7 @@ void ir_drop_unused(ir_graph *g)
         used[g->results[i]->id] = true;
     for (ir_node *n = g->last, *prev; n; n = prev) {
         prev = n->prev;
-        if (used[n->id] || has_effect(n))
+        if (used[n->id] || ir_has_effect(n))
             for (int i = 0; i < n->nin; i++)
                 used[n->in[i]->id] = true;
         else

@@ -309,9 +309,9 @@ static bool verify_assigns(const ir_graph *g, diag *d)
     ir_map *assigned = ir_map_new(tmp, IR_MAP_POINTERS);
     bool ok = true;
     for (ir_node *n = g->first; n && ok; n = n->next) {
-        ok = verify_reads(assigned, n, d) && (n->op != IR_ASSIGN || note_assign(assigned, n, n, d));
-        for (const ir_node *inner = n->region ? n->region->first : NULL; inner && ok; inner = inner->next)
-            ok = inner->op != IR_ASSIGN || note_assign(assigned, inner, n, d);
+        ok = verify_reads(assigned, n, d);
+        for (const ir_node *x = n; x && ok; x = ir_inside(n, x))
+            ok = x->op != IR_ASSIGN || note_assign(assigned, x, n, d);
     }
     for (int i = 0; i < g->nresults && ok; i++) {
         const ir_symbol *y = ir_memory_symbol(g->results[i]);

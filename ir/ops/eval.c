@@ -247,17 +247,21 @@ const eval_tensor *eval_region_result(const eval_context *c, const ir_node *n, i
 /* ---- a run ---- */
 
 /* What stands in no rule: a size this machine cannot hold for this batch. */
+static bool check_size(const evaluator *e, const ir_node *n, diag *d)
+{
+    if (n->type.dtype == IR_NONE || ir_static_count(&n->type) <= INT64_MAX / 16 / e->batch)
+        return true;
+    diag_error(d, n->loc, "%s: expected fewer than 2^59 elements, found more at batch size %lld", ir_ops[n->op].name,
+               (long long)e->batch);
+    return false;
+}
+
 static bool check_sizes(const evaluator *e, const ir_graph *g, diag *d)
 {
-    for (const ir_node *n = g->first; n; n = n->next) {
-        if (n->type.dtype != IR_NONE && ir_static_count(&n->type) > INT64_MAX / 16 / e->batch) {
-            diag_error(d, n->loc, "%s: expected fewer than 2^59 elements, found more at batch size %lld",
-                       ir_ops[n->op].name, (long long)e->batch);
-            return false;
-        }
-        if (n->region && !check_sizes(e, n->region, d))
-            return false;
-    }
+    for (const ir_node *n = g->first; n; n = n->next)
+        for (const ir_node *x = n; x; x = ir_inside(n, x))
+            if (!check_size(e, x, d))
+                return false;
     return true;
 }
 

@@ -112,10 +112,7 @@ static void drop_idle(ir_graph *g)
 {
     for (ir_node *n = g->last, *before; n; n = before) {
         before = n->prev;
-        bool is_idle = n->op == IR_FUSED && !n->region->nresults;
-        for (const ir_node *inner = is_idle ? n->region->first : NULL; inner; inner = inner->next)
-            is_idle &= inner->op != IR_ASSIGN;
-        if (is_idle)
+        if (n->op == IR_FUSED && !n->region->nresults && !ir_has_effect(n))
             ir_unlink(n);
     }
 }
