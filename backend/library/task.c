@@ -11,7 +11,7 @@
  * part of the segment, which thus belongs to one thread at a time, and it takes the next task that nobody has, as
  * long as there is one. Where the parts lie depends on the function of the net, which tells its tasks (call.c).
  *
- * In a chain, kernels run depth-first over slices of the batch (passes/chain.c). There a value of the worker segment
+ * In a chain, kernels run depth-first over slices of the batch (passes/chain/). There a value of the worker segment
  * that has the batch holds only one slice. Bodies index it by example as if all examples were there. So they get a
  * pointer that is moved back until the first example of the slice lies where it does in memory. This pointer may lie
  * outside the workspace, but what is read and written through it does not. */

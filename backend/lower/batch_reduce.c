@@ -4,7 +4,7 @@
  * Examples 0-7, 8-15, ... are leaves. A leaf is one running sum over its examples and, within an example, the other
  * reduced dimensions row-major; here it is a vector along the dimensions that are kept.
  *     phase 0   Each task sums one leaf and writes the sum to scratch memory. In a chain whose slices are shorter
- *               than a leaf (passes/chain.c), the sum of a leaf goes on from one slice to the next.
+ *               than a leaf (passes/chain/), the sum of a leaf goes on from one slice to the next.
  *     phase 1   Neighbouring leaves are combined in pairs. Then comes the rest of the region at that element, such
  *               as an optimizer's update or a metric.
  * If there is little work, it is one phase of one task. If no batch has more than one leaf, there is no scratch
