@@ -49,7 +49,13 @@ static int unknown(const cmd_syntax *s, const char *word, size_t dashes, size_t 
     return usage_error(s, "expected a known option, found", word, diag_nearest(found, names, count));
 }
 
-/* An empty value is what a variable of a script leaves that was never set. */
+/* An empty word is what a variable of a script leaves that was never set. */
+static int empty(const cmd_syntax *s)
+{
+    fprintf(stderr, "lamina %s: expected a file, found an empty word\nusage: %s\n", s->name, s->usage);
+    return EXIT_USAGE;
+}
+
 static int set(const cmd_syntax *s, const cmd_option *o, const char *value)
 {
     if (!*value) {
@@ -82,6 +88,8 @@ int cmd_parse(const cmd_syntax *s, int argc, char **argv, const char **words, in
         if (!options || word[0] != '-' || !word[1]) {
             if (count == most)
                 return usage_error(s, "expected no further argument, found", word, NULL);
+            if (!*word)
+                return empty(s);
             words[count++] = word;
             continue;
         }
