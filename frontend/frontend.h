@@ -74,13 +74,17 @@ int64_t fe_classes(const fe_network *n, const char *input);
 
 /* ---- networks whose stages learn on their own ---- */
 
-/* One net of a hierarchy: a stage, all stages at once, or the combination of their answers. */
+/* One net of a hierarchy: a stage, its teacher, all stages at once, or the combination of their answers. */
 typedef struct {
     const char *name; /* the stage's; "stages" for all at once; "combine" */
     src_loc at;
     fe_network *net;     /* an ordinary description; some of its inputs are outputs of parts above */
     bool frozen;         /* has inference alone */
     const char *weights; /* a file to start from, or NULL */
+    /* Another file's network, from whose output later parts learn: it is frozen, has weights, and its output NAME is
+     * their input PART_NAME. Its tensors are its own. */
+    bool teacher;
+    src_loc weights_at; /* of a teacher's */
 } fe_part;
 
 typedef enum { FE_SEQUENTIAL, FE_SIMULTANEOUS, FE_ALTERNATING } fe_schedule;

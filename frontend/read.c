@@ -7,20 +7,39 @@ static fe_network *read_whole(fe_reader *r, const fe_yaml *root, const char *pat
 {
     fe_begin_file(r, path);
     const fe_staging *s = fe_read_sections(r, root, path);
-    if (s)
+    if (s && !r->is_teacher)
         fe_warn(r, s->whole);
     return s ? s->whole : NULL;
 }
 
+static fe_network *read_content(fe_reader *r, const char *content, size_t length, const char *file)
+{
+    diag_source(r->d, file, content);
+    fe_yaml *root = fe_yaml_parse(content, length, file, r->mem, r->d);
+    bool ok = root && fe_expect_kind(r, root, "network", FE_MAP, "a mapping of sections");
+    return ok ? read_whole(r, root, file) : NULL;
+}
+
+fe_network *fe_read_teacher_file(const fe_reader *r, const char *path, src_loc at)
+{
+    fe_reader own = *r;
+    text content = {0};
+    fe_network *n = NULL;
+    own.is_teacher = true;
+    own.files = NULL;
+    if (text_read_file(&content, path))
+        n = read_content(&own, text_get(&content), content.length, path);
+    else
+        diag_error(r->d, at, "%s: cannot be read: %s", path, strerror(errno));
+    text_free(&content);
+    return n;
+}
+
 fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d)
 {
-    fe_reader r = {mem, d, &fe_activations, &fe_initializers, NULL};
+    fe_reader r = {.mem = mem, .d = d, .activations = &fe_activations, .initializers = &fe_initializers};
     const char *file = arena_strdup(mem, path);
-    fe_network *n = NULL;
-    diag_source(d, file, content);
-    fe_yaml *root = fe_yaml_parse(content, length, file, mem, d);
-    if (root && fe_expect_kind(&r, root, "network", FE_MAP, "a mapping of sections"))
-        n = read_whole(&r, root, file);
+    fe_network *n = read_content(&r, content, length, file);
     bool enough = fe_enough(&r);
     diag_arrange(d, FE_MOST_ERRORS);
     if (enough)

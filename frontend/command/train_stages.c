@@ -90,6 +90,7 @@ static bool plan_part(hierarchy *t, int index)
         .name = part->name,
         .net = lamina_library_net(t->loaded[index]),
         .frozen = part->frozen,
+        .teacher = part->teacher,
         .weights = part->weights,
         .fit = {.epochs = o->epochs ? o->epochs : train->epochs, .batch = o->batch ? o->batch : train->batch}};
     return open_own_data(t, index);
@@ -123,6 +124,19 @@ static void plan_whole(hierarchy *t)
     };
 }
 
+/* A fault of a teacher's weights file, whose name comes first in the text, stands where the YAML names the file. */
+static bool fail_values(const hierarchy *t, const lamina_error *e)
+{
+    for (int i = 0; i < t->h->count; i++) {
+        const fe_part *part = &t->h->parts[i];
+        if (!part->teacher || strncmp(e->text, part->weights, strlen(part->weights)) != 0)
+            continue;
+        diag_error(t->run->d, part->weights_at, "%s", e->text);
+        return false;
+    }
+    return cmd_session_fail(t->run, e);
+}
+
 /* Everything but the training itself. */
 static bool open_stages(hierarchy *t)
 {
@@ -140,10 +154,9 @@ static bool open_stages(hierarchy *t)
         (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, &t->test, s->d)))
         return false;
     plan_whole(t);
-    if (lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) != LAMINA_OK ||
-        (!s->o->resume && lamina_stages_adapt(t->stages, t->train, &e) != LAMINA_OK))
-        return cmd_session_fail(s, &e);
-    return true;
+    if (lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) != LAMINA_OK)
+        return fail_values(t, &e);
+    return s->o->resume || lamina_stages_adapt(t->stages, t->train, &e) == LAMINA_OK || cmd_session_fail(s, &e);
 }
 
 /* ---- reports ---- */

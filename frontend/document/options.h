@@ -122,6 +122,7 @@ typedef struct {
     diag *d;
     const fe_catalogue *activations, *initializers; /* for keys of these types */
     fe_open_file *files;
+    bool is_teacher; /* the file is a teacher's: who taught it does not matter */
 } fe_reader;
 
 /* A catalogue's kinds in order, whatever their tables; NULL behind the last. */

@@ -370,8 +370,8 @@ bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 
 static bool check_sections(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
-    static const char *const known[] = {"name",   "inputs", "layers", "losses",  "metrics", "optimizer",
-                                        "groups", "data",   "train",  "staging", "stages",  "combine"};
+    static const char *const known[] = {"name", "inputs", "layers",  "losses", "metrics", "optimizer", "groups",
+                                        "data", "train",  "staging", "stages", "combine", "teacher"};
     enum { COUNT = sizeof known / sizeof *known };
     bool ok = true;
     n->lost_sections = root->broken;

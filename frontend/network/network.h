@@ -129,6 +129,10 @@ bool fe_not_shared(fe_reader *r, const fe_run *run, int layer);
 /* One more layer of the file, at the end. */
 bool fe_append_run_layer(fe_reader *r, fe_network *n, fe_run *run, int index);
 
+/* Does the layer end in this activation? */
+bool fe_ends_in(const fe_layer *l, const char *activation);
+/* Does the loss apply an activation to its first argument itself? */
+bool fe_reads_logits(const fe_loss *l);
 /* Warnings about a network that was read without an error. */
 void fe_warn(fe_reader *r, const fe_network *n);
 

@@ -2,8 +2,7 @@
 #include "frontend/network/network.h"
 #include <string.h>
 
-/* Does the layer end in this activation? */
-static bool ends_in(const fe_layer *l, const char *activation)
+bool fe_ends_in(const fe_layer *l, const char *activation)
 {
     for (int i = 0; i < l->options->count; i++) {
         const fe_choice *c = l->options->options[i].choice;
@@ -13,7 +12,7 @@ static bool ends_in(const fe_layer *l, const char *activation)
     return false;
 }
 
-static bool reads_logits(const fe_loss *l)
+bool fe_reads_logits(const fe_loss *l)
 {
     for (int i = 0; i < l->options->count; i++)
         if (!strcmp(l->options->options[i].key->name, "from_logits"))
@@ -24,7 +23,7 @@ static bool reads_logits(const fe_loss *l)
 static void warn_of_logits(fe_reader *r, const fe_network *n, const fe_loss *l)
 {
     const char *kind = l->kind->kind.name, *applies = l->kind->applies;
-    if (reads_logits(l) && !l->in[0].is_input && ends_in(&n->layers[l->in[0].index], applies))
+    if (fe_reads_logits(l) && !l->in[0].is_input && fe_ends_in(&n->layers[l->in[0].index], applies))
         diag_warning(r->d, l->at, "%s: expected logits, found layer '%s', which ends in %s already", kind,
                      n->layers[l->in[0].index].name, applies);
     if (l->kind->classes && l->in_type[0].dim[1].n == 1)

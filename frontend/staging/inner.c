@@ -248,12 +248,26 @@ static bool adopt(adoption *a)
         return false;
     set_groups(a);
     stage->data = data_here(a);
-    return fe_read_ways(s, stage);
+    return fe_read_teacher(s, stage) && fe_read_ways(s, stage);
+}
+
+/* A stage is taught where it stands. */
+static bool check_teachers(const adoption *a)
+{
+    const fe_option *here = fe_get(a->read->options, "teacher");
+    for (int i = 0; i < a->file->nstages; i++)
+        if (a->file->stage[i].teacher)
+            return fe_mismatch(a->s->r, a->read->at, "net", "a file without a teacher, which a stage here may have",
+                               arena_printf(a->s->r->mem, "'%s'", a->file->stage[i].teacher->name));
+    return !here->present || a->file->nstages == 1 ||
+           fe_mismatch(a->s->r, here->at, "teacher", "a file without stages", "some");
 }
 
 bool fe_add_inner_stages(fe_staging *s, const fe_stage *read)
 {
     adoption a = {.s = s, .read = read, .run = read->run, .file = read->run->file};
+    if (!check_teachers(&a))
+        return false;
     for (int i = 0; i < a.file->nstages; i++) {
         a.inner = &a.file->stage[i];
         a.stage = &s->stage[s->nstages];

@@ -3,6 +3,7 @@
  *     sequential, alternating     one for each stage: its layers, its head, its losses
  *     simultaneous                one for all stages, with all heads and losses; gradients stop at the boundaries
  *     a combination that learns   one of its layers alone, on the stages' answers
+ *     teachers                    each as it stands in its own file, for inference alone
  *     the whole                   the file's layers, and the combination's with the heads it needs: what ships
  *
  * A frozen stage is one without losses: it has inference alone. */
@@ -262,9 +263,31 @@ static bool make_whole(fe_staging *s)
     return has_parameters(whole) || fe_mismatch(s->r, whole->at, "stages", "one that learns", "all of them frozen");
 }
 
+static bool add_teacher(fe_staging *s, const fe_teacher *t)
+{
+    const char *name = part_name(s, t->name, t->at);
+    if (!name)
+        return false;
+    fe_network *net = fe_teacher_part(s, t, name);
+    if (!net || !read_train_of_file(s, net))
+        return false;
+    set_data(s, net, NULL);
+    s->h->parts[s->h->count++] = (fe_part){.name = t->name,
+                                           .at = t->at,
+                                           .net = net,
+                                           .frozen = true,
+                                           .weights = t->weights,
+                                           .teacher = true,
+                                           .weights_at = t->weights_at};
+    return true;
+}
+
 bool fe_make_parts(fe_staging *s)
 {
-    s->h->parts = arena_new_array(s->r->mem, fe_part, (size_t)s->nstages + 1);
+    s->h->parts = arena_new_array(s->r->mem, fe_part, 2 * (size_t)s->nstages + 1);
+    for (int i = 0; i < s->nstages; i++)
+        if (s->stage[i].teacher && !add_teacher(s, s->stage[i].teacher))
+            return false;
     if (s->h->schedule == FE_SIMULTANEOUS && !add_simultaneous(s))
         return false;
     for (int i = 0; s->h->schedule != FE_SIMULTANEOUS && i < s->nstages; i++)

@@ -24,7 +24,8 @@ static const fe_kind stage_keys = {.name = "stage",
                                             {"train", FE_TREE, NULL},
                                             {"data", FE_TREE, NULL},
                                             {"weights", FE_TREE, NULL},
-                                            {"frozen", FE_BOOL, "false"}}};
+                                            {"frozen", FE_BOOL, "false"},
+                                            {"teacher", FE_TREE, NULL}}};
 
 static const char *const couplings[] = {"coupled", "local"},
                          *const schedules[] = {"sequential", "simultaneous", "alternating"},
@@ -121,7 +122,7 @@ static bool read_stages(fe_reader *r, fe_network *n, const fe_yaml *root)
 /* Everything that a stage has to itself is for stages that learn on their own. */
 static bool check_coupled(fe_reader *r, const fe_network *n, const fe_yaml *root, const fe_yaml *staging)
 {
-    static const char *const keys[] = {"head", "losses", "metrics", "optimizer", "train", "data", "weights"};
+    static const char *const keys[] = {"head", "losses", "metrics", "optimizer", "train", "data", "weights", "teacher"};
     static const char *const ways[] = {"schedule", "cache", "rounds"};
     static const char local[] = "'staging: {coupling: local}' with it";
     const fe_yaml *combine = fe_yaml_find(root, "combine");
@@ -166,7 +167,8 @@ static void add_room(const fe_network *file, const fe_stage *stage, room *most)
     size_t copies = stage->run ? (size_t)stage->run->file->nstages : 1;
     most->layers += head->present ? (size_t)head->tree->count + 2 : 0;
     most->losses += copies * (own->present ? (size_t)own->tree->count : 1);
-    most->metrics += copies * ((mine->present ? (size_t)mine->tree->count : 0) + (size_t)file->nmetrics);
+    most->losses += (size_t)file->nlosses + 1; /* with a teacher: copies of the file's, and its own */
+    most->metrics += copies * ((mine->present ? (size_t)mine->tree->count : 0) + 2 * (size_t)file->nmetrics);
     if (!inner)
         return;
     most->layers += (size_t)inner->nlayers;
@@ -186,6 +188,8 @@ static fe_network *make_room(fe_staging *s)
     for (int i = 0; i < file->nstages; i++)
         add_room(file, &file->stages[i], &most);
     *all = *file;
+    all->inputs = arena_new_array(mem, fe_input, (size_t)(file->ninputs + file->nstages));
+    memcpy(all->inputs, file->inputs, (size_t)file->ninputs * sizeof *all->inputs);
     all->layers = arena_new_array(mem, fe_layer, most.layers);
     all->losses = arena_new_array(mem, fe_loss, most.losses);
     all->metrics = arena_new_array(mem, fe_metric, most.metrics);
@@ -211,7 +215,8 @@ static bool add_stage(fe_staging *s, const fe_stage *read)
     stage->frozen = fe_get_bool(read->options, "frozen");
     for (int k = stage->first; stage->frozen && k <= stage->last; k++)
         s->all->layers[k].trainable = false;
-    return fe_read_head(s, stage) && fe_read_stage_losses(s, stage) && fe_read_ways(s, stage);
+    return fe_read_head(s, stage) && fe_read_stage_losses(s, stage) && fe_read_teacher(s, stage) &&
+           fe_read_ways(s, stage);
 }
 
 /* A name that is made of a stage's and one of its file's may be there already. */
@@ -281,6 +286,8 @@ static void take_whole(fe_staging *s)
 
 fe_staging *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
+    if (!(root = fe_as_student(r, n, root)))
+        return NULL;
     const fe_yaml *y = fe_yaml_find(root, "staging");
     const fe_choice *c = y ? fe_read_options(r, &staging_keys, NULL, y) : NULL;
     int coupling = c ? choice_of(r, c, "coupling", couplings, 2) : 0;

@@ -33,6 +33,16 @@ fe_staging *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root);
 
 fe_network *fe_project(const fe_network *all, const fe_selection *keep);
 
+/* A network of another file that teaches a stage. */
+typedef struct {
+    const char *name;
+    src_loc at;
+    const fe_network *net;
+    int output; /* the layer whose value is learned from */
+    const char *weights;
+    src_loc weights_at;
+} fe_teacher;
+
 /* A stage as it is read; numbers are those of the network that has everything. */
 typedef struct {
     const fe_choice *options;
@@ -47,6 +57,7 @@ typedef struct {
     const fe_yaml *train;       /* a mapping of keys; NULL: all by default */
     const fe_data_set *data;    /* train, validation, test of its own; NULL: the run's */
     const char *weights;        /* a file to start from, or NULL */
+    const fe_teacher *teacher;  /* or NULL */
 } fe_part_stage;
 
 struct fe_staging {
@@ -74,6 +85,15 @@ const fe_yaml *fe_tree_merge(arena *mem, const fe_yaml *mine, const fe_yaml *oth
 bool fe_read_head(fe_staging *s, fe_part_stage *stage);
 /* What a stage learns from: its own losses, appended to 'all', or those of the file. */
 bool fe_read_stage_losses(fe_staging *s, fe_part_stage *stage);
+/* `teacher:` of a stage: an input of 'all', and a loss that reads it beside those that the stage has. */
+bool fe_read_teacher(fe_staging *s, fe_part_stage *stage);
+/* A teacher as a net to compile, called 'name'. */
+fe_network *fe_teacher_part(const fe_staging *s, const fe_teacher *t, const char *name);
+/* The sections of a file that has a teacher itself, as those of a file of one stage that has it; else as they are.
+ * NULL after an error. */
+const fe_yaml *fe_as_student(fe_reader *r, const fe_network *n, const fe_yaml *root);
+/* The network of a teacher's file, which 'at' names; NULL after an error. */
+fe_network *fe_read_teacher_file(const fe_reader *r, const char *path, src_loc at);
 /* `combine:`: its layers and loss, appended to 'all'. */
 bool fe_read_combination(fe_staging *s);
 /* The nets to compile. */

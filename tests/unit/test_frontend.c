@@ -203,7 +203,8 @@ static void test_data_and_training(void)
 static void test_examples(void)
 {
     static const char *const names[] = {"fashion_mlp",       "fashion_mlp_deep",  "fashion_cnn",
-                                        "fashion_cnn_valid", "linear_regression", "linear_two_stage"};
+                                        "fashion_cnn_valid", "linear_regression", "linear_two_stage",
+                                        "distill_cnn_to_mlp"};
     const char *root = getenv("LAMINA_SOURCE_DIR");
     arena *mem = arena_new();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
