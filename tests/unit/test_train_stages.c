@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static char directory[64];
 
@@ -230,6 +231,77 @@ static void statistics(void)
                             "  - {name: two, through: c}\n");
 }
 
+/* ---- kill -9 ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Train 'name' to killed/, or go on with it. What stands in 'then' follows the command. */
+static int train_or_resume(const char *name, const char *then)
+{
+    return run("mode=; [ -e killed/checkpoint/last.safetensors ] && mode=--resume; "
+               "%s train %s.yaml --out=killed --threads=%d $mode >out 2>err %s",
+               LAMINA_BINARY, name, 1 + rand() % 2, then);
+}
+
+/* Killed after so many seconds: 137, or what it ended with before. */
+static int train_and_kill(const char *name, double seconds)
+{
+    char then[96];
+    snprintf(then, sizeof then, "& p=$!; sleep %.3f; { kill -KILL $p; wait $p; } 2>/dev/null", seconds);
+    return train_or_resume(name, then);
+}
+
+/* Killed at random moments, and resumed, until it ends: the bytes of weights and log of a run that nobody disturbed.
+ * Returns how many kills there were; at most 'most'. */
+static int kill_until_done(const char *name, double seconds, int most)
+{
+    int kills = 0, code;
+    CU_ASSERT_EQUAL(run("rm -rf killed"), 0);
+    while (kills < most && (code = train_and_kill(name, seconds * (rand() % 1000) / 1000)) == 137)
+        kills++;
+    CU_ASSERT_TRUE(kills == most || code == 0);
+    CU_ASSERT_TRUE(kills < most || train_or_resume(name, "") == 0);
+    CU_ASSERT_EQUAL(run("cmp calm/weights.safetensors killed/weights.safetensors && "
+                        "for i in calm killed; do sed 's/\"seconds\": [^,]*, //' $i/log.jsonl >$i.log; done; "
+                        "cmp calm.log killed.log && test -s calm.log && test -z \"$(find killed -name '*.tmp')\""),
+                    0);
+    return kills;
+}
+
+/* A run that saves after each step, killed 'most' times in all. */
+static void check_killed(const char *schedule, const char *cache, const char *how, int most)
+{
+    char staging[96];
+    snprintf(staging, sizeof staging, ", schedule: %s%s%s", schedule, cache ? ", cache: " : "", cache ? cache : "");
+    write_net("kills", staging, how);
+    CU_ASSERT_EQUAL(run("sed -i 's#seed: 4#seed: 4, checkpoint_minutes: 1/6000000#' kills.yaml && rm -rf calm"), 0);
+    double begin = now();
+    CU_ASSERT_EQUAL(run("%s train kills.yaml --out=calm >out 2>err", LAMINA_BINARY), 0);
+    double seconds = now() - begin;
+    for (int kills = 0, runs = 0; kills < most && runs < most; runs++)
+        kills += kill_until_done("kills", seconds, most - kills);
+}
+
+static void killed(void)
+{
+    static const char *const caches_of_stages[] = {"memory", "disk", "none"};
+    const int most = extent_full() ? 20 : extent_sanitized ? 1 : 3;
+    srand(11);
+    for (int i = 0; i < 3; i++) {
+        if (extent_full() || i == 1)
+            check_killed("sequential", caches_of_stages[i], stages, most);
+        if (!extent_sanitized && (extent_full() || i == 2))
+            check_killed("alternating, rounds: 2", caches_of_stages[i], stages, most);
+    }
+    if (!extent_sanitized)
+        check_killed("simultaneous", NULL, together, most);
+}
+
 void suite_train_stages(void);
 void suite_train_stages(void)
 {
@@ -237,6 +309,7 @@ void suite_train_stages(void)
     CU_add_test(s, "each schedule, whole and in pieces", schedules);
     CU_add_test(s, "files with stages", files);
     CU_add_test(s, "each cache", caches);
+    CU_add_test(s, "killed and resumed", killed);
     CU_add_test(s, "transfer", transfer);
     CU_add_test(s, "running statistics", statistics);
 }
