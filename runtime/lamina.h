@@ -144,6 +144,10 @@ void lamina_initial_values(const lamina_tensor *t, uint64_t seed, void *dst);
 lamina_status lamina_get_tensor(lamina_model *m, const char *name, void *dst, size_t bytes, lamina_error *e);
 lamina_status lamina_set_tensor(lamina_model *m, const char *name, const void *src, size_t bytes, lamina_error *e);
 
+/* Copy every parameter and state that both models hold, by name, and the number of steps taken: between a whole network
+ * and its stages. BAD_ARG, and nothing copied, if their types differ. */
+lamina_status lamina_copy_tensors(lamina_model *to, lamina_model *from, lamina_error *e);
+
 /* 'inputs' has a pointer for each of the net's inputs, in the net's order, to 'count' examples one after the other, of
  * the input's own dtype. Any count from 1: more than max_batch are fed in pieces. */
 
@@ -484,6 +488,85 @@ lamina_status lamina_stages_load(lamina_stages *s, const char *path, const lamin
 /* The model of a stage, or of the whole (NULL), with what has been learned; lent until 's' is freed, initialized,
  * loaded or trained again. What changes in it does not change the stages. */
 lamina_status lamina_stages_model(lamina_stages *s, const char *name, lamina_model **out, lamina_error *e);
+
+/* ---- pipelines ---- */
+
+/* Coupled stages that each have a library of their own (`lamina compile --emit-stages`), trained at once: while one
+ * stage works on a micro-batch, others work on those before and behind it. The bits are those of one process that
+ * trains the whole network in micro-batches of the same size, whatever the schedule and the threads.
+ *
+ *     lamina_pipeline *p = NULL;
+ *     const lamina_net *stages[NET_STAGES];                 in order: net_stage_query(i), or libraries' networks
+ *     if (lamina_pipeline_new(stages, NET_STAGES, &(lamina_pipeline_options){.micro_batch = 32}, &p, &e) ||
+ *         lamina_pipeline_initialize(p, 1, &e) || lamina_pipeline_train_step(p, inputs, 256, &e) ||
+ *         lamina_copy_tensors(whole, lamina_pipeline_model(p, 0), &e) || ...
+ *
+ * The stages of one pipeline may live in several processes, on several machines. Each makes the same pipeline, with all
+ * descriptions, of which it says which stages it has ('first', 'here'), and calls lamina_pipeline_train_step with the
+ * same count. What a stage elsewhere reads goes to 'send', as it is made; what arrives is given to
+ * lamina_pipeline_deliver by another thread, so that both sides may send at a time. */
+typedef struct lamina_pipeline lamina_pipeline;
+
+typedef enum lamina_pipeline_schedule {
+    LAMINA_1F1B, /* one forward, one backward: stage s of N has at most N - s micro-batches on their way */
+    LAMINA_GPIPE /* all forwards, then all backwards */
+} lamina_pipeline_schedule;
+
+/* A boundary value of one micro-batch on its way to another process. */
+typedef struct lamina_parcel {
+    int32_t value;       /* which one: the same number in every process */
+    int64_t step;        /* lamina_pipeline_train_step's call, from 0 */
+    int64_t micro_batch; /* from 0 */
+    const void *data;
+    size_t bytes;
+    const int32_t *to; /* the stages elsewhere that read it; what is delivered need not say so */
+    int32_t to_count;
+} lamina_parcel;
+
+/* 'parcel' is lent for the call. Any status but OK ends the step with it. */
+typedef lamina_status lamina_send_function(void *user, const lamina_parcel *parcel, lamina_error *e);
+
+/* All zero means: 1F1B in micro-batches of max_batch, every stage here, with a thread of its own. */
+typedef struct lamina_pipeline_options {
+    lamina_pipeline_schedule schedule;
+    int64_t micro_batch;        /* examples; 0: the least max_batch of all stages */
+    int64_t threads;            /* that the stages here share; 0: as many as there are */
+    lamina_options stage;       /* of every stage's model; 'staged' and 'inference' do not count */
+    int32_t first, here;        /* the stages in this process: from 'first' (0) on; here 0: all others */
+    lamina_send_function *send; /* may be NULL where all stages are here */
+    void *user;                 /* passed to send; it may be called from several threads at a time */
+} lamina_pipeline_options;
+
+/* 'nets' are borrowed. What each reads is found by name and checked: BAD_ARG names both sides of what does not fit. */
+lamina_status lamina_pipeline_new(const lamina_net *const *nets, int32_t count, const lamina_pipeline_options *options,
+                                  lamina_pipeline **out, lamina_error *e);
+void lamina_pipeline_free(lamina_pipeline *p);
+/* lamina_initialize of every stage here: a parameter begins as it does in the whole network. */
+lamina_status lamina_pipeline_initialize(lamina_pipeline *p, uint64_t seed, lamina_error *e);
+/* The model of a stage, lent; NULL if it is not here. Between two steps it may be read, set, saved and loaded like any
+ * other, though it infers nothing: that is the whole network's. */
+lamina_model *lamina_pipeline_model(lamina_pipeline *p, int32_t stage);
+/* A description with the inputs that come from data, in the order in which the stages first read them, and the metrics
+ * of all stages; lent. It is what lamina_dataset_new takes in place of a network. */
+const lamina_net *lamina_pipeline_fields(const lamina_pipeline *p);
+/* One step on the mean gradient of 'count' examples, as lamina_train_step of the whole network takes it. 'inputs' has a
+ * pointer for each input of lamina_pipeline_fields; those that only stages elsewhere read may be NULL. It allocates
+ * nothing but for the first step of more micro-batches than there ever were. If it fails on the way, stages differ in
+ * what they have learned: initialize or load them. */
+lamina_status lamina_pipeline_train_step(lamina_pipeline *p, const void *const *inputs, int64_t count, lamina_error *e);
+/* Metric 'index' of lamina_pipeline_fields over all examples since the last reset, as far as its sums are in stages
+ * here; NaN before the first, and where no stage here has it. */
+double lamina_pipeline_metric_value(const lamina_pipeline *p, int32_t index);
+void lamina_pipeline_reset_metrics(lamina_pipeline *p);
+
+/* A value that a stage elsewhere made; it is copied. Waits until the step it belongs to is at work and there is room:
+ * call it from a thread of its own, in the order of sending. INTERRUPTED once lamina_pipeline_stop was called. */
+lamina_status lamina_pipeline_deliver(lamina_pipeline *p, const lamina_parcel *parcel, lamina_error *e);
+/* End the step that runs, and all later ones, with INTERRUPTED and this text: for when another process is gone. From
+ * any thread; only lamina_pipeline_free comes after. */
+void lamina_pipeline_stop(lamina_pipeline *p, const char *why);
+/* Bytes of the largest parcel. */
+size_t lamina_pipeline_parcel_bytes(const lamina_pipeline *p);
 
 /* ---- telling the user ---- */
 

@@ -43,20 +43,20 @@ static double *state_sum(const lamina_model *m, int32_t i)
     return i % 2 ? lamina_metric_count(m, i / 2) : lamina_metric_sum(m, i / 2);
 }
 
-static int32_t sum_count(const lamina_model *m)
+int32_t lamina_sum_count(const lamina_model *m)
 {
     return 2 * m->net->metric_count;
 }
 
-static void read_sums(const lamina_model *m, double *out)
+void lamina_read_sums(const lamina_model *m, double *out)
 {
-    for (int32_t i = 0; i < sum_count(m); i++)
+    for (int32_t i = 0; i < lamina_sum_count(m); i++)
         out[i] = *state_sum(m, i);
 }
 
-static void write_sums(lamina_model *m, const double *from)
+void lamina_write_sums(lamina_model *m, const double *from)
 {
-    for (int32_t i = 0; i < sum_count(m); i++)
+    for (int32_t i = 0; i < lamina_sum_count(m); i++)
         *state_sum(m, i) = from[i];
 }
 
@@ -69,7 +69,7 @@ static double *level_sums(const lamina_model *m, int level)
 
 static lamina_status add_level(lamina_model *m, int level, lamina_error *e)
 {
-    uint64_t bytes = sizeof(double) * (uint64_t)sum_count(m);
+    uint64_t bytes = sizeof(double) * (uint64_t)lamina_sum_count(m);
     if (__builtin_add_overflow(bytes, lines(m) * LINE, &bytes) || !(m->level[level] = lamina_allocate(1, bytes)))
         return lamina_fail(e, LAMINA_NO_MEMORY, "%s: out of memory: gradients need %" PRIu64 " bytes", m->net->name,
                            m->net->gradient_bytes);
@@ -111,7 +111,7 @@ static void add_levels(lamina_model *m, int to, int from)
         m->call.parallel_for(m->call.host, add_lines, &a, tasks);
     else
         lamina_pool_run(NULL, add_lines, &a, tasks);
-    for (int32_t i = 0; i < sum_count(m); i++)
+    for (int32_t i = 0; i < lamina_sum_count(m); i++)
         level_sums(m, to)[i] += level_sums(m, from)[i];
 }
 
@@ -133,8 +133,8 @@ lamina_status lamina_add_accumulator(lamina_model *m, lamina_error *e)
 {
     lamina_status s = need_levels(m, 1, e);
     m->call.gradients = m->level[0];
-    m->totals = lamina_allocate((size_t)sum_count(m), sizeof(double));
-    return s || m->totals ? s : lamina_fail_memory(e, m->net->name, sizeof(double) * (size_t)sum_count(m));
+    m->totals = lamina_allocate((size_t)lamina_sum_count(m), sizeof(double));
+    return s || m->totals ? s : lamina_fail_memory(e, m->net->name, sizeof(double) * (size_t)lamina_sum_count(m));
 }
 
 void lamina_free_accumulator(lamina_model *m)
@@ -158,7 +158,7 @@ lamina_status lamina_begin_micro_batch(lamina_model *m, lamina_error *e)
     m->call.gradients = m->level[level];
     if (!(lamina_net_needs(m->net) & LAMINA_NEEDS_SUMS)) /* it adds to what is there */
         memset(m->call.gradients, 0, m->net->gradient_bytes);
-    read_sums(m, m->totals);
+    lamina_read_sums(m, m->totals);
     lamina_reset_metrics(m);
     return LAMINA_OK;
 }
@@ -166,8 +166,8 @@ lamina_status lamina_begin_micro_batch(lamina_model *m, lamina_error *e)
 void lamina_end_micro_batch(lamina_model *m, bool done)
 {
     int level = lowest_free(m->gathered);
-    read_sums(m, level_sums(m, level));
-    write_sums(m, m->totals);
+    lamina_read_sums(m, level_sums(m, level));
+    lamina_write_sums(m, m->totals);
     for (int i = 0; done && i < level; i++)
         add_levels(m, level, i);
     m->gathered += done;
@@ -182,8 +182,8 @@ void lamina_combine_micro_batches(lamina_model *m)
             sum = i;
         }
     m->call.gradients = m->level[sum];
-    for (int32_t i = 0; i < sum_count(m); i++)
+    for (int32_t i = 0; i < lamina_sum_count(m); i++)
         level_sums(m, sum)[i] += *state_sum(m, i);
-    write_sums(m, level_sums(m, sum));
+    lamina_write_sums(m, level_sums(m, sum));
     m->gathered = 0;
 }

@@ -235,7 +235,7 @@ static const char *missing_input(const lamina_model *m)
     return NULL;
 }
 
-static lamina_status run(lamina_model *m, lamina_function *function, const char *what, lamina_error *e)
+lamina_status lamina_run(lamina_model *m, lamina_function *function, const char *what, lamina_error *e)
 {
     static const char *const reason[] = {
         [LAMINA_CALL_BAD_SIZE] = "the network needs a newer lamina_call; rebuild this program with the newer runtime",
@@ -325,7 +325,7 @@ lamina_status lamina_infer(lamina_model *m, const void *const *inputs, int64_t c
     m->call.cancel = m->options.cancel;
     for (int64_t first = 0; !s && first < count; first += m->net->max_batch) {
         set_piece(m, inputs, outputs, first, piece(m, count - first));
-        s = run(m, m->net->infer, "infer", e);
+        s = lamina_run(m, m->net->infer, "infer", e);
     }
     m->call.cancel = NULL;
     return s;
@@ -341,7 +341,7 @@ lamina_status lamina_evaluate(lamina_model *m, const void *const *inputs, int64_
         s = check_inputs(m, "evaluate", inputs, e);
     for (int64_t first = 0; !s && first < count; first += m->net->max_batch) {
         set_piece(m, inputs, NULL, first, piece(m, count - first));
-        s = run(m, m->net->evaluate, "evaluate", e);
+        s = lamina_run(m, m->net->evaluate, "evaluate", e);
     }
     return s;
 }
@@ -379,17 +379,17 @@ static lamina_status stages_forward(lamina_model *m, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
     for (int32_t i = 0; !s && i < m->net->stage_count; i++)
-        s = run(m, m->net->stages[i].forward, m->net->stages[i].name, e);
+        s = lamina_run(m, m->net->stages[i].forward, m->net->stages[i].name, e);
     return s;
 }
 
 static lamina_status run_forward_backward(lamina_model *m, lamina_error *e)
 {
     if (!staged(m))
-        return run(m, m->net->gradients, "gradients", e);
+        return lamina_run(m, m->net->gradients, "gradients", e);
     lamina_status s = stages_forward(m, e);
     for (int32_t i = m->net->stage_count - 1; !s && i >= 0; i--)
-        s = run(m, m->net->stages[i].backward, m->net->stages[i].name, e);
+        s = lamina_run(m, m->net->stages[i].backward, m->net->stages[i].name, e);
     return s;
 }
 
@@ -403,15 +403,15 @@ static lamina_status run_gradients(lamina_model *m, lamina_error *e)
     return s;
 }
 
-static lamina_status run_update(lamina_model *m, lamina_error *e)
+lamina_status lamina_run_update(lamina_model *m, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
     lamina_combine_micro_batches(m);
     if (!staged(m))
-        s = run(m, m->net->update, "update", e);
+        s = lamina_run(m, m->net->update, "update", e);
     else
         for (int32_t i = m->net->stage_count - 1; !s && i >= 0; i--)
-            s = run(m, m->net->stages[i].update, m->net->stages[i].name, e);
+            s = lamina_run(m, m->net->stages[i].update, m->net->stages[i].name, e);
     m->steps += s == LAMINA_OK;
     return s;
 }
@@ -420,11 +420,11 @@ static lamina_status run_whole_step(lamina_model *m, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
     if (!staged(m)) {
-        s = run(m, m->net->train_step, "train_step", e);
+        s = lamina_run(m, m->net->train_step, "train_step", e);
     } else {
         s = stages_forward(m, e);
         for (int32_t i = m->net->stage_count - 1; !s && i >= 0; i--)
-            s = run(m, m->net->stages[i].backward_update, m->net->stages[i].name, e);
+            s = lamina_run(m, m->net->stages[i].backward_update, m->net->stages[i].name, e);
     }
     m->steps += s == LAMINA_OK;
     return s;
@@ -467,7 +467,7 @@ lamina_status lamina_update(lamina_model *m, lamina_error *e)
                            m->net->name);
     m->call.micro_batch = 0;
     m->call.learning_rate = lamina_learning_rate(m);
-    return run_update(m, e);
+    return lamina_run_update(m, e);
 }
 
 lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e)
@@ -492,7 +492,7 @@ lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int6
         s = run_gradients(m, e);
     }
     m->call.micro_batch = 0;
-    return s ? s : run_update(m, e);
+    return s ? s : lamina_run_update(m, e);
 }
 
 int64_t lamina_steps(const lamina_model *m)

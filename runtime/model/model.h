@@ -37,6 +37,10 @@ lamina_status lamina_export(lamina_model *m, int32_t tensor, void *plain, lamina
 /* Bytes of the largest parameter or state of a net, or of an array of tensors. */
 size_t lamina_largest_tensor(const lamina_net *net);
 size_t lamina_largest_of(const lamina_tensor *tensors, int32_t count);
+/* Call a function of the net's with m->call; 'what' names it in errors. */
+lamina_status lamina_run(lamina_model *m, lamina_function *function, const char *what, lamina_error *e);
+/* The update of a step whose micro-batches were gathered, at the rate in m->call. */
+lamina_status lamina_run_update(lamina_model *m, lamina_error *e);
 /* Initial values for the tensors from number `first` on. */
 lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t seed, lamina_error *e);
 
@@ -45,6 +49,10 @@ lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t se
 /* The two sums of every metric, in the state: f64 scalars, whose resident form is the plain one. */
 double *lamina_metric_sum(const lamina_model *m, int32_t index);
 double *lamina_metric_count(const lamina_model *m, int32_t index);
+/* All of them: how many, and between the state and memory for as many. */
+int32_t lamina_sum_count(const lamina_model *m);
+void lamina_read_sums(const lamina_model *m, double *out);
+void lamina_write_sums(lamina_model *m, const double *from);
 /* The first level, and room for sums. */
 lamina_status lamina_add_accumulator(lamina_model *m, lamina_error *e);
 void lamina_free_accumulator(lamina_model *m);

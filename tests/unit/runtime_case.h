@@ -61,6 +61,7 @@ void add_runtime_adapt(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
 void add_runtime_stages(CU_pSuite s);
+void add_runtime_pipeline(CU_pSuite s);
 void add_runtime_teacher(CU_pSuite s);
 void add_runtime_arguments(CU_pSuite s);
 void add_runtime_errors(CU_pSuite s); /* last: it looks at what the others recorded */

@@ -249,6 +249,7 @@ void suite_runtime(void)
     add_runtime_model(s);
     add_runtime_train(s);
     add_runtime_stages(s);
+    add_runtime_pipeline(s);
     add_runtime_teacher(s);
     add_runtime_arguments(s);
     add_runtime_errors(s);
