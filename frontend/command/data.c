@@ -139,30 +139,38 @@ bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *co
     return false;
 }
 
-/* A set's own records, or its part of train, which lacks it then. *out may be NULL if the set is not wanted. */
+bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
+                  lamina_dataset *train, lamina_dataset **out, lamina_csv_report *report, diag *d)
+{
+    const fe_data_set *set = fe_data(net, which);
+    lamina_error e;
+    *out = NULL;
+    if (set->split <= 0)
+        return cmd_read_set(net, which, compiled, out, report, d);
+    seed = set->split_seed >= 0 ? (uint64_t)set->split_seed : seed;
+    lamina_status s = set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, out, &e)
+                                    : lamina_dataset_split(train, set->split, seed, out, &e);
+    return s == LAMINA_OK || fail(d, set->loc, &e);
+}
+
+/* A set that may be absent, and of which train lacks its part even if nobody wants it ('out' NULL). */
 static bool take(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
                  lamina_dataset *train, lamina_dataset **out, diag *d)
 {
     const fe_data_set *set = fe_data(net, which);
     lamina_dataset *taken = NULL;
     lamina_csv_report report;
-    lamina_error e;
+    bool part = set->split > 0;
     if (out)
         *out = NULL;
-    bool part = set->split > 0;
     if (!set->present || (!out && !part))
         return true;
-    if (!part)
-        return cmd_read_set(net, which, compiled, out, &report, d);
-    seed = set->split_seed >= 0 ? (uint64_t)set->split_seed : seed;
-    if ((set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, &taken, &e)
-                       : lamina_dataset_split(train, set->split, seed, &taken, &e)) != LAMINA_OK)
-        return fail(d, set->loc, &e);
+    bool ok = cmd_take_set(net, which, compiled, seed, train, &taken, &report, d);
     if (out)
         *out = taken;
     else
         lamina_dataset_free(taken);
-    return true;
+    return ok;
 }
 
 bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,

@@ -23,6 +23,11 @@ bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64
 bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
                   lamina_csv_report *report, diag *d);
 
+/* A set that is present: its own files' records, or its part of 'train', which lacks them from then on. Test comes
+ * before validation. False after an error in d, with *out NULL. */
+bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
+                  lamina_dataset *train, lamina_dataset **out, lamina_csv_report *report, diag *d);
+
 /* Do the place, the steps and the states agree that the model has of the checkpoint 'path'? In runs of train they do,
  * on 'records' of data. False after an error in d. */
 bool cmd_check_place(lamina_model *m, const lamina_checkpoint *at, int64_t records, const char *path, diag *d);
