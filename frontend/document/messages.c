@@ -1,6 +1,8 @@
 /* frontend/document/messages.c - the messages that all readers of a network share, in the same words everywhere. */
 #include "frontend/document/options.h"
 
+enum { MOST_LISTED = 20 }; /* names in one message */
+
 bool fe_mismatch(fe_reader *r, src_loc at, const char *what, const char *expected, const char *found)
 {
     diag_error(r->d, at, "%s: expected %s, found %s", what, expected, found);
@@ -31,6 +33,11 @@ bool fe_unknown(fe_reader *r, src_loc at, const char *what, const char *word, co
     const char *near = diag_nearest(word, known, count);
     if (near) {
         diag_error(r->d, at, "%s '%s' is unknown, did you mean '%s'?", what, word, near);
+        return false;
+    }
+    if (count > MOST_LISTED) {
+        diag_error(r->d, at, "%s '%s' is unknown, and none of the %zu that there are has a name like it", what, word,
+                   count);
         return false;
     }
     text list = {0};

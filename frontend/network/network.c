@@ -10,8 +10,7 @@
 
 /* ---- names ---- */
 
-/* Length of a kind without its 1d, 2d or 3d. */
-static size_t base_length(const char *kind)
+size_t fe_kind_length(const char *kind)
 {
     size_t n = strlen(kind);
     return n > 2 && kind[n - 1] == 'd' && isdigit((unsigned char)kind[n - 2]) ? n - 2 : n;
@@ -23,11 +22,11 @@ const char *fe_entry_name(fe_reader *r, const fe_choice *const *entries, int ind
     if (name->present)
         return name->word;
     const char *kind = entries[index]->kind->name;
-    size_t base = base_length(kind);
+    size_t base = fe_kind_length(kind);
     int ordinal = 1;
     for (int i = 0; i < index; i++) {
         const char *other = entries[i]->kind->name;
-        ordinal += other == kind || (base_length(other) == base && !strncmp(other, kind, base));
+        ordinal += other == kind || (fe_kind_length(other) == base && !strncmp(other, kind, base));
     }
     return arena_printf(r->mem, "%.*s%d", (int)base, kind, ordinal);
 }
@@ -344,6 +343,12 @@ static bool read_layers(fe_reader *r, fe_network *n, const fe_yaml *root)
         return false;
     if (y && !y->count)
         return fe_mismatch(r, y->at, "layers", "a list of layers", "[]");
+    const fe_yaml *blocks = fe_yaml_find(root, "blocks");
+    y = (blocks && !fe_check_blocks(r, blocks)) || !y ? NULL : fe_expand_layers(r, y, blocks);
+    if (!y && fe_yaml_find(root, "layers")) {
+        n->lost_names = true;
+        return false;
+    }
     int64_t count = (y ? y->count : 0) + fe_run_layers(n);
     if (n->nruns && count > MOST_LAYERS) { /* a file that names one twice, which does so too, and so on */
         n->lost_names = true;
@@ -370,8 +375,8 @@ bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 
 static bool check_sections(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
-    static const char *const known[] = {"name", "inputs", "layers",  "losses", "metrics", "optimizer", "groups",
-                                        "data", "train",  "staging", "stages", "combine", "teacher"};
+    static const char *const known[] = {"name",   "inputs", "blocks", "layers",  "losses", "metrics", "optimizer",
+                                        "groups", "data",   "train",  "staging", "stages", "combine", "teacher"};
     enum { COUNT = sizeof known / sizeof *known };
     bool ok = true;
     n->lost_sections = root->broken;

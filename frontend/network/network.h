@@ -96,6 +96,10 @@ bool fe_read_losses(fe_reader *r, fe_network *n, const fe_yaml *y);
 bool fe_read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y);
 /* What argument 'index' of a loss reads, and how: its type, and the input's marks. */
 void fe_note_reading(fe_network *n, fe_loss *l, int index);
+/* False (and a message) unless the section `blocks` is sound. */
+bool fe_check_blocks(fe_reader *r, const fe_yaml *blocks);
+/* The list with all that `repeat` and blocks (NULL: there are none) stand for in their place. NULL after an error. */
+const fe_yaml *fe_expand_layers(fe_reader *r, const fe_yaml *layers, const fe_yaml *blocks);
 /* Append a list of layers to n, which has room for them. Their names begin with 'prefix'; the first reads 'above' where
  * it names nothing. */
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above);
@@ -136,6 +140,8 @@ bool fe_reads_logits(const fe_loss *l);
 /* Warnings about a network that was read without an error. */
 void fe_warn(fe_reader *r, const fe_network *n);
 
+/* How much of a kind its entries are called by: all but the 2d of conv2d and its like. */
+size_t fe_kind_length(const char *kind);
 /* The name of entry 'index' of a list of kinds: the one given, or the kind without 1d/2d and its ordinal among all
  * entries so called. */
 const char *fe_entry_name(fe_reader *r, const fe_choice *const *entries, int index);

@@ -10,6 +10,7 @@
 #ifndef FRONTEND_STAGING_H
 #define FRONTEND_STAGING_H
 
+#include "frontend/document/tree.h"
 #include "frontend/network/network.h"
 
 /* What a part keeps of a network. */
@@ -78,8 +79,6 @@ struct fe_staging {
 bool fe_add_inner_stages(fe_staging *s, const fe_stage *read);
 /* What a stage learns by, where its own keys say so; else what is there already, of its file, and then the file's. */
 bool fe_read_ways(fe_staging *s, fe_part_stage *stage);
-/* A mapping of the keys of both, each of which may be NULL; of those that both have, 'mine' counts. */
-const fe_yaml *fe_tree_merge(arena *mem, const fe_yaml *mine, const fe_yaml *other);
 
 /* The head of a stage, appended to 'all'. */
 bool fe_read_head(fe_staging *s, fe_part_stage *stage);
@@ -98,15 +97,5 @@ fe_network *fe_read_teacher_file(const fe_reader *r, const char *path, src_loc a
 bool fe_read_combination(fe_staging *s);
 /* The nets to compile. */
 bool fe_make_parts(fe_staging *s);
-
-/* Pieces of YAML that stand where 'at' says, for layers that the file asks for in other words. */
-fe_yaml *fe_tree_word(arena *mem, src_loc at, const char *word);
-fe_yaml *fe_tree_number(arena *mem, src_loc at, int64_t number);
-fe_yaml *fe_tree_words(arena *mem, src_loc at, const char *const *words, int count);
-fe_yaml *fe_tree_copy(arena *mem, const fe_yaml *y); /* of the node; what is below it is shared */
-fe_yaml *fe_tree_list(arena *mem, src_loc at, int room);
-fe_yaml *fe_tree_map(arena *mem, src_loc at, int room);
-void fe_tree_append(fe_yaml *list, fe_yaml *item);
-void fe_tree_set(arena *mem, fe_yaml *map, const char *key, fe_yaml *value);
 
 #endif

@@ -1,6 +1,6 @@
-/* frontend/staging/tree.c - YAML made by hand: `head: auto` and the like are read as the layers they stand for, by the
- * reader of layers that a file has written out. */
-#include "frontend/staging/staging.h"
+/* frontend/document/tree.c - YAML made by hand: what a short form stands for, to be read as if a file had it written
+ * out. */
+#include "frontend/document/tree.h"
 #include <inttypes.h>
 
 static fe_yaml *tree_new(arena *mem, src_loc at, fe_yaml_kind kind, int room)
