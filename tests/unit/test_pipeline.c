@@ -1,6 +1,7 @@
 /* tests/unit/test_pipeline.c - stages that each have a library of their own, trained as a pipeline: the bits of one
  * process that trains the whole network in the same micro-batches, whatever the schedule, the threads, how long each
  * piece of work takes, and where the stages live. */
+#include "examples/pipeline/bands.h"
 #include "tests/unit/extent.h"
 #include "tests/unit/net_run.h"
 #include <CUnit/CUnit.h>
@@ -377,6 +378,64 @@ static void test_places(void)
     close_net(&l);
 }
 
+/* ---- the programs of examples/pipeline ---- */
+
+__attribute__((format(printf, 1, 2))) static int shell(const char *format, ...)
+{
+    char command[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    return system(command);
+}
+
+/* What the whole network learns of the same points in one process. */
+static void train_bands(void)
+{
+    static float point[BATCH][2];
+    static int32_t band[BATCH];
+    const lamina_net *net;
+    lamina_library *l = open_library("bands", &net);
+    lamina_model *m = NULL;
+    const void *inputs[2];
+    char path[128];
+    CU_ASSERT_EQUAL(net->max_batch, MICRO_BATCH);
+    inputs[lamina_net_input(net, "point")] = point;
+    inputs[lamina_net_input(net, "band")] = band;
+    OK(lamina_model_new(net, NULL, &m, &error));
+    OK(lamina_initialize(m, BANDS_SEED, &error));
+    for (int step = 0; step < BANDS_STEPS; step++) {
+        make_points(step, point, band);
+        lamina_reset_metrics(m);
+        OK(lamina_train_step(m, inputs, BATCH, &error));
+    }
+    CU_ASSERT(lamina_metric_value(m, 1) > 0.9);
+    snprintf(path, sizeof path, "%s/one.safetensors", directory);
+    OK(lamina_save_weights(m, path, &error));
+    lamina_model_free(m);
+    lamina_library_free(l);
+}
+
+/* On two threads and in two processes, without sanitizers, which the programs know nothing of. */
+static void test_examples(void)
+{
+    if (extent_sanitized)
+        return;
+    CU_ASSERT_EQUAL_FATAL(
+        shell("cd %s && S=%s && L=%s && Y=$S/examples/pipeline && "
+              "$L compile $Y/bands.yaml --partition=fused -o bands.so && "
+              "$L compile $Y/bands.yaml --emit-stages -o bands.so && "
+              "for p in threads processes; do cc -std=gnu11 -Wall -Wextra -Werror -I$S/runtime $Y/$p.c "
+              "$(dirname $L)/liblamina.a -ljansson -lz -lm -lpthread -ldl -o $p && ./$p . >said || "
+              "exit; grep -q accuracy said || exit; done",
+              directory, LAMINA_SOURCE_DIR, LAMINA_BINARY),
+        0);
+    train_bands();
+    CU_ASSERT_EQUAL(shell("cd %s && cmp one.safetensors threads.safetensors", directory), 0);
+    CU_ASSERT_EQUAL(shell("cd %s && cmp one.safetensors processes.safetensors", directory), 0);
+}
+
 static int open_directory(void)
 {
     strcpy(directory, "/tmp/lamina-pipeline-XXXXXX");
@@ -398,4 +457,5 @@ void suite_pipeline(void)
     CU_add_test(s, "the bits of one process", test_bits);
     CU_add_test(s, "pieces of work of any length", test_delays);
     CU_add_test(s, "stages elsewhere", test_places);
+    CU_add_test(s, "the examples", test_examples);
 }
