@@ -203,7 +203,9 @@ static sizes sizes_of(const char *path, const char *part)
     const net_variant v = {.part = part, .cpu = "x86-64-v3"};
     ir_module *m = net_module(path, &v);
     sizes s = {0, 0};
-    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_PTR_NOT_NULL(m);
+    if (!m)
+        return s;
     s.step = bytes_of(m, "saved_bytes") + bytes_of(m, "workspace_bytes") + bytes_of(m, "workspace_worker_bytes");
     s.all = s.step + bytes_of(m, "params_bytes") + bytes_of(m, "state_bytes") + bytes_of(m, "gradient_bytes");
     ir_module_free(m);
