@@ -227,3 +227,31 @@ const char *cmd_not_finite(lamina_model *m)
     }
     return name;
 }
+
+/* ", though all weights are", or which record of the data is to blame; records count from 0. */
+static const char *cause_of(const lamina_net *net, const lamina_dataset *d, arena *mem)
+{
+    for (int32_t i = 0; i < net->input_count; i++)
+        for (int64_t r = 0; net->inputs[i].dtype == LAMINA_F32 && r < lamina_dataset_count(d); r++) {
+            const float *v = lamina_dataset_record(d, i, r);
+            for (size_t k = 0; v && k < net->inputs[i].bytes / sizeof *v; k++)
+                if (!isfinite(v[k]))
+                    return arena_printf(mem, ": input '%s': record %" PRId64 ": expected finite values, found %g",
+                                        net->inputs[i].name, r, (double)v[k]);
+        }
+    return ", though all weights are";
+}
+
+bool cmd_check_metrics(lamina_model *m, const lamina_dataset *d, const char *set, const double *values, diag *dg)
+{
+    const lamina_net *net = lamina_model_net(m);
+    for (int32_t i = 0; i < net->metric_count; i++)
+        if (!isfinite(values[i])) {
+            arena *mem = arena_new();
+            diag_warning(dg, (src_loc){0}, "%s over the %s data is not finite%s", net->metrics[i].name, set,
+                         cause_of(net, d, mem));
+            arena_free(mem);
+            return false;
+        }
+    return true;
+}

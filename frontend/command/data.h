@@ -32,6 +32,10 @@ bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *co
  * on 'records' of data. False after an error in d. */
 bool cmd_check_place(lamina_model *m, const lamina_checkpoint *at, int64_t records, const char *path, diag *d);
 
+/* Warn where a metric over the set of that name is no finite number though all of the model's tensors are, and name the
+ * record to blame if there is one. False if it warned. */
+bool cmd_check_metrics(lamina_model *m, const lamina_dataset *d, const char *set, const double *values, diag *dg);
+
 /* The first parameter or f32 state that holds a NaN or an infinity, or NULL. */
 const char *cmd_not_finite(lamina_model *m);
 

@@ -48,21 +48,14 @@ static void print_values(const lamina_net *net, const char *set, int64_t count, 
 }
 
 /* Numbers that are none are printed all the same, but say what they come from and fail. */
-static bool check_finite(lamina_model *model, const eval_options *o, const double *values, diag *d)
+static bool check_finite(lamina_model *model, const lamina_dataset *data, const eval_options *o, const double *values,
+                         diag *d)
 {
-    const lamina_net *net = lamina_model_net(model);
     const char *tensor = cmd_not_finite(model);
-    if (tensor) {
-        diag_warning(d, (src_loc){o->weights, 0, 0}, "tensor '%s' holds values that are not finite", tensor);
-        return false;
-    }
-    for (int32_t i = 0; i < net->metric_count; i++)
-        if (!isfinite(values[i])) {
-            diag_warning(d, (src_loc){0}, "%s over the %s data is not finite, though all weights are",
-                         net->metrics[i].name, o->set);
-            return false;
-        }
-    return true;
+    if (!tensor)
+        return cmd_check_metrics(model, data, o->set, values, d);
+    diag_warning(d, (src_loc){o->weights, 0, 0}, "tensor '%s' holds values that are not finite", tensor);
+    return false;
 }
 
 static void warn_of_missing(const lamina_model *model, const char *weights, diag *d)
@@ -86,7 +79,7 @@ static bool measure(lamina_model *model, const lamina_dataset *data, const eval_
         return false;
     }
     print_values(lamina_model_net(model), o->set, lamina_dataset_count(data), values, o->json);
-    return check_finite(model, o, values, d);
+    return check_finite(model, data, o, values, d);
 }
 
 static bool evaluate(const char *path, const void *options, arena *mem, diag *d)

@@ -194,5 +194,6 @@ bool cmd_session_print_test(cmd_session *s, lamina_model *m, const lamina_datase
     for (int32_t i = 0; i < net->metric_count; i++)
         fprintf(out, "%s %s %.4f", i ? "," : "", net->metrics[i].name, values[i]);
     fputs("\n", out);
+    cmd_check_metrics(m, test, "test", values, s->d); /* what was learned is sound, and saved */
     return true;
 }
