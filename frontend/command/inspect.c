@@ -19,13 +19,30 @@ static void print_shape(const lamina_tensor *t)
     printf("]");
 }
 
-static void print_tensors(const char *title, const lamina_tensor *t, int32_t count)
+/* Of the library of one stage. */
+static bool is_stage(const lamina_net *n)
+{
+    return n->struct_size >= offsetof(lamina_net, output_use) + sizeof n->output_use && (n->input_use || n->output_use);
+}
+
+/* Which of its functions use a value, and whether other stages do. */
+static void print_use(int32_t use)
+{
+    bool forward = use & LAMINA_USE_FORWARD, backward = use & LAMINA_USE_BACKWARD;
+    printf("  %s%s%s%s", use & LAMINA_USE_BOUNDARY ? "boundary, " : "", forward ? "forward" : "",
+           forward && backward ? " and " : "", backward ? "backward" : "");
+}
+
+/* 'use' is NULL but for inputs and outputs of a stage. */
+static void print_tensors(const char *title, const lamina_tensor *t, int32_t count, const int32_t *use)
 {
     if (count)
         printf("%s\n", title);
     for (int32_t i = 0; i < count; i++) {
         printf("  %-32s ", t[i].name);
         print_shape(&t[i]);
+        if (use)
+            print_use(use[i]);
         printf("\n");
     }
 }
@@ -44,7 +61,9 @@ static void print_functions(const lamina_net *n)
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (functions[i].f)
             printf("  %s_%s\n", n->name, functions[i].name);
-    for (int32_t i = 0; i < n->stage_count; i++)
+    if (is_stage(n))
+        printf("  %s_forward\n  %s_backward\n", n->name, n->name);
+    for (int32_t i = 0; i < n->stage_count && !is_stage(n); i++)
         printf("  stage %" PRId32 ": %s\n", i + 1, n->stages[i].name);
 }
 
@@ -66,17 +85,18 @@ static void print_net(const lamina_net *n)
     if (n->struct_size >= offsetof(lamina_net, needs) + sizeof n->needs && n->needs & LAMINA_NEEDS_SGEMM)
         printf("needs of its host: sgemm (compiled with --gemm=openblas)\n");
     printf("%" PRId64 " parameters, batches up to %" PRId64 "\n", parameters, n->max_batch);
-    print_tensors("inputs", n->inputs, n->input_count);
-    print_tensors("outputs", n->outputs, n->output_count);
-    print_tensors("parameters", n->tensors, n->param_count);
-    print_tensors("states", n->tensors + n->param_count, n->tensor_count - n->param_count);
+    print_tensors("inputs", n->inputs, n->input_count, is_stage(n) ? n->input_use : NULL);
+    print_tensors("outputs", n->outputs, n->output_count, is_stage(n) ? n->output_use : NULL);
+    print_tensors("parameters", n->tensors, n->param_count, NULL);
+    print_tensors("states", n->tensors + n->param_count, n->tensor_count - n->param_count, NULL);
     if (n->metric_count)
         printf("metrics\n");
     for (int32_t i = 0; i < n->metric_count; i++)
         printf("  %s\n", n->metrics[i].name);
     print_functions(n);
     print_memory("memory, bytes", lamina_net_sizes(n, false));
-    print_memory("memory for inference alone, bytes", lamina_net_sizes(n, true));
+    if (!is_stage(n))
+        print_memory("memory for inference alone, bytes", lamina_net_sizes(n, true));
 }
 
 int cmd_inspect(int argc, char **argv)

@@ -431,6 +431,11 @@ static void test_examples(void)
               "exit; grep -q accuracy said || exit; done",
               directory, LAMINA_SOURCE_DIR, LAMINA_BINARY),
         0);
+    CU_ASSERT_EQUAL(
+        shell("cd %s && %s inspect bands_first.so >said && grep -q 'bands_first_backward$' said && "
+              "grep -q 'wide .*  boundary, backward$' said && grep -q 'point .*  forward and backward$' said",
+              directory, LAMINA_BINARY),
+        0);
     train_bands();
     CU_ASSERT_EQUAL(shell("cd %s && cmp one.safetensors threads.safetensors", directory), 0);
     CU_ASSERT_EQUAL(shell("cd %s && cmp one.safetensors processes.safetensors", directory), 0);
