@@ -8,7 +8,7 @@
 #include "backend/lower/lower.h"
 #include <string.h>
 
-enum { WHOLE = 64 }; /* reductions up to this long are written without a loop */
+enum { WHOLE = 64 }; /* reductions up to this long are written without a loop, if what they reduce is short */
 
 /* ---- what all reductions share ---- */
 
@@ -124,6 +124,15 @@ static nest_value *element(const reduction *r, nest_value *i)
     return lower_value(r->l, r->reduce->in[0], &p);
 }
 
+/* Random numbers take a hundred instructions: 16 copies, one for each chain, are enough. */
+static bool is_written_out(const reduction *r)
+{
+    bool random = false;
+    for (const ir_node *n = r->l->region->first; n; n = n->next)
+        random |= n->op == IR_RNG_BITS;
+    return r->elements <= (random ? IR_CHAINS : WHOLE);
+}
+
 static nest_value *sum_at(const reduction *r)
 {
     lowering *l = r->l;
@@ -131,7 +140,7 @@ static nest_value *sum_at(const reduction *r)
     nest_value *chain[IR_CHAINS];
     for (int i = 0; i < IR_CHAINS; i++)
         chain[i] = lower_neutral(l, r->reduce, r->kept->lanes);
-    int64_t looped = r->elements > WHOLE ? r->elements / IR_CHAINS * IR_CHAINS : 0;
+    int64_t looped = is_written_out(r) ? 0 : r->elements / IR_CHAINS * IR_CHAINS;
     if (looped) {
         nest_block *outer;
         nest_value *loop = nest_loop_begin(k, nest_i64(k, 0), nest_i64(k, looped), IR_CHAINS, chain, IR_CHAINS, &outer);
@@ -157,7 +166,7 @@ static nest_value *extreme_at(const reduction *r)
     lowering *l = r->l;
     nest_kernel *k = l->kernel;
     nest_value *best = lower_neutral(l, r->reduce, r->kept->lanes);
-    if (r->elements <= WHOLE) {
+    if (is_written_out(r)) {
         for (int64_t i = 0; i < r->elements; i++)
             best = lower_combine(l, r->reduce, best, element(r, nest_i64(k, i)));
         return best;

@@ -255,10 +255,12 @@ static bool is_prologue(const fuser *f, const group *a, const group *b, kind k)
 
 const char *fuse_refusal(fuser *f, int32_t a, int32_t b)
 {
-    enum { STEPS = 512 }; /* compiling a kernel takes more than linear time, and stack as it is deep */
+    /* Compiling a kernel takes more than linear time, and stack as it is deep. A sum over other dimensions than the
+     * last holds what it sums 16 times. */
+    enum { STEPS = 512, STEPS_OF_SUM = 256 };
     const group *ga = &f->groups[a], *gb = &f->groups[b];
     kind k = merged_kind(f, ga, gb);
-    if (ga->steps + gb->steps > STEPS)
+    if (ga->steps + gb->steps > (k == KIND_REDUCE ? STEPS_OF_SUM : STEPS))
         return "together they compute more than is put into one kernel";
     if (k == KIND_NONE)
         return gb->kind == KIND_ELEMENTWISE ? "their shapes differ"

@@ -302,6 +302,38 @@ static void alike(void)
     }
 }
 
+/* ---- random numbers ---- */
+
+/* Kernels that sum what was dropped hold few copies of the random numbers, each of which is long. */
+static void dropped_sums(void)
+{
+    enum { DROPOUTS = 10, MOST = 32 };
+    text y = {0}, nests = {0};
+    diag *d = diag_new();
+    arena *mem = arena_new();
+    text_add(&y, "name: net\ninputs: {x: {shape: [8, 8, 4]}, t: {shape: [4]}}\nlayers:\n");
+    for (int i = 0; i < DROPOUTS; i++)
+        text_add(&y, "  - dropout: 0.2\n");
+    text_add(&y, "  - global_average_pool2d\n  - dense: {name: out, units: 4}\n"
+                 "losses: [{mean_squared_error: {predictions: out, targets: t}}]\noptimizer: sgd\n");
+    ir_module *m = planned(text_get(&y), mem, d);
+    CU_ASSERT_FATAL(m && be_print_nests(m, &nests, d));
+    int most = 0, count = 0;
+    for (const char *line = text_get(&nests); line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        count = strncmp(line, "kernel ", 7) ? count : 0;
+        const char *word = strstr(line, " = rng "), *end = strchr(line, '\n');
+        count += word && word < end;
+        most = count > most ? count : most;
+    }
+    CU_ASSERT(most > 0 && most <= MOST);
+    ir_module_free(m);
+    arena_free(mem);
+    diag_free(d);
+    text_free(&y);
+    text_free(&nests);
+}
+
 /* A mapping is read in a time that grows as it does, though no key may stand twice. */
 static void many_keys(void)
 {
@@ -323,5 +355,6 @@ void suite_compile(void)
     CU_add_test(s, "values that meet again", blocks);
     CU_add_test(s, "deep", deep);
     CU_add_test(s, "layers that are alike", alike);
+    CU_add_test(s, "sums of what was dropped", dropped_sums);
     CU_add_test(s, "many keys", many_keys);
 }
