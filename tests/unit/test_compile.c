@@ -108,6 +108,10 @@ static void end(text *y, bool training)
 /* A value for a key that must be given: one that leaves [4, 4, 4] as it is. */
 static const char *value_of(const fe_key *key)
 {
+    if (!strcmp(key->name, "dims"))
+        return "[1, 2, 3]";
+    if (!strcmp(key->name, "cropping"))
+        return "1";
     switch (key->type) {
     case FE_COUNT:
         return "4";
@@ -122,22 +126,42 @@ static const char *value_of(const fe_key *key)
     }
 }
 
-/* The layer, then what brings its value back to [4, 4, 4] if need be. Of several inputs the others are 'first'. */
+/* Is it given here, though it need not be, so that 4 channels or 4 rows are enough? */
+static bool must_give(const fe_layer_kind *l, const fe_key *key)
+{
+    return key->fallback == FE_REQUIRED || !strcmp(key->name, "pool_size") ||
+           (!strcmp(l->kind.name, "group_norm") && !strcmp(key->name, "groups"));
+}
+
+/* May it give another number of elements than it takes? */
+static bool changes_size(const fe_layer_kind *l)
+{
+    static const char *const names[] = {"global_",     "zero_padding", "cropping", "upsample",
+                                        "concatenate", "dot",          "repeat_"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strncmp(l->kind.name, names[i], strlen(names[i])))
+            return true;
+    return strstr(l->kind.name, "1d");
+}
+
+/* The layer, before it what gives it as many dimensions as it takes, then what brings its value back to [4, 4, 4] if
+ * need be. Of several inputs the others are 'first'. */
 static void add_layer(text *y, const fe_layer_kind *l, int number, const char *previous)
 {
+    bool sequence = strstr(l->kind.name, "1d"), vector = !strcmp(l->kind.name, "repeat_vector");
+    if (sequence || vector)
+        text_add(y, sequence ? "  - reshape: [16, 4]\n" : "  - flatten\n");
     text_printf(y, "  - %s: {name: l%d", l->kind.name, number);
     if (l->most_inputs > 1)
         text_printf(y, ", inputs: [%s, first]", previous);
     for (int k = 0; k < FE_MAX_KEYS && l->kind.keys[k].name; k++)
-        if (l->kind.keys[k].fallback == FE_REQUIRED || !strcmp(l->kind.keys[k].name, "pool_size"))
+        if (must_give(l, &l->kind.keys[k]))
             text_printf(y, ", %s: %s", l->kind.keys[k].name, value_of(&l->kind.keys[k]));
     text_add(y, "}\n");
-    if (!strcmp(l->kind.name, "flatten"))
+    if (changes_size(l))
+        text_add(y, "  - flatten\n  - dense: 64\n");
+    if (changes_size(l) || !strcmp(l->kind.name, "flatten"))
         text_add(y, "  - reshape: [4, 4, 4]\n");
-    if (!strcmp(l->kind.name, "global_average_pool2d"))
-        text_add(y, "  - dense: 64\n  - reshape: [4, 4, 4]\n");
-    if (!strcmp(l->kind.name, "concatenate"))
-        text_add(y, "  - dense: 4\n");
     text_printf(y, "  - activation: {name: v%d, activation: linear}\n", number);
 }
 
@@ -170,10 +194,16 @@ static const fe_layer_kind *layer_kind(size_t index)
     return (const fe_layer_kind *)(const void *)fe_row(&fe_layers, index);
 }
 
+/* normalization reads inputs of the network, no layers. */
+static bool reads_layers(const fe_layer_kind *l)
+{
+    return strcmp(l->kind.name, "normalization") != 0;
+}
+
 static void layers(void)
 {
     for (size_t i = 0; layer_kind(i); i++)
-        for (int training = 0; training < 2; training++) {
+        for (int training = 0; reads_layers(layer_kind(i)) && training < 2; training++) {
             compile_turns(layer_kind(i), NULL, training);
             for (size_t k = 0; layer_kind(k); k++)
                 if (i != k && takes_turns(layer_kind(k)))
