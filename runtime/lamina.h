@@ -224,6 +224,10 @@ void lamina_dataset_free(lamina_dataset *d);
  * do not matter). Integers are converted where every value fits, and to float where every value is exact; f32 and f64
  * to each other by rounding. All inputs must have equally many records. */
 lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e);
+/* The same from NumPy's .npy file, plain or gzip: booleans, integers and reals of either byte order, in C order. */
+lamina_status lamina_dataset_add_npy(lamina_dataset *d, const char *name, const char *path, lamina_error *e);
+/* The same from a file that holds records of the input's own dtype, in this machine's byte order, and nothing else. */
+lamina_status lamina_dataset_add_raw(lamina_dataset *d, const char *name, const char *path, lamina_error *e);
 /* The same from memory, copied: 'count' records of the input's own dtype. */
 lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void *records, int64_t count,
                                  lamina_error *e);

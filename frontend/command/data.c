@@ -32,12 +32,16 @@ static bool check_labels(const fe_network *net, const lamina_dataset *data, cons
 static bool read_fields(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
                         diag *d)
 {
+    lamina_status (*add)(lamina_dataset *, const char *, const char *, lamina_error *) =
+        !strcmp(set->format, "npy")   ? lamina_dataset_add_npy
+        : !strcmp(set->format, "raw") ? lamina_dataset_add_raw
+                                      : lamina_dataset_add_idx;
     lamina_error e;
     for (int i = 0; i < set->field_count; i++) {
         const fe_data_field *f = &set->fields[i];
         if (lamina_net_input(compiled, f->input) < 0) /* what nothing reads that is compiled here */
             continue;
-        if (lamina_dataset_add_idx(out, f->input, f->path, &e) != LAMINA_OK)
+        if (add(out, f->input, f->path, &e) != LAMINA_OK)
             return fail(d, f->loc, &e);
         if (!check_labels(net, out, f->input, f->loc, d))
             return false;
@@ -69,23 +73,27 @@ static const char **expand(const fe_table *t, arena *mem, int32_t *count, diag *
     return files;
 }
 
-static lamina_csv_options options_of(const fe_table *t, arena *mem)
+/* Of what nothing reads that is compiled here no column is wanted. */
+static lamina_csv_options options_of(const fe_table *t, const lamina_net *compiled, arena *mem)
 {
     lamina_csv_column *columns = arena_new_array(mem, lamina_csv_column, (size_t)t->count);
+    int32_t count = 0;
     for (int i = 0; i < t->count; i++) {
         const fe_column *c = &t->columns[i];
-        columns[i] = (lamina_csv_column){.name = c->name,
-                                         .input = c->input,
-                                         .categories = c->categories,
-                                         .category_count = c->category_count,
-                                         .sorted = c->sorted,
-                                         .fill = c->fill,
-                                         .clipped = c->clipped,
-                                         .least = c->least,
-                                         .most = c->most};
+        if (lamina_net_input(compiled, c->input) < 0)
+            continue;
+        columns[count++] = (lamina_csv_column){.name = c->name,
+                                               .input = c->input,
+                                               .categories = c->categories,
+                                               .category_count = c->category_count,
+                                               .sorted = c->sorted,
+                                               .fill = c->fill,
+                                               .clipped = c->clipped,
+                                               .least = c->least,
+                                               .most = c->most};
     }
     return (lamina_csv_options){.columns = columns,
-                                .column_count = t->count,
+                                .column_count = count,
                                 .delimiter = t->delimiter,
                                 .no_header = !t->header,
                                 .missing = t->missing,
@@ -95,19 +103,20 @@ static lamina_csv_options options_of(const fe_table *t, arena *mem)
                                 .drop_duplicates = t->drop_duplicates};
 }
 
-static bool read_table(const fe_network *net, const fe_data_set *set, lamina_dataset *out, lamina_csv_report *report,
-                       diag *d)
+static bool read_table(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
+                       lamina_csv_report *report, diag *d)
 {
     const fe_table *t = set->table;
     arena *mem = arena_new();
     lamina_error e;
     int32_t count;
     const char **files = expand(t, mem, &count, d);
-    const lamina_csv_options o = options_of(t, mem);
+    const lamina_csv_options o = options_of(t, compiled, mem);
     bool ok = files && (lamina_dataset_add_csv(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
     arena_free(mem);
     for (int i = 0; ok && i < t->count; i++)
-        ok = check_labels(net, out, t->columns[i].input, t->columns[i].at, d);
+        ok = lamina_net_input(compiled, t->columns[i].input) < 0 ||
+             check_labels(net, out, t->columns[i].input, t->columns[i].at, d);
     return ok;
 }
 
@@ -129,7 +138,7 @@ bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *co
     *report = (lamina_csv_report){0};
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
         return fail(d, set->loc, &e);
-    bool ok = set->table ? read_table(net, set, *out, report, d) : read_fields(net, set, compiled, *out, d);
+    bool ok = set->table ? read_table(net, set, compiled, *out, report, d) : read_fields(net, set, compiled, *out, d);
     if (ok && set->table)
         remark(report, set->loc, d);
     if (ok)

@@ -16,16 +16,14 @@ const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path)
 
 static bool read_format(fe_reader *r, fe_data_set *set, const fe_yaml *y)
 {
-    static const char *const known[] = {"idx", "csv", "tsv", "npy"};
+    static const char *const known[] = {"idx", "npy", "raw", "csv", "tsv"};
     if (!fe_expect_kind(r, y, "format", FE_SCALAR, "a word"))
         return false;
     set->format = y->word;
-    if (!strcmp(y->word, "npy"))
-        return fe_later(r, y->at, "format", y->word);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 5; i++)
         if (!strcmp(y->word, known[i]))
             return true;
-    return fe_unknown(r, y->at, "format", y->word, known, 4);
+    return fe_unknown(r, y->at, "format", y->word, known, 5);
 }
 
 /* An input of whole numbers, one an example. */
@@ -106,7 +104,7 @@ static bool read_fields(fe_reader *r, const fe_network *n, fe_data_set *set, con
     if (!ok)
         return false;
     if (!set->format)
-        return fe_missing(r, set->loc, name, "format", "idx, csv or tsv");
+        return fe_missing(r, set->loc, name, "format", "idx, npy, raw, csv or tsv");
     for (int i = 0; i < n->ninputs; i++)
         if (!has_field(set, n->inputs[i].name))
             return fe_missing(r, set->loc, name, n->inputs[i].name, "the path of a file");
@@ -125,7 +123,7 @@ static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const 
     const fe_yaml *format = fe_yaml_find(y, "format");
     if (format && !read_format(r, set, format))
         return false;
-    if (!set->format || !strcmp(set->format, "idx"))
+    if (!set->format || (strcmp(set->format, "csv") != 0 && strcmp(set->format, "tsv") != 0))
         return read_fields(r, n, set, name, y);
     set->table = fe_read_table(r, n, y, n->data[TRAIN].table ? train : NULL);
     return set->table;

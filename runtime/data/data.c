@@ -7,6 +7,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/data/array.h"
 #include "runtime/data/idx.h"
+#include "runtime/data/npy.h"
 #include "runtime/data/store.h"
 #include <inttypes.h>
 #include <string.h>
@@ -141,21 +142,50 @@ static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path
     return s ? s : lamina_add_field(d, input, path, data, x->dim[0], e);
 }
 
-lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
+typedef lamina_status reader(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e);
+
+static lamina_status add_file(lamina_dataset *d, const char *name, const char *path, reader *read, lamina_error *e)
 {
-    lamina_status s = lamina_need(e, "lamina_dataset_add_idx", "d name path", d, name, path);
-    if (s)
-        return s;
     int32_t input;
     lamina_array x;
-    s = lamina_find_field(d, name, &input, e);
+    lamina_status s = lamina_find_field(d, name, &input, e);
     if (!s)
-        s = lamina_idx_read(path, &x, e);
+        s = read(path, &d->net->inputs[input], &x, e);
     if (s)
         return s;
     s = add_read(d, input, path, &x, e);
     lamina_release(x.data);
     return s;
+}
+
+static lamina_status read_idx(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e)
+{
+    (void)t;
+    return lamina_idx_read(path, out, e);
+}
+
+static lamina_status read_npy(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e)
+{
+    (void)t;
+    return lamina_npy_read(path, out, e);
+}
+
+lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
+{
+    lamina_status s = lamina_need(e, "lamina_dataset_add_idx", "d name path", d, name, path);
+    return s ? s : add_file(d, name, path, read_idx, e);
+}
+
+lamina_status lamina_dataset_add_npy(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
+{
+    lamina_status s = lamina_need(e, "lamina_dataset_add_npy", "d name path", d, name, path);
+    return s ? s : add_file(d, name, path, read_npy, e);
+}
+
+lamina_status lamina_dataset_add_raw(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
+{
+    lamina_status s = lamina_need(e, "lamina_dataset_add_raw", "d name path", d, name, path);
+    return s ? s : add_file(d, name, path, lamina_raw_read, e);
 }
 
 lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void *records, int64_t count,

@@ -5,6 +5,7 @@
  *     .ir                   ir_parse; what parses is printed, parsed and printed again, and goes through the passes
  *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
+ *     .npy                  lamina_npy_read
  *     .csv                  lamina_dataset_add_csv, into numbers, categories and classes
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net, once more with
  *                           a checksum that is right, which no mutation leaves
@@ -18,6 +19,7 @@
 #include "passes/passes.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/idx.h"
+#include "runtime/data/npy.h"
 #include "runtime/files/format.h"
 #include "tests/unit/any_target.h"
 #include "tests/unit/fake_net.h"
@@ -331,6 +333,18 @@ static bool read_idx(const text *input)
     return true;
 }
 
+static bool read_npy(const text *input)
+{
+    lamina_array x;
+    lamina_error e = {0};
+    if (!write_scratch(input))
+        return complain("no scratch file");
+    if (lamina_npy_read(scratch, &x, &e))
+        return strstr(e.text, scratch) || complain("an error that does not name the file");
+    lamina_release(x.data);
+    return true;
+}
+
 static bool read_csv(const text *input)
 {
     static const lamina_tensor inputs[] = {
@@ -401,8 +415,13 @@ static bool read_safetensors(const text *input)
 static const struct {
     const char *kind;
     bool (*read)(const text *input);
-} readers[] = {{".yaml", read_yaml}, {".ir", read_ir},   {".idx", read_idx},
-               {".gz", read_idx},    {".csv", read_csv}, {".safetensors", read_safetensors}};
+} readers[] = {{".yaml", read_yaml},
+               {".ir", read_ir},
+               {".idx", read_idx},
+               {".gz", read_idx},
+               {".csv", read_csv},
+               {".npy", read_npy},
+               {".safetensors", read_safetensors}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* ---- the run ---- */

@@ -245,6 +245,7 @@ void suite_runtime(void)
     CU_add_test(s, "init is determined", test_init_is_determined);
     add_runtime_data(s);
     add_runtime_csv(s);
+    add_runtime_npy(s);
     add_runtime_adapt(s);
     add_runtime_model(s);
     add_runtime_train(s);
