@@ -63,7 +63,8 @@ static int close_output(int code)
     lost |= fclose(stdout) != 0;
     if (!lost)
         return code;
-    fprintf(stderr, "lamina: the standard output cannot be written: %s\n", strerror(errno ? errno : EIO));
+    fprintf(stderr, "lamina: the standard output cannot be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : ""); /* of what was lost before, nobody kept the reason */
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 
