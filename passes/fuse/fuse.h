@@ -25,6 +25,7 @@ typedef struct {
     const ir_node *core; /* the node it began with */
     int32_t *member, count;
     int32_t steps; /* of all members: fuse_steps */
+    bool spliced;  /* some member is: fuse_is_spliced */
 } group;
 
 typedef struct {
@@ -70,6 +71,8 @@ bool fuse_is_view(const ir_node *n);
 phase fuse_phase_of(const ir_node *n);
 /* About how many instructions an element of it takes. */
 int32_t fuse_steps(const ir_node *n);
+/* Does n have neighbours that come from different places, so that no vector reads them at once? */
+bool fuse_is_spliced(const ir_node *n);
 /* Why b cannot join a; NULL if it can. The one with the core is a: fuse_core_first. */
 const char *fuse_refusal(fuser *f, int32_t a, int32_t b);
 

@@ -27,6 +27,7 @@ static bool try_merge(fuser *f, int32_t a, int32_t b)
     if (gb->phase > ga->phase)
         ga->phase = gb->phase;
     ga->steps += gb->steps;
+    ga->spliced |= gb->spliced;
     gb->count = 0;
     return true;
 }
@@ -144,6 +145,7 @@ static void start_groups(fuser *f)
         own->phase = fuse_phase_of(n);
         own->stage = ir_int(n, "stage", 0);
         own->steps = fuse_steps(n);
+        own->spliced = fuse_is_spliced(n);
         own->domain = n->op == IR_ASSIGN ? n->in[0]->type : n->type;
         if (n->op == IR_REDUCE)
             own->inner = n->in[0]->type;

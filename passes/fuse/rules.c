@@ -84,6 +84,11 @@ bool fuse_is_view(const ir_node *n)
     return n->op == IR_TRANSPOSE || n->op == IR_REVERSE || n->op == IR_SLICE;
 }
 
+bool fuse_is_spliced(const ir_node *n)
+{
+    return n->op == IR_CONCATENATE || n->op == IR_PAD;
+}
+
 /* May n use x, both being in one kernel of this kind? 'through' is the leaf between them, or NULL. */
 static bool edge_fits(kind k, const ir_node *n, const ir_node *x, const ir_node *through)
 {
@@ -265,6 +270,8 @@ const char *fuse_refusal(fuser *f, int32_t a, int32_t b)
     if (k == KIND_NONE)
         return gb->kind == KIND_ELEMENTWISE ? "their shapes differ"
                                             : "each is built around a contraction, window or reduction";
+    if (k == KIND_CONTRACTION && (ga->spliced || gb->spliced))
+        return "a contraction's vectors would reach over the seam of what is joined or padded";
     if (ga->stage != gb->stage)
         return "they belong to different stages";
     if (!phases_fit(f, ga, gb, k))
