@@ -33,7 +33,8 @@ typedef struct {
     arena *mem;
     diag *d;
     int64_t alone, stages;
-    const char *name; /* of the stage alone */
+    const char *name;      /* of the stage alone */
+    const ir_node *orphan; /* reads from a slot that no function writes, or what no stage alone has; NULL: none does */
     value *values, **end;
     ir_map *by_slot, *by_name;
     ir_map *used, *assigned; /* symbols of this stage's functions */
@@ -67,10 +68,19 @@ static bool is_taken(const separation *s, const char *name)
     return ir_map_get(s->by_name, name) || ir_row_find(s->m, "input", name);
 }
 
+/* Whose memory a result of the function is. */
+static ir_node *result_memory(const ir_graph *g, int i)
+{
+    ir_node *n = g->results[i];
+    while (n->op == IR_RESHAPE)
+        n = n->in[0];
+    return n;
+}
+
 static void add_values(separation *s, const ir_graph *g, int64_t stage)
 {
     for (int i = 0; i < g->nresults; i++) {
-        const ir_node *n = g->results[i];
+        const ir_node *n = result_memory(g, i);
         if (n->place.segment != SEG_SAVED || ir_map_get(s->by_slot, g->result_names[i]))
             continue;
         const char *base = value_name(n), *name = base;
@@ -88,9 +98,12 @@ static void add_values(separation *s, const ir_graph *g, int64_t stage)
 static void mark_crossing(separation *s, const ir_graph *g, int64_t stage)
 {
     for (int i = 0; i < g->ninputs; i++) {
-        value *v = g->inputs[i]->place.segment == SEG_SAVED ? ir_map_get(s->by_slot, g->inputs[i]->name) : NULL;
+        const ir_node *n = g->inputs[i];
+        value *v = n->place.segment == SEG_SAVED ? ir_map_get(s->by_slot, n->name) : NULL;
         if (v)
             v->crosses |= v->maker != stage;
+        else if (n->place.segment == SEG_SAVED && !s->orphan)
+            s->orphan = n;
     }
 }
 
@@ -108,7 +121,7 @@ static void visit_each(separation *s, visitor *visit)
 static void place_values(separation *s, const ir_graph *g, int64_t *at)
 {
     for (int i = 0; i < g->nresults; i++) {
-        const ir_node *n = g->results[i];
+        const ir_node *n = result_memory(g, i);
         value *v = ir_map_get(s->by_slot, g->result_names[i]);
         if (!v || v->crosses)
             continue;
@@ -133,7 +146,7 @@ static void open_boundaries(const separation *s, ir_graph *g)
     for (int i = 0; i < g->ninputs; i++)
         move(s, g->inputs[i], &g->inputs[i]->name);
     for (int i = 0; i < g->nresults; i++)
-        move(s, g->results[i], &g->result_names[i]);
+        move(s, result_memory(g, i), &g->result_names[i]);
 }
 
 static bool has_assign(const ir_node *n)
@@ -153,15 +166,21 @@ static bool is_foreign(const separation *s, const ir_node *n)
 }
 
 /* Of the whole update what this stage and all stages do, with every assign. */
-static ir_graph *own_update(const separation *s, const ir_graph *whole)
+static ir_graph *own_update(separation *s, const ir_graph *whole)
 {
+    ir_map *gone = ir_map_new(s->mem, IR_MAP_POINTERS);
     ir_graph *g = ir_clone_graph(whole, "alone");
     for (ir_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (is_foreign(s, n) && has_assign(n))
-            ir_unlink(n);
+        if (!is_foreign(s, n) || !has_assign(n))
+            continue;
+        ir_map_set(gone, n, n);
+        ir_unlink(n);
     }
     ir_drop_unused(g);
+    for (const ir_node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->nin; i++)
+            s->orphan = !s->orphan && ir_map_get(gone, n->in[i]) ? n : s->orphan;
     return g;
 }
 
@@ -335,6 +354,11 @@ static bool separate(separation *s)
     visit_each(s, mark_crossing);
     ir_graph *keep[] = {function_of(s, s->alone, "forward"), function_of(s, s->alone, "backward"),
                         own_update(s, update)};
+    if (s->orphan) {
+        diag_error(s->d, s->orphan->loc, "%s: expected values that a stage's functions have, found another",
+                   ir_ops[s->orphan->op].name);
+        return false;
+    }
     for (int i = 0; i < 3; i++)
         find_symbols(keep[i], s->used, s->assigned);
     if (!check_symbols(s, foreign_assigns(s, update)))
