@@ -92,7 +92,21 @@ struct fe_loss {
     bool failed; /* an error was reported */
 };
 
-extern const fe_catalogue fe_layers, fe_losses, fe_optimizers, fe_activations, fe_initializers;
+/* What an example adds to a metric: f32[B] or i1[B] above, and below; NULL there: 1. */
+typedef struct {
+    ir_node *above, *below;
+} fe_quotient;
+
+/* A row of the metric catalogue, of what a loss compares: 'check' looks at it, 'build' gives what examples add. */
+typedef struct {
+    fe_kind kind;
+    bool higher_is_better;
+    bool counts; /* the quotient has a sum of its own below, not the number of examples */
+    bool (*check)(fe_reader *r, const fe_choice *c, const fe_loss *l);
+    fe_quotient (*build)(fe_builder *b, const fe_choice *c, const fe_loss *l, ir_node *const *in);
+} fe_metric_kind;
+
+extern const fe_catalogue fe_layers, fe_losses, fe_metrics, fe_optimizers, fe_activations, fe_initializers;
 
 /* An activation's graph. */
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);

@@ -3,43 +3,57 @@
  * A loss gives f32[B], one number an example. The total is the weighted sum of all losses, summed over the batch; in
  * train_step it is what `minimize` takes, with the caller's loss_scale as cotangent. Metrics are sums in f64 states:
  *     metric.loss += sum of the total, metric.examples += B, metric.accuracy += hits, metric.<name> for each of several
- *     losses
+ *     losses; metric.precision.of is what metric.precision is divided by in place of the examples
  * and the host divides. */
 #include "frontend/network/network.h"
 #include <string.h>
 
 /* ---- symbols and rows ---- */
 
-typedef void metric_rule(ir_module *m, const char *name, bool higher_is_better, src_loc at);
+/* 'counts': the metric has a sum of its own to divide by, "metric.NAME.of". */
+typedef void metric_rule(ir_module *m, const char *name, bool higher_is_better, bool counts, src_loc at);
 
 /* Every metric that has a value of its own: the loss, each of several losses, then those asked for. */
 static void for_each_metric(const fe_network *n, ir_module *m, metric_rule *rule)
 {
     if (n->nlosses)
-        rule(m, "loss", false, n->losses[0].at);
+        rule(m, "loss", false, false, n->losses[0].at);
     for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
-        rule(m, n->losses[i].name, false, n->losses[i].at);
+        rule(m, n->losses[i].name, false, false, n->losses[i].at);
     for (int i = 0; i < n->nmetrics; i++)
-        rule(m, n->metrics[i].name, true, n->metrics[i].at);
+        rule(m, n->metrics[i].name, n->metrics[i].kind->higher_is_better, n->metrics[i].kind->counts, n->metrics[i].at);
 }
 
-static void add_row(ir_module *m, const char *name, bool higher_is_better, src_loc at)
+static const char *count_name(ir_module *m, const char *name)
+{
+    return arena_printf(m->mem, "%s.of", name);
+}
+
+static void add_row(ir_module *m, const char *name, bool higher_is_better, bool counts, src_loc at)
 {
     int64_t higher = higher_is_better;
     ir_row *row = ir_row_new(m, "metric", name, at);
     ir_attr_set_word(m->mem, &row->attrs, "kind", "mean");
     ir_attr_set_word(m->mem, &row->attrs, "sum", arena_printf(m->mem, "metric.%s", name));
-    ir_attr_set_word(m->mem, &row->attrs, "count", "metric.examples");
+    const char *count = counts ? count_name(m, name) : "examples";
+    ir_attr_set_word(m->mem, &row->attrs, "count", arena_printf(m->mem, "metric.%s", count));
     ir_attr_set_ints(m->mem, &row->attrs, "higher_is_better", &higher, 1);
 }
 
-static void add_sum_state(ir_module *m, const char *name, bool higher_is_better, src_loc at)
+static void add_sum(ir_module *m, const char *name, src_loc at)
 {
-    (void)higher_is_better;
     double zero = 0;
     ir_symbol *s = ir_symbol_new(m, SEG_STATE, arena_printf(m->mem, "metric.%s", name), ir_type_scalar(IR_F64), at);
     ir_attr_set_word(m->mem, &s->attrs, "init", "constant");
     ir_attr_set_numbers(m->mem, &s->attrs, "a", &zero, 1);
+}
+
+static void add_sums(ir_module *m, const char *name, bool higher_is_better, bool counts, src_loc at)
+{
+    (void)higher_is_better;
+    add_sum(m, name, at);
+    if (counts)
+        add_sum(m, count_name(m, name), at);
 }
 
 void fe_metric_rows(const fe_network *n, ir_module *m)
@@ -49,9 +63,9 @@ void fe_metric_rows(const fe_network *n, ir_module *m)
 
 void fe_declare_metrics(const fe_network *n, ir_module *m)
 {
-    for_each_metric(n, m, add_sum_state);
+    for_each_metric(n, m, add_sums);
     if (n->nlosses)
-        add_sum_state(m, "examples", false, n->losses[0].at);
+        add_sum(m, "examples", n->losses[0].at);
 }
 
 /* Every key of an optimizer but the rate is a number of its row. */
@@ -128,13 +142,15 @@ static ir_node *argument(fe_function *f, const fe_loss *l, int index)
     return l->in_type[index].dtype == IR_F32 ? f->inputs[ref.index] : f->raw[ref.index];
 }
 
-static void build_accuracy(fe_function *f, const fe_metric *m)
+static void build_metric(fe_function *f, const fe_metric *m)
 {
     fe_builder *b = &f->b;
     fe_aim(b, m->at, m->name, "forward");
-    ir_node *guess = fe_reduce_last(b->g, "argmax", argument(f, m->loss, 0));
-    ir_node *hit = ir_compare(b->g, "EQ", guess, argument(f, m->loss, 1));
-    add_to_metric(b, m->name, sum_examples(b->g, hit));
+    ir_node *const in[2] = {argument(f, m->loss, 0), argument(f, m->loss, 1)};
+    fe_quotient q = m->kind->build(b, m->options, m->loss, in);
+    add_to_metric(b, m->name, sum_examples(b->g, q.above));
+    if (q.below)
+        add_to_metric(b, count_name(b->m, m->name), sum_examples(b->g, q.below));
 }
 
 /* The weighted loss of each example, f32[B]. */
@@ -172,5 +188,5 @@ void fe_build_objective(fe_function *f)
     add_to_metric(b, "loss", sum_examples(g, total));
     add_to_metric(b, "examples", ir_convert(g, ir_batch_size(g), IR_F64));
     for (int i = 0; i < n->nmetrics; i++)
-        build_accuracy(f, &n->metrics[i]);
+        build_metric(f, &n->metrics[i]);
 }

@@ -24,6 +24,8 @@ typedef struct {
     const char *name;
     src_loc at;
     const fe_loss *loss;
+    const fe_metric_kind *kind;
+    const fe_choice *options;
 } fe_metric;
 
 typedef struct fe_staging fe_staging;
@@ -94,6 +96,8 @@ const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path);
 bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root);
 bool fe_read_losses(fe_reader *r, fe_network *n, const fe_yaml *y);
 bool fe_read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y);
+/* A metric of another loss of the same arguments' types, which 'at' asks for. */
+fe_metric fe_metric_at(const fe_metric *m, src_loc at, const fe_loss *l);
 /* What argument 'index' of a loss reads, and how: its type, and the input's marks. */
 void fe_note_reading(fe_network *n, fe_loss *l, int index);
 /* False (and a message) unless the section `blocks` is sound. */

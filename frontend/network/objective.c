@@ -3,12 +3,6 @@
 #include "frontend/network/network.h"
 #include <string.h>
 
-static const fe_kind metric_rows[] = {
-    {.name = "accuracy", .keys = {{"loss", FE_NAME, NULL}, {"name", FE_NAME, "accuracy"}}},
-};
-
-static const fe_catalogue metrics = {"metric", FE_ONE_TABLE(metric_rows), {{0}}};
-
 /* Without a name: the last layer for what the net says, the only input that no layer reads for what is true. After an
  * error among inputs and layers nobody can tell which that is. */
 static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l, int index, fe_ref *out)
@@ -151,16 +145,26 @@ static bool is_metric_name_free(fe_reader *r, const fe_network *n, const fe_metr
 
 static bool read_metric(fe_reader *r, fe_network *n, const fe_yaml *y)
 {
-    const fe_choice *c = fe_read_choice(r, &metrics, y);
+    const fe_choice *c = fe_read_choice(r, &fe_metrics, y);
     if (!c)
         return false;
     fe_metric *m = &n->metrics[n->nmetrics++];
-    *m = (fe_metric){fe_get(c, "name")->word, c->at, metric_loss(r, n, c)};
+    const fe_option *name = fe_get(c, "name");
+    *m = (fe_metric){.name = name->present ? name->word : c->kind->name,
+                     .at = c->at,
+                     .loss = metric_loss(r, n, c),
+                     .kind = (const fe_metric_kind *)(const void *)c->kind,
+                     .options = c};
     bool ok = is_metric_name_free(r, n, m) && m->loss && m->loss->kind;
-    if (ok && !m->loss->kind->classes)
-        return fe_mismatch(r, c->at, c->kind->name, "a loss with class labels (softmax_cross_entropy)",
-                           m->loss->kind->kind.name);
-    return ok;
+    return ok && (m->loss->failed || m->kind->check(r, c, m->loss));
+}
+
+fe_metric fe_metric_at(const fe_metric *m, src_loc at, const fe_loss *l)
+{
+    fe_metric copy = *m;
+    copy.at = at;
+    copy.loss = l;
+    return copy;
 }
 
 bool fe_read_metrics(fe_reader *r, fe_network *n, const fe_yaml *y)

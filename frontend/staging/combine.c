@@ -97,7 +97,7 @@ static bool append_loss(fe_staging *s, const fe_choice *c)
     if (!l->kind->check(s->r, l))
         return false;
     for (int i = 0; i < s->file->nmetrics; i++)
-        all->metrics[all->nmetrics++] = (fe_metric){s->file->metrics[i].name, c->at, l};
+        all->metrics[all->nmetrics++] = fe_metric_at(&s->file->metrics[i], c->at, l);
     return true;
 }
 

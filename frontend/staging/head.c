@@ -139,7 +139,7 @@ static bool copy_loss(fe_staging *s, fe_part_stage *stage)
     view.nlosses = 1;
     view.metrics = arena_new_array(s->r->mem, fe_metric, (size_t)s->file->nmetrics + 1);
     for (int i = 0; i < s->file->nmetrics; i++)
-        view.metrics[view.nmetrics++] = (fe_metric){s->file->metrics[i].name, stage->at, &loss};
+        view.metrics[view.nmetrics++] = fe_metric_at(&s->file->metrics[i], stage->at, &loss);
     append_losses(s, stage, &view);
     return true;
 }

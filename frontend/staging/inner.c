@@ -129,7 +129,7 @@ static bool append_loss(adoption *a, int index)
     }
     for (int i = 0; i < from->nmetrics; i++)
         if (from->metrics[i].loss == &from->losses[index])
-            all->metrics[all->nmetrics++] = (fe_metric){from->metrics[i].name, from->metrics[i].at, l};
+            all->metrics[all->nmetrics++] = fe_metric_at(&from->metrics[i], from->metrics[i].at, l);
     return true;
 }
 

@@ -148,9 +148,11 @@ static void make_loss(projection *p, int index)
         fe_note_reading(part, l, k);
     }
     for (int i = 0; i < all->nmetrics; i++)
-        if (all->metrics[i].loss == from)
-            part->metrics[part->nmetrics++] =
-                (fe_metric){name_in_part(p, index, all->metrics[i].name), all->metrics[i].at, l};
+        if (all->metrics[i].loss == from) {
+            fe_metric *m = &part->metrics[part->nmetrics++];
+            *m = fe_metric_at(&all->metrics[i], all->metrics[i].at, l);
+            m->name = name_in_part(p, index, m->name);
+        }
 }
 
 static void make_losses(projection *p)
