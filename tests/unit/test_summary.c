@@ -1,43 +1,11 @@
 /* tests/unit/test_summary.c - `lamina summary` and `lamina partition`: what they list is what the net has, and a YAML
  * with stages written into it is the same file but for them, and the same library as with --partition=auto. */
 #include "frontend/document/section.h"
+#include "tests/unit/shell.h"
 #include <CUnit/CUnit.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char directory[64];
-
-static int open_directory(void)
-{
-    strcpy(directory, "/tmp/lamina-summary-XXXXXX");
-    return mkdtemp(directory) ? 0 : 1;
-}
-
-static int remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
-}
-
-/* Run a shell command in the test's directory; its exit code. */
-__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
-{
-    text command = {0};
-    va_list arguments;
-    text_printf(&command, "cd %s && ", directory);
-    va_start(arguments, format);
-    text_vprintf(&command, format, arguments);
-    va_end(arguments);
-    int status = system(text_get(&command));
-    text_free(&command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 /* ---- sections ---- */
 

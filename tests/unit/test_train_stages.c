@@ -2,40 +2,15 @@
  * flows between stages, stopped and gone on with, from weights of another run. What is compared is the weights file, to
  * the byte. */
 #include "tests/unit/extent.h"
+#include "tests/unit/shell.h"
 #include <CUnit/CUnit.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
-static char directory[64];
-
-/* Run a shell command in the test's directory. Returns the exit code. */
-__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
+static int open_with_data(void)
 {
-    char command[2048];
-    int n = snprintf(command, sizeof command, "cd %s && ", directory);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, arguments);
-    va_end(arguments);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static int open_directory(void)
-{
-    strcpy(directory, "/tmp/lamina-train-stages-XXXXXX");
-    return mkdtemp(directory) && !run("mkdir data && cp %s/examples/data/linear-*.idx data", LAMINA_SOURCE_DIR) ? 0 : 1;
-}
-
-static int remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    return open_directory() || run("mkdir data && cp %s/examples/data/linear-*.idx data", LAMINA_SOURCE_DIR);
 }
 
 /* A network NAME.yaml with this staging and these stages. */
@@ -305,7 +280,7 @@ static void killed(void)
 void suite_train_stages(void);
 void suite_train_stages(void)
 {
-    CU_pSuite s = CU_add_suite("training of stages", open_directory, remove_directory);
+    CU_pSuite s = CU_add_suite("training of stages", open_with_data, remove_directory);
     CU_add_test(s, "each schedule, whole and in pieces", schedules);
     CU_add_test(s, "files with stages", files);
     CU_add_test(s, "each cache", caches);
