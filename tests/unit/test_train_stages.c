@@ -235,7 +235,7 @@ static int train_and_kill(const char *name, double seconds)
  * Returns how many kills there were; at most 'most'. */
 static int kill_until_done(const char *name, double seconds, int most)
 {
-    int kills = 0, code;
+    int kills = 0, code = 0;
     CU_ASSERT_EQUAL(run("rm -rf killed"), 0);
     while (kills < most && (code = train_and_kill(name, seconds * (rand() % 1000) / 1000)) == 137)
         kills++;
