@@ -97,7 +97,6 @@ typedef struct {
     fe_part *parts; /* in the order in which they learn */
     bool learns_combination;
     int64_t fine_tune_epochs; /* of the whole, after its parts; 0: none */
-    double fine_tune_rate;    /* 0: the optimizer's */
     fe_network *whole;
 } fe_hierarchy;
 

@@ -210,7 +210,11 @@ ir_symbol *ir_symbol_new(ir_module *m, ir_segment s, const char *name, ir_type t
 ir_symbol *ir_symbol_find(const ir_module *m, const char *name);                                   /* or NULL */
 ir_row *ir_row_new(ir_module *m, const char *kind, const char *name, src_loc loc);                 /* at the end */
 ir_row *ir_row_find(const ir_module *m, const char *kind, const char *name); /* name NULL: the first of that kind */
-ir_graph *ir_function_new(ir_module *m, const char *name, src_loc loc);      /* at the end */
+/* Of `row rate`: its kind's number in ir/rates.def (-1: none is so called), and the numbers of its schedule, warm-up
+ * first; how many there are, of which 'out' has room for all or is NULL. 0: the rate is constant. */
+int ir_rate_kind(const ir_row *row);
+int ir_rate_numbers(const ir_row *row, double *out);
+ir_graph *ir_function_new(ir_module *m, const char *name, src_loc loc); /* at the end */
 ir_graph *ir_function_find(const ir_module *m, const char *name);
 /* infer or evaluate: a model that does not train has memory for these alone. */
 bool ir_is_inference(const ir_graph *function);

@@ -75,8 +75,9 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e);
 int32_t lamina_net_input(const lamina_net *net, const char *name);
 int32_t lamina_net_output(const lamina_net *net, const char *name);
 int32_t lamina_net_tensor(const lamina_net *net, const char *name);
-/* The schedule's learning rate at a step counted from 0. */
-float lamina_rate_at(const lamina_rate *rate, int64_t step);
+/* The learning rate that the network's schedule has at a step, counted from 0. Where it counts in epochs 'epoch_steps'
+ * is how many steps one has, and the rate is NaN if that is not known (0). LAMINA_RATE_CONSTANT says the formulas. */
+float lamina_net_rate(const lamina_net *net, int64_t step, int64_t epoch_steps);
 /* Bytes that a model has of each segment, 'worker' for each of its workers. */
 typedef struct lamina_sizes {
     uint64_t params, state, gradients, saved, workspace, worker;
@@ -176,8 +177,11 @@ int64_t lamina_steps(const lamina_model *m);
 /* Use this rate in place of the network's schedule; NaN goes back to the schedule. Where groups of layers have rates of
  * their own, those follow: they are multiples of this one. */
 void lamina_set_learning_rate(lamina_model *m, float rate);
-/* The rate of the next step. */
+/* The rate of the next step; NaN where it takes lamina_set_epoch_steps to know it. */
 float lamina_learning_rate(const lamina_model *m);
+/* How many steps an epoch has, for schedules that count in epochs. lamina_fit says it itself; a program that takes the
+ * steps says it before the first one (until then a step is BAD_ARG), or sets its own rates. */
+void lamina_set_epoch_steps(lamina_model *m, int64_t steps);
 
 /* Metric 'index' of the net over all examples since the last reset; NaN before the first, and for a bad index. */
 double lamina_metric_value(const lamina_model *m, int32_t index);

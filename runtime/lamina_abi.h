@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 5
+#define LAMINA_ABI_MINOR 6
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -127,12 +127,48 @@ typedef struct lamina_metric {
     int32_t higher_is_better; /* 0 or 1 */
 } lamina_metric;
 
-enum { LAMINA_RATE_CONSTANT = 1 };
+/* The learning rate of step t, counted from 0, which the host works out (in double, then rounded to f32). A constant
+ * one is a. The others are schedules, since 1.6: the numbers that the net's rate_numbers has, in this order, a being
+ * the rate that multiples are named by. Two numbers stand before those of the kind, whichever it is: the length W of a
+ * warm-up, and the rate w where that begins. W is 0 where there is none; else t < W has the rate w + (r(0) - w) t / W,
+ * and what follows is r(t - W), as PyTorch's SequentialLR puts LinearLR before another.
+ *
+ * W, and the length L of a schedule, are in steps or in epochs ('units'); then the host knows how many steps an epoch
+ * has. t is worked out each step either way, and lengths may be fractions.
+ *
+ *   CONSTANT         i                r = i
+ *   STEP             i L g            i g^floor(t / L)                          PyTorch StepLR
+ *   PIECEWISE        v0 .. vn b1..bn  vk, k being how many b are <= t           PyTorch MultiStepLR, with own values;
+ *                                     Keras' PiecewiseConstantDecay changes one step later
+ *   EXPONENTIAL      i L g            i g^(t / L)                               Keras ExponentialDecay
+ *   POLYNOMIAL       i L f p          f + (i - f) (1 - t / L)^p, then f         Keras PolynomialDecay
+ *   COSINE           i L f            f + (i - f) (1 + cos(pi t / L)) / 2, then f
+ *                                     PyTorch CosineAnnealingLR; what follows is Keras' CosineDecay
+ *   COSINE_RESTARTS  i L f x y        COSINE again and again: period k has the length L x^k and begins at
+ *                                     f + (i - f) y^k                           Keras CosineDecayRestarts, PyTorch
+ *                                     CosineAnnealingWarmRestarts (y = 1)
+ *   ONE_CYCLE        m L p d e        by half a cosine from m / d up to m at p L - 1, by another down to m / d / e at
+ *                                     L - 1, then that                          PyTorch OneCycleLR
+ *   INVERSE_SQRT     i L              i / sqrt(1 + t / L)                       Vaswani et al. 2017 (its W is L),
+ *                                     and Hugging Face's get_inverse_sqrt_schedule */
+enum {
+    LAMINA_RATE_CONSTANT = 1,
+    LAMINA_RATE_STEP = 2,
+    LAMINA_RATE_PIECEWISE = 3,
+    LAMINA_RATE_EXPONENTIAL = 4,
+    LAMINA_RATE_POLYNOMIAL = 5,
+    LAMINA_RATE_COSINE = 6,
+    LAMINA_RATE_COSINE_RESTARTS = 7,
+    LAMINA_RATE_ONE_CYCLE = 8,
+    LAMINA_RATE_INVERSE_SQRT = 9
+};
 
-/* The learning rate of step t, worked by the host. constant: a. */
+/* What counts in epochs, not in steps: L and all b; W. */
+enum { LAMINA_RATE_IN_EPOCHS = 1, LAMINA_RATE_WARMUP_IN_EPOCHS = 2 };
+
 typedef struct lamina_rate {
-    int32_t kind;
-    int32_t reserved;
+    int32_t kind;  /* LAMINA_RATE_* */
+    int32_t units; /* since 1.6 */
     double a, b, c, d;
 } lamina_rate;
 
@@ -148,8 +184,15 @@ typedef struct lamina_stage {
  * that sums over examples follow: as neighbours (0+1, 2+3, ...), an odd last one passing up unchanged, until one is
  * left. So it has the same bits whether one process does it or several, each with a power of two of micro-batches. (A
  * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.)
- * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. DATA: one begins as a LAMINA_INIT_DATA_*. */
-enum { LAMINA_NEEDS_SGEMM = 1, LAMINA_NEEDS_SUMS = 2, LAMINA_NEEDS_IDENTITY = 4, LAMINA_NEEDS_DATA = 8 };
+ * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. DATA: one begins as a LAMINA_INIT_DATA_*. SCHEDULE: its learning
+ * rate is rate_numbers'. */
+enum {
+    LAMINA_NEEDS_SGEMM = 1,
+    LAMINA_NEEDS_SUMS = 2,
+    LAMINA_NEEDS_IDENTITY = 4,
+    LAMINA_NEEDS_DATA = 8,
+    LAMINA_NEEDS_SCHEDULE = 16
+};
 
 /* What the functions of one stage alone do with an input or an output of theirs. A boundary value is made by one stage
  * and read by others, under one name; its maker may read it again. */
@@ -184,6 +227,9 @@ typedef struct lamina_net {
      * 'stages', and of the functions above update; NULL for others. Its update assigns what all stages share. Of a
      * metric that several stages have, the sums are those of all of them together. */
     const int32_t *input_use, *output_use;
+    /* Since 1.6: of a schedule, see LAMINA_RATE_*; NULL where the rate is constant. */
+    const double *rate_numbers;
+    uint64_t rate_count; /* of them */
 } lamina_net;
 
 /* Each library exports one: NAME_query. The constant descriptor, or NULL if 'abi_major' is another version. */

@@ -21,7 +21,7 @@ _Static_assert((int)LAMINA_MAX_RANK == (int)IR_MAX_RANK, "the ABI's rank is the 
 
 /* ---- constants of C structs ---- */
 
-enum { MOST_FIELDS = 40 };
+enum { MOST_FIELDS = 64 };
 
 typedef struct {
     LLVMValueRef value[MOST_FIELDS];
@@ -234,22 +234,52 @@ static LLVMValueRef row_table(library *l, const char *kind, const char *name, ro
     return table(&l->e, name, rows, count);
 }
 
+/* ---- the learning rate ---- */
+
+#define RATE(ID, name, numbers) LAMINA_RATE_##ID,
+static const int rate_kinds[] = {
+#include "ir/rates.def"
+};
+
+static bool counts_epochs(const ir_row *row, const char *attr)
+{
+    return row && strcmp(be_module_word(row->attrs, attr, "steps"), "epochs") == 0;
+}
+
+static double *schedule_numbers(library *l, const ir_row *row, int *count)
+{
+    double *numbers = arena_new_array(l->mem, double, (size_t)ir_rate_numbers(row, NULL) + 1);
+    *count = ir_rate_numbers(row, numbers);
+    return numbers;
+}
+
+/* The first number of a schedule's kind is the rate that multiples are named by. */
 static LLVMValueRef rate(library *l)
 {
     emitter *e = &l->e;
     const ir_row *row = ir_row_find(l->module, "rate", NULL);
-    const ir_attr *a = row ? row->attrs : NULL;
-    const char *kind = be_module_word(a, "kind", "constant");
-    if (strcmp(kind, "constant") != 0)
-        ir_bug("no learning rate is called %s", kind);
+    int count, units = counts_epochs(row, "unit") ? LAMINA_RATE_IN_EPOCHS : 0;
+    const double *numbers = schedule_numbers(l, row, &count);
+    units |= counts_epochs(row, "warmup_unit") ? LAMINA_RATE_WARMUP_IN_EPOCHS : 0;
     record r = {.count = 0};
-    FIELD(&r, lamina_rate, kind, emit_i32(e, LAMINA_RATE_CONSTANT));
-    FIELD(&r, lamina_rate, reserved, emit_i32(e, 0));
-    FIELD(&r, lamina_rate, a, real(e, be_module_real(a, "a", 0)));
-    FIELD(&r, lamina_rate, b, real(e, be_module_real(a, "b", 0)));
-    FIELD(&r, lamina_rate, c, real(e, be_module_real(a, "c", 0)));
-    FIELD(&r, lamina_rate, d, real(e, be_module_real(a, "d", 0)));
+    FIELD(&r, lamina_rate, kind, emit_i32(e, rate_kinds[ir_rate_kind(row)]));
+    FIELD(&r, lamina_rate, units, emit_i32(e, units));
+    FIELD(&r, lamina_rate, a, real(e, count ? numbers[2] : row ? be_module_real(row->attrs, "a", 0) : 0));
+    FIELD(&r, lamina_rate, b, real(e, 0));
+    FIELD(&r, lamina_rate, c, real(e, 0));
+    FIELD(&r, lamina_rate, d, real(e, 0));
     return finish(e, &r, ABI_SIZE(lamina_rate));
+}
+
+static void add_schedule(library *l, record *r)
+{
+    int count;
+    const double *numbers = schedule_numbers(l, ir_row_find(l->module, "rate", NULL), &count);
+    LLVMValueRef *values = arena_new_array(l->mem, LLVMValueRef, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        values[i] = real(&l->e, numbers[i]);
+    FIELD(r, lamina_net, rate_numbers, table(&l->e, "lamina.rate", values, count));
+    FIELD(r, lamina_net, rate_count, emit_i64(&l->e, count));
 }
 
 /* ---- the descriptor ---- */
@@ -313,6 +343,7 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
         needs |= init == LAMINA_INIT_IDENTITY ? LAMINA_NEEDS_IDENTITY : 0;
         needs |= init >= LAMINA_INIT_DATA_MEAN ? LAMINA_NEEDS_DATA : 0;
     }
+    needs |= ir_rate_numbers(ir_row_find(l->module, "rate", NULL), NULL) ? LAMINA_NEEDS_SCHEDULE : 0;
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
 }
 
@@ -366,5 +397,6 @@ void emit_descriptor(library *l)
     add_functions(l, &r, import, export);
     add_inference_sizes(l, &r);
     add_uses(l, &r);
+    add_schedule(l, &r);
     emit_query(l, emit_constant_global(&l->e, "lamina.net", finish(&l->e, &r, ABI_SIZE(lamina_net))));
 }

@@ -224,7 +224,7 @@ static const activation rows[] = {
     {{.name = "exponential"}, exponential},
 };
 
-const fe_catalogue fe_activations = {"activation", FE_ONE_TABLE(rows), {{0}}};
+const fe_catalogue fe_activations = {"activation", FE_ONE_TABLE(rows), {{0}}, NULL};
 
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x)
 {

@@ -36,7 +36,7 @@ static const initializer rows[] = {
     {{.name = "truncated_normal", NORMAL_KEYS}, "truncated_normal", .a = "mean", .b = "stddev"},
 };
 
-const fe_catalogue fe_initializers = {"initializer", FE_ONE_TABLE(rows), {{0}}};
+const fe_catalogue fe_initializers = {"initializer", FE_ONE_TABLE(rows), {{0}}, NULL};
 
 /* The deviation of a normal distribution cut at two deviations, in units of the uncut one. */
 static const double CUT_DEVIATION = 0.87962566103423978;

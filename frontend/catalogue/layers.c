@@ -16,4 +16,5 @@ static const fe_rows *const tables[] = {&fe_dense_layers,
 const fe_catalogue fe_layers = {
     "layer",
     tables,
-    {{"name", FE_NAME, NULL}, {"input", FE_NAME, NULL}, {"inputs", FE_NAMES, NULL}, {"trainable", FE_BOOL, "true"}}};
+    {{"name", FE_NAME, NULL}, {"input", FE_NAME, NULL}, {"inputs", FE_NAMES, NULL}, {"trainable", FE_BOOL, "true"}},
+    NULL};

@@ -189,4 +189,5 @@ static const fe_metric_kind rows[] = {
     METRIC(iou, true, true, check_one_class, build_iou, OF_CLASS),
 };
 
-const fe_catalogue fe_metrics = {"metric", FE_ONE_TABLE(rows), {{"loss", FE_NAME, NULL}, {"name", FE_NAME, NULL}}};
+const fe_catalogue fe_metrics = {
+    "metric", FE_ONE_TABLE(rows), {{"loss", FE_NAME, NULL}, {"name", FE_NAME, NULL}}, NULL};

@@ -14,4 +14,4 @@ static const fe_kind rows[] = {
               {"epsilon", FE_POSITIVE, "1e-7"}}},
 };
 
-const fe_catalogue fe_optimizers = {"optimizer", FE_ONE_TABLE(rows), {{0}}};
+const fe_catalogue fe_optimizers = {"optimizer", FE_ONE_TABLE(rows), {{0}}, NULL};

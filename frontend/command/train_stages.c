@@ -120,7 +120,6 @@ static void plan_whole(hierarchy *t)
         .validation = t->validation,
         .fine_tune = {.epochs = h->fine_tune_epochs,
                       .batch = o->batch ? o->batch : fe_train_options(t->run->net)->batch},
-        .fine_tune_rate = (float)h->fine_tune_rate,
     };
 }
 

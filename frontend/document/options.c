@@ -93,9 +93,13 @@ static void unknown_kind(fe_reader *r, const fe_catalogue *c, const fe_yaml *wor
 static bool is_short_value(const fe_reader *r, const fe_choice *c, const fe_yaml *y)
 {
     const fe_option *o = c->kind->short_key ? find_option(c, c->kind->short_key) : NULL;
-    if (!o || o->key->type != FE_ACTIVATION || y->count != 1 || find_option(c, y->key[0]->word))
+    const fe_catalogue *kinds = !o                              ? NULL
+                                : o->key->type == FE_ACTIVATION ? r->activations
+                                : o->key->type == FE_RATE       ? r->rates
+                                                                : NULL;
+    if (!kinds || y->count != 1 || find_option(c, y->key[0]->word))
         return false;
-    return find_kind(r->activations, y->key[0]->word) != NULL;
+    return find_kind(kinds, y->key[0]->word) != NULL;
 }
 
 /* Every key of a mapping. True if each is known: else one that seems to be missing may be there, misspelt. */
@@ -168,8 +172,11 @@ fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
     }
     const fe_yaml *word = map ? y->key[0] : y, *given = map ? y->item[0] : NULL;
     const fe_kind *kind = find_kind(c, word->word);
-    if (kind)
-        return read_kind(r, kind, c->common, word->at, given);
+    if (kind) {
+        fe_choice *choice = read_kind(r, kind, c->common, word->at, given);
+        choice->failed = choice->failed || (c->check && !c->check(r, choice));
+        return choice;
+    }
     unknown_kind(r, c, word);
     return read_stranger(r, c, word->word, word->at, given);
 }

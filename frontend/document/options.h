@@ -21,6 +21,7 @@ typedef enum {
     FE_NOT_NEGATIVE,
     FE_UNIT,     /* 0 <= x < 1 */
     FE_FRACTION, /* 0 < x < 1 */
+    FE_FROM_ONE, /* 1 or more */
     FE_BOOL,
     FE_AXIS,       /* whole number of either sign */
     FE_PAIR,       /* a count, or [rows, columns] */
@@ -38,7 +39,7 @@ typedef enum {
     FE_NAMES,      /* a list of them */
     FE_ACTIVATION, /* a choice from the reader's activations */
     FE_INITIALIZER,
-    FE_RATE,    /* a learning rate */
+    FE_RATE,    /* a learning rate: a number, or a choice from the reader's schedules */
     FE_NUMBERS, /* a list of numbers above 0 */
     FE_TREE,    /* anything: the owner of the key reads it */
     FE_LATER    /* known, but not supported yet */
@@ -59,6 +60,7 @@ typedef struct {
 } fe_kind;
 
 typedef struct fe_choice fe_choice;
+typedef struct fe_reader fe_reader;
 
 /* The value of a key. Which members count follows from the key's type. */
 typedef struct {
@@ -76,7 +78,7 @@ typedef struct {
     src_loc *name_at;
     double *numbers;     /* FE_NUMBERS */
     const fe_yaml *tree; /* FE_TREE */
-    fe_choice *choice;   /* FE_ACTIVATION, FE_INITIALIZER */
+    fe_choice *choice;   /* FE_ACTIVATION, FE_INITIALIZER; FE_RATE: of a schedule, whose first number is 'number' */
 } fe_option;
 
 /* A kind with its values. */
@@ -104,7 +106,8 @@ typedef struct {
 typedef struct {
     const char *what; /* "layer" */
     const fe_rows *const *tables;
-    fe_key common[5]; /* the last has no name */
+    fe_key common[5];                          /* the last has no name */
+    bool (*check)(fe_reader *r, fe_choice *c); /* of a kind that was read without an error; may be NULL */
 } fe_catalogue;
 
 /* The tables of a catalogue that has only this one. */
@@ -117,13 +120,13 @@ typedef struct {
 /* Files that were opened to be read (staging/files.c). */
 typedef struct fe_open_file fe_open_file;
 
-typedef struct {
+struct fe_reader {
     arena *mem;
     diag *d;
-    const fe_catalogue *activations, *initializers; /* for keys of these types */
+    const fe_catalogue *activations, *initializers, *rates; /* for keys of these types */
     fe_open_file *files;
     bool is_teacher; /* the file is a teacher's: who taught it does not matter */
-} fe_reader;
+};
 
 /* A catalogue's kinds in order, whatever their tables; NULL behind the last. */
 const fe_kind *fe_row(const fe_catalogue *c, size_t index);

@@ -86,13 +86,22 @@ static outcome read_fraction(fe_reader *r, const fe_yaml *y, fe_option *o)
     return read_number(y, &o->number) == READ && o->number > 0 && o->number < 1 ? READ : MISMATCH;
 }
 
+static outcome read_from_one(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    (void)r;
+    return read_number(y, &o->number) == READ && o->number >= 1 ? READ : MISMATCH;
+}
+
+/* A schedule is known by its first key, which names a rate. */
 static outcome read_rate(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
-    if (y->kind == FE_MAP && y->count == 1) {
-        fe_later(r, y->at, "learning rate schedule", y->key[0]->word);
+    if (y->kind != FE_MAP)
+        return read_not_negative(r, y, o);
+    if (!(o->choice = fe_read_choice(r, r->rates, y)))
         return REPORTED;
-    }
-    return read_not_negative(r, y, o);
+    const fe_option *first = &o->choice->options[0];
+    o->number = first->numbers ? first->numbers[0] : first->number;
+    return READ;
 }
 
 static outcome read_bool(fe_reader *r, const fe_yaml *y, fe_option *o)
@@ -295,6 +304,7 @@ static const struct {
     [FE_NOT_NEGATIVE] = {"a number from 0", read_not_negative},
     [FE_UNIT] = {"a number from 0, below 1", read_unit},
     [FE_FRACTION] = {"a number above 0, below 1", read_fraction},
+    [FE_FROM_ONE] = {"a number from 1", read_from_one},
     [FE_BOOL] = {"true or false", read_bool},
     [FE_AXIS] = {"a whole number", read_axis},
     [FE_PAIR] = {"a whole number from 1, or two in a list", read_pair},
@@ -314,7 +324,7 @@ static const struct {
     [FE_TREE] = {"a value", read_tree},
     [FE_ACTIVATION] = {"an activation", read_activation},
     [FE_INITIALIZER] = {"an initializer", read_initializer},
-    [FE_RATE] = {"a number from 0", read_rate},
+    [FE_RATE] = {"a number from 0, or a schedule", read_rate},
 };
 
 const char *fe_expected(const fe_key *key)

@@ -79,7 +79,7 @@ static void add_numbers(ir_module *m, ir_row *row, const fe_choice *c)
     }
 }
 
-/* `row rate @learning_rate {...}`, whose number fe_build_rate adds, `row optimizer @adam {...}`, `row group @NAME
+/* `row rate @learning_rate {...}`, which fe_build_rate completes, `row optimizer @adam {...}`, `row group @NAME
  * {optimizer = sgd, ...}`, and `row clip @global_norm {...}` where gradients are clipped. */
 void fe_build_rows(const fe_network *n, ir_module *m)
 {
@@ -101,21 +101,15 @@ void fe_build_rows(const fe_network *n, ir_module *m)
     }
 }
 
-static void set_rate(ir_module *m, const char *kind, const char *name, const char *key, double rate)
-{
-    ir_row *row = ir_row_find(m, kind, name);
-    ir_attr_set_numbers(m->mem, &row->attrs, key, &rate, 1);
-}
-
 void fe_build_rate(const fe_network *n, ir_module *m)
 {
     if (!n->optimizer)
         return;
-    double rate = fe_get_number(n->optimizer, "learning_rate");
-    set_rate(m, "rate", "learning_rate", "a", rate);
+    const fe_option *rate = fe_get(n->optimizer, "learning_rate");
+    fe_build_schedule(m, ir_row_find(m, "rate", "learning_rate"), n->own_rate ? n->own_rate : rate);
     for (int i = 0; i < n->ngroups; i++) {
-        double own = fe_get_number(n->groups[i].optimizer, "learning_rate");
-        set_rate(m, "group", n->groups[i].name, "rate", own / rate);
+        double multiple = fe_get_number(n->groups[i].optimizer, "learning_rate") / rate->number;
+        ir_attr_set_numbers(m->mem, &ir_row_find(m, "group", n->groups[i].name)->attrs, "rate", &multiple, 1);
     }
 }
 

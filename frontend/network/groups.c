@@ -43,10 +43,15 @@ static bool add_layers(fe_reader *r, fe_network *n, const fe_group *g, const fe_
 bool fe_check_group_rates(fe_reader *r, const fe_network *n)
 {
     const fe_option *net = n->ngroups ? fe_get(n->optimizer, "learning_rate") : NULL;
-    for (int i = 0; i < n->ngroups; i++)
-        if (!(fe_get_number(n->groups[i].optimizer, "learning_rate") / net->number <= (double)FLT_MAX))
+    for (int i = 0; i < n->ngroups; i++) {
+        const fe_option *own = fe_get(n->groups[i].optimizer, "learning_rate");
+        if (own->choice)
+            return fe_mismatch(r, own->at, "learning_rate", "a number in a group, which follows the net's schedule",
+                               own->choice->kind->name);
+        if (!(own->number / net->number <= (double)FLT_MAX))
             return fe_mismatch(r, net->at, "learning_rate", "a number above 0, of which those of groups are multiples",
                                arena_printf(r->mem, "%g", net->number));
+    }
     return true;
 }
 

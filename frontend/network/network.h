@@ -77,6 +77,7 @@ struct fe_network {
      * named by their kind and ordinal, since one is of no kind. Nobody complains then that one is missing. */
     bool lost_sections, lost_names, lost_ordinals;
     const fe_choice *optimizer; /* NULL where nothing trains */
+    const fe_option *own_rate;  /* in place of the optimizer's; NULL: there is none */
     fe_group *groups;
     const fe_option *gradient_clip; /* NULL: none */
     fe_data_set data[3];            /* train, validation, test */

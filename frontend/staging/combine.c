@@ -20,7 +20,7 @@ static const fe_kind section = {.name = "combine",
 
 static const fe_kind fine_tune = {.name = "fine_tune",
                                   .short_key = "epochs",
-                                  .keys = {{"epochs", FE_COUNT, FE_REQUIRED}, {"learning_rate", FE_POSITIVE, NULL}}};
+                                  .keys = {{"epochs", FE_COUNT, FE_REQUIRED}, {"learning_rate", FE_RATE, NULL}}};
 
 /* The answers to combine: of the stages named, or of all that have one. */
 static bool find_answers(fe_staging *s, const fe_choice *c, const char **answers, int *count)
@@ -146,7 +146,7 @@ static bool read_fine_tune(fe_staging *s, const fe_option *o)
     if (!c)
         return false;
     s->h->fine_tune_epochs = fe_get_int(c, "epochs");
-    s->h->fine_tune_rate = fe_get(c, "learning_rate")->present ? fe_get_number(c, "learning_rate") : 0;
+    s->fine_tune_rate = fe_get(c, "learning_rate")->present ? fe_get(c, "learning_rate") : NULL;
     return s->own_losses > 0 ||
            fe_mismatch(s->r, o->at, "fine_tune", "losses in the file, for the whole to learn from", "none");
 }

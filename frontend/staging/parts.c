@@ -252,6 +252,7 @@ static bool make_whole(fe_staging *s)
     const fe_selection selection = {s->file->name, s->file->at, k.layers, k.losses, NULL, NULL, false};
     fe_network *whole = fe_project(s->all, &selection);
     whole->optimizer = s->file->optimizer;
+    whole->own_rate = s->fine_tune_rate;
     whole->train = s->file->train;
     whole->gradient_clip = s->file->gradient_clip;
     set_data(s, whole, NULL);

@@ -73,6 +73,7 @@ struct fe_staging {
     int combined_loss;                        /* the loss of the whole: the file's first, or the combination's */
     int own_losses;                           /* the file's: 0 .. own_losses - 1 */
     fe_network *whole;                        /* what ships */
+    const fe_option *fine_tune_rate;          /* of the whole; NULL: the optimizer's */
 };
 
 /* The stages of a stage's file, appended to those of 's'. */

@@ -75,10 +75,7 @@ static bool verify_row(const ir_module *m, const ir_row *r, diag *d)
                check_sum(m, r, "count", d) && check_number(r->name, r->attrs, "higher_is_better", 1, r->loc, d);
     if (!strcmp(r->kind, "clip"))
         return check_positive(r->name, r->attrs, "most", r->loc, d);
-    if (!strcmp(r->kind, "rate"))
-        return check_word(r->name, r->attrs, "kind", "constant", r->loc, d) &&
-               check_number(r->name, r->attrs, "a", 0, r->loc, d);
-    return true;
+    return strcmp(r->kind, "rate") != 0 || verify_rate(r, d);
 }
 
 bool verify_rows(const ir_module *m, diag *d)

@@ -12,5 +12,6 @@
 bool verify_type_of(const char *what, const char *name, const ir_type *t, src_loc at, diag *d);
 bool verify_symbols(const ir_module *m, diag *d);
 bool verify_rows(const ir_module *m, diag *d);
+bool verify_rate(const ir_row *r, diag *d);
 
 #endif

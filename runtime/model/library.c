@@ -104,8 +104,9 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            " bytes), this runtime has ABI %d.%d (%zu bytes); recompile it with 'lamina compile'",
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
-    if (lamina_net_needs(net) &
-        ~(uint64_t)(LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY | LAMINA_NEEDS_DATA))
+    const uint64_t known =
+        LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY | LAMINA_NEEDS_DATA | LAMINA_NEEDS_SCHEDULE;
+    if (lamina_net_needs(net) & ~known)
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "
                            "%d.%d gives; link a newer runtime",
@@ -116,11 +117,8 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            "%s: compiled for %s, needs the instruction set '%s' that this processor does not have; "
                            "recompile it with 'lamina compile --cpu=native'",
                            net->name, net->cpu, missing);
-    if (net->rate.kind != LAMINA_RATE_CONSTANT)
-        return lamina_fail(e, LAMINA_UNSUPPORTED, "%s: learning rate of unknown kind %" PRId32, net->name,
-                           net->rate.kind);
     lamina_status s;
-    if ((s = check_tensors(net, net->tensors, net->tensor_count, e)) ||
+    if ((s = lamina_rate_check(net, e)) || (s = check_tensors(net, net->tensors, net->tensor_count, e)) ||
         (s = check_tensors(net, net->inputs, net->input_count, e)) ||
         (s = check_tensors(net, net->outputs, net->output_count, e)))
         return s;
@@ -148,12 +146,6 @@ int32_t lamina_net_output(const lamina_net *net, const char *name)
 int32_t lamina_net_tensor(const lamina_net *net, const char *name)
 {
     return find(net->tensors, net->tensor_count, name);
-}
-
-float lamina_rate_at(const lamina_rate *rate, int64_t step)
-{
-    (void)step; /* the only kind there is does not change */
-    return (float)rate->a;
 }
 
 /* ---- files ---- */

@@ -454,6 +454,19 @@ lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64
     return run_gradients(m, e);
 }
 
+/* The rate of a step that 'function' takes. */
+static lamina_status set_rate(lamina_model *m, const char *function, lamina_error *e)
+{
+    m->call.learning_rate = lamina_learning_rate(m);
+    if (!isnan(m->call.learning_rate))
+        return LAMINA_OK;
+    return lamina_fail(
+        e, LAMINA_BAD_ARG,
+        "%s: %s: the learning rate is scheduled in epochs: expected lamina_set_epoch_steps, or a rate by "
+        "lamina_set_learning_rate, before it",
+        m->net->name, function);
+}
+
 lamina_status lamina_update(lamina_model *m, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_update", "m", m);
@@ -466,8 +479,8 @@ lamina_status lamina_update(lamina_model *m, lamina_error *e)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: update: expected gradients of this step before it, found none",
                            m->net->name);
     m->call.micro_batch = 0;
-    m->call.learning_rate = lamina_learning_rate(m);
-    return lamina_run_update(m, e);
+    s = set_rate(m, "update", e);
+    return s ? s : lamina_run_update(m, e);
 }
 
 lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e)
@@ -477,10 +490,9 @@ lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int6
         return s;
     bool whole = count <= m->net->max_batch && has_whole_step(m);
     s = check_training(m, "train_step", whole || has_halves(m), inputs, count, e);
-    if (s)
+    if (s || (s = set_rate(m, "train_step", e)))
         return s;
     m->call.loss_scale = 1.0f / (float)count;
-    m->call.learning_rate = lamina_learning_rate(m);
     m->call.micro_batch = m->gathered = 0;
     if (whole) {
         set_piece(m, inputs, NULL, 0, count);
@@ -507,7 +519,12 @@ void lamina_set_learning_rate(lamina_model *m, float rate)
 
 float lamina_learning_rate(const lamina_model *m)
 {
-    return isnan(m->rate) ? lamina_rate_at(&m->net->rate, m->steps) : m->rate;
+    return isnan(m->rate) ? lamina_net_rate(m->net, m->steps, m->epoch_steps) : m->rate;
+}
+
+void lamina_set_epoch_steps(lamina_model *m, int64_t steps)
+{
+    m->epoch_steps = steps;
 }
 
 /* ---- metrics ---- */

@@ -21,7 +21,8 @@ struct lamina_model {
     int64_t gathered;           /* micro-batches in them */
     double *totals;             /* the metrics' sums while a micro-batch runs */
     int64_t steps;
-    float rate; /* NaN: the schedule's */
+    float rate;          /* NaN: the schedule's */
+    int64_t epoch_steps; /* 0: not known */
     size_t bytes;
 };
 
@@ -29,6 +30,8 @@ struct lamina_model {
 uint64_t lamina_net_needs(const lamina_net *net);
 /* Is the tensor a running statistic: a state that inference reads, and no metric's sum? */
 bool lamina_is_statistic(const lamina_net *net, int32_t tensor);
+/* UNSUPPORTED unless the net's learning rate is one that this runtime knows. */
+lamina_status lamina_rate_check(const lamina_net *net, lamina_error *e);
 /* BAD_ARG for a model that was made for inference, in the name of the function that trains. */
 lamina_status lamina_need_training(const lamina_model *m, const char *function, lamina_error *e);
 /* Tensor number `tensor`, which the model holds, from or to plain row-major memory of its size. */

@@ -168,7 +168,8 @@ static lamina_status end_epoch(fit *f, lamina_error *e)
 /* The rate of the model's last step, which an earlier call may have taken. */
 static float last_rate(const lamina_model *m)
 {
-    return isnan(m->rate) && m->steps > 0 ? lamina_rate_at(&m->net->rate, m->steps - 1) : lamina_learning_rate(m);
+    return isnan(m->rate) && m->steps > 0 ? lamina_net_rate(m->net, m->steps - 1, m->epoch_steps)
+                                          : lamina_learning_rate(m);
 }
 
 static void begin_epoch(fit *f)
@@ -243,6 +244,7 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
     f->report.epochs = f->o->epochs ? f->o->epochs : 1;
     f->report.steps = (lamina_dataset_count(d) - 1) / f->batch + 1;
     f->report.records = lamina_dataset_count(d);
+    lamina_set_epoch_steps(f->m, f->report.steps);
     f->report.metric_count = net->metric_count;
     f->report.metrics = net->metrics;
     f->report.train = f->train;

@@ -116,6 +116,47 @@ static void test_trained_network(void)
     ir_module_free(m);
 }
 
+static void expect_number(const ir_row *row, const char *name, double wanted)
+{
+    CU_ASSERT_EQUAL(attr_number(row->attrs, name), wanted);
+}
+
+/* A schedule is no part of the hash, as a rate is not; of groups the multiples go by its first number. */
+static void test_schedules(void)
+{
+    static const char net[] = "inputs: {x: [4], y: [2]}\n"
+                              "layers: [dense: {name: a, units: 3}, dense: {name: b, units: 2}]\n"
+                              "losses: [mean_squared_error]\n"
+                              "groups: [{name: low, layers: [a], optimizer: {sgd: 0.01}}]\n"
+                              "optimizer: ";
+    char yaml[1024];
+    snprintf(yaml, sizeof yaml, "%s{sgd: 0.5}\n", net);
+    ir_module *plain = build(yaml);
+    snprintf(yaml, sizeof yaml, "%s{sgd: {cosine: {initial: 0.5, epochs: 10, warmup: {steps: 30}}}}\n", net);
+    ir_module *m = build(yaml);
+    const ir_row *row = ir_row_find(m, "rate", "learning_rate");
+    CU_ASSERT_STRING_EQUAL(attr_word(row->attrs, "kind"), "cosine");
+    CU_ASSERT_STRING_EQUAL(attr_word(row->attrs, "unit"), "epochs");
+    CU_ASSERT_STRING_EQUAL(attr_word(row->attrs, "warmup_unit"), "steps");
+    expect_number(row, "initial", 0.5);
+    expect_number(row, "length", 10);
+    expect_number(row, "final", 0);
+    CU_ASSERT_EQUAL(ir_attr_find(row->attrs, "warmup")->number[0], 30);
+    expect_number(ir_row_find(m, "group", "low"), "rate", 0.01 / 0.5);
+    CU_ASSERT_STRING_EQUAL(attr_word(m->attrs, "hash"), attr_word(plain->attrs, "hash"));
+    ir_module_free(m);
+    snprintf(yaml, sizeof yaml, "%s{sgd: {piecewise: {values: [0.4, 0.2, 0.1], steps: [3, 6]}}}\n", net);
+    m = build(yaml);
+    row = ir_row_find(m, "rate", "learning_rate");
+    double numbers[7];
+    CU_ASSERT_EQUAL_FATAL(ir_rate_numbers(row, NULL), 7);
+    CU_ASSERT_EQUAL(ir_rate_numbers(row, numbers), 7);
+    CU_ASSERT_EQUAL(memcmp(numbers, ((const double[]){0, 0, 0.4, 0.2, 0.1, 3, 6}), sizeof numbers), 0);
+    expect_number(ir_row_find(m, "group", "low"), "rate", 0.01 / 0.4);
+    ir_module_free(m);
+    ir_module_free(plain);
+}
+
 static void test_windows(void)
 {
     ir_module *m = build("inputs: {image: [28, 27, 1]}\n"
@@ -438,6 +479,7 @@ void suite_frontend(void)
     CU_add_test(s, "names count all of a kind", test_names_count_all_of_a_kind);
     CU_add_test(s, "shortest network", test_shortest_network);
     CU_add_test(s, "trained network", test_trained_network);
+    CU_add_test(s, "schedules", test_schedules);
     CU_add_test(s, "windows", test_windows);
     CU_add_test(s, "a graph of layers", test_a_graph_of_layers);
     CU_add_test(s, "hash is of the graph", test_hash_is_of_the_graph);
