@@ -49,9 +49,24 @@ typedef struct {
     src_loc loc;
 } fe_data_set;
 
+/* A metric that a run watches from epoch to epoch, and what it then does. */
+typedef struct {
+    bool present;
+    src_loc loc;
+    const char *metric; /* "validation.loss" */
+    int mode;           /* 0: as the metric says; 1: lower is better; 2: higher is */
+    int64_t patience;
+    double min_delta;
+    bool restore_best;      /* early stopping */
+    double factor, minimum; /* of the learning rate on a plateau */
+    int64_t cooldown;
+} fe_watch;
+
 typedef struct {
     int64_t epochs, batch, seed, max_steps; /* max_steps 0: no limit */
     double checkpoint_minutes;              /* a run saves at the latest after these */
+    int64_t checkpoint_steps;               /* and after so many steps; 0: there is no such limit */
+    fe_watch early_stopping, plateau;
     src_loc loc;
 } fe_train;
 

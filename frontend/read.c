@@ -7,9 +7,12 @@ static fe_network *read_whole(fe_reader *r, const fe_yaml *root, const char *pat
 {
     fe_begin_file(r, path);
     const fe_staging *s = fe_read_sections(r, root, path);
-    if (s && !r->is_teacher)
-        fe_warn(r, s->whole);
-    return s ? s->whole : NULL;
+    if (!s || r->is_teacher)
+        return s ? s->whole : NULL;
+    if (!fe_check_watches(r, s->whole))
+        return NULL;
+    fe_warn(r, s->whole);
+    return s->whole;
 }
 
 static fe_network *read_content(fe_reader *r, const char *content, size_t length, const char *file)

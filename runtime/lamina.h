@@ -209,7 +209,8 @@ typedef struct lamina_checkpoint {
     uint64_t data;       /* lamina_dataset_fingerprint of the training data */
 } lamina_checkpoint;
 
-/* Parameters, all states and the place in the run, as one safetensors file; written as lamina_save_weights does. A
+/* Parameters, all states, what the run has seen of metrics that it watches, and the place in it, as one safetensors
+ * file; written as lamina_save_weights does. A
  * model for inference neither saves nor loads one; lamina_load_weights takes what it needs of a checkpoint. */
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e);
 /* Load one. BAD_FILE if a bit of it changed, if it is of another graph (but any partition), or if batch, seed or data
@@ -320,12 +321,48 @@ typedef struct lamina_report {
     const double *validation; /* the same over the validation data after an EPOCH, else NULL */
     int64_t examples_before;  /* of 'examples', those that an earlier call trained on */
     lamina_checkpoint at;     /* where the run stands */
+    double reduced_to; /* after an EPOCH at which 'plateau' reduced the learning rate: that of the next step; else 0 */
+    const char *stopped; /* after an EPOCH with which early stopping ends the run: why, on one line; else NULL */
+    int64_t best_epoch;  /* with early stopping, after an EPOCH: that of the best value, from 1; 0: none */
 } lamina_report;
 
 /* It may save: between two steps a model is sound, and lamina_save_checkpoint(m, &r->at, ...) is where lamina_fit goes
  * on from after lamina_load_checkpoint, with first_epoch and first_step, to the same bits. */
 
 typedef void lamina_report_function(void *user, const lamina_report *r);
+
+typedef enum lamina_mode {
+    LAMINA_MODE_AUTO, /* as the metric says */
+    LAMINA_MODE_MIN,  /* lower is better */
+    LAMINA_MODE_MAX
+} lamina_mode;
+
+/* A metric that is looked at after each epoch: does it improve, to less than its best so far - min_delta, or to more
+ * than that + min_delta? NaN never does. */
+typedef struct lamina_monitor {
+    const char *metric; /* "train.NAME" or "validation.NAME"; NULL: "validation.loss" */
+    lamina_mode mode;
+    int64_t patience; /* so many epochs in a row without an improvement, and something is done; 0: nothing ever is */
+    double min_delta;
+} lamina_monitor;
+
+/* The run ends early, as by Keras' EarlyStopping. With restore_best a run that ends, early or not, leaves the model
+ * with the weights of its best epoch. Meanwhile they are kept beside the model's, and in checkpoints; one
+ * that is saved after the end still has the last weights for a run that goes on from it, as with more epochs. */
+typedef struct lamina_early_stopping {
+    lamina_monitor monitor;
+    bool restore_best; /* parameters and running statistics */
+} lamina_early_stopping;
+
+/* The learning rate is multiplied by 'factor', as by Keras' ReduceLROnPlateau: whatever a schedule or
+ * lamina_set_learning_rate makes of it, for the rest of the run, but not below 'minimum'. Then 'cooldown' epochs count
+ * for nothing. */
+typedef struct lamina_plateau {
+    lamina_monitor monitor;
+    double factor; /* below 1; 0: 0.1 */
+    double minimum;
+    int64_t cooldown;
+} lamina_plateau;
 
 /* All zero means: one epoch in batches of max_batch, shuffled with seed 0. */
 typedef struct lamina_fit_options {
@@ -338,6 +375,8 @@ typedef struct lamina_fit_options {
     lamina_report_function *report;   /* may be NULL */
     void *user;                       /* passed to report */
     const volatile int32_t *stop;     /* not 0: stop after the step that runs; may be NULL */
+    lamina_early_stopping early_stopping;
+    lamina_plateau plateau;
 } lamina_fit_options;
 
 /* Give those states that are statistics of the training data (of layers `normalization`) the values of this data, which

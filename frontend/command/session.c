@@ -43,6 +43,18 @@ static void name_files(cmd_session *s)
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
 }
 
+void cmd_session_watch(const fe_train *t, lamina_fit_options *o)
+{
+    static const lamina_mode modes[] = {LAMINA_MODE_AUTO, LAMINA_MODE_MIN, LAMINA_MODE_MAX};
+    const fe_watch *stop = &t->early_stopping, *plateau = &t->plateau;
+    o->early_stopping =
+        (lamina_early_stopping){{stop->metric, modes[stop->mode], stop->patience, stop->min_delta}, stop->restore_best};
+    o->plateau = (lamina_plateau){{plateau->metric, modes[plateau->mode], plateau->patience, plateau->min_delta},
+                                  plateau->factor,
+                                  plateau->minimum,
+                                  plateau->cooldown};
+}
+
 static bool exists(const char *path)
 {
     return access(path, F_OK) == 0;
@@ -131,6 +143,7 @@ bool cmd_session_save(cmd_session *s, const void *place)
     if (!saved && !s->save_failed)
         warn_at_once(s, &e);
     s->save_failed = !saved;
+    s->unsaved = 0;
     s->saved_at = cmd_seconds();
     s->save_seconds = s->saved_at - began;
     return saved;
@@ -138,12 +151,13 @@ bool cmd_session_save(cmd_session *s, const void *place)
 
 /* At the end of an epoch, as long as saving takes little of the time and small nets are not saved all the time; within
  * one, when the last checkpoint has become old. */
-bool cmd_session_is_due(const cmd_session *s, lamina_event event, bool *asked)
+bool cmd_session_is_due(cmd_session *s, lamina_event event, bool *asked)
 {
     const double least = 1, times_as_long = 20;
+    s->unsaved += event == LAMINA_EVENT_STEP;
     double since = cmd_seconds() - s->saved_at;
     *asked = cmd_save_asked();
-    return *asked || since >= s->save_every ||
+    return *asked || since >= s->save_every || (s->save_steps > 0 && s->unsaved >= s->save_steps) ||
            (event == LAMINA_EVENT_EPOCH && since >= least && since >= times_as_long * s->save_seconds);
 }
 

@@ -26,6 +26,7 @@ struct cmd_session {
     lamina_status (*save)(void *user, const void *place, const char *path, lamina_error *e);
     void *user;
     double save_every;             /* seconds, at the latest */
+    int64_t save_steps, unsaved;   /* and steps, 0 for any number; steps since the last checkpoint */
     double saved_at, save_seconds; /* of the last checkpoint: when, and how long it took */
     bool save_failed;
 };
@@ -34,6 +35,8 @@ struct cmd_session {
 bool cmd_session_fail(cmd_session *s, const lamina_error *e);
 /* Name the files and make the directory ours. */
 bool cmd_session_enter(cmd_session *s);
+/* What `train` watches, for a run. */
+void cmd_session_watch(const fe_train *t, lamina_fit_options *o);
 /* Compile a module to DIR/NAME.so and its header. */
 bool cmd_session_build(cmd_session *s, ir_module *m, const char **library);
 /* From here on the directory is this run's: an earlier one's results go, and a run that is killed at any moment can be
@@ -46,7 +49,7 @@ bool cmd_session_close_reports(cmd_session *s);
 /* Words between two redrawings of the bar. */
 void cmd_session_begin_words(cmd_session *s);
 /* Is it time for a checkpoint? *asked: the user wants one. */
-bool cmd_session_is_due(const cmd_session *s, lamina_event event, bool *asked);
+bool cmd_session_is_due(cmd_session *s, lamina_event event, bool *asked);
 /* Save one; a failure is told once, and the run goes on, so that what it learns can still be saved at the end. */
 bool cmd_session_save(cmd_session *s, const void *place);
 /* What the last save gave, if the user asked for it. */

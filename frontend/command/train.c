@@ -94,16 +94,17 @@ static int learn(training *t)
     if (!cmd_session_open_reports(s, at.epoch))
         return cmd_report(s->d, s->o->build.remarks);
     const volatile int32_t *stop = cmd_catch_interrupts();
-    const lamina_fit_options fit = {.epochs = s->o->epochs,
-                                    .batch = s->o->batch,
-                                    .max_steps = s->o->max_steps,
-                                    .seed = (uint64_t)s->o->seed,
-                                    .first_epoch = at.epoch,
-                                    .first_step = at.step,
-                                    .validation = t->validation,
-                                    .report = report,
-                                    .user = t,
-                                    .stop = stop};
+    lamina_fit_options fit = {.epochs = s->o->epochs,
+                              .batch = s->o->batch,
+                              .max_steps = s->o->max_steps,
+                              .seed = (uint64_t)s->o->seed,
+                              .first_epoch = at.epoch,
+                              .first_step = at.step,
+                              .validation = t->validation,
+                              .report = report,
+                              .user = t,
+                              .stop = stop};
+    cmd_session_watch(fe_train_options(s->net), &fit);
     lamina_status status = lamina_fit(t->model, t->train, &fit, &at, &e);
     bool ok = end(t, status, &at, &e);
     int code = cmd_report(s->d, s->o->build.remarks);
@@ -162,6 +163,7 @@ static void settle_options(cmd_session *s, cmd_train_options *o)
     o->max_steps = o->max_steps ? o->max_steps : t->max_steps;
     o->threads = o->threads ? o->threads : lamina_processors();
     s->save_every = 60 * t->checkpoint_minutes;
+    s->save_steps = t->checkpoint_steps;
 }
 
 static int train(cmd_session *s, const char *path, cmd_train_options *o)

@@ -93,6 +93,8 @@ static bool plan_part(hierarchy *t, int index)
         .teacher = part->teacher,
         .weights = part->weights,
         .fit = {.epochs = o->epochs ? o->epochs : train->epochs, .batch = o->batch ? o->batch : train->batch}};
+    if (!part->frozen)
+        cmd_session_watch(train, &t->part[index].fit);
     return open_own_data(t, index);
 }
 
@@ -121,6 +123,8 @@ static void plan_whole(hierarchy *t)
         .fine_tune = {.epochs = h->fine_tune_epochs,
                       .batch = o->batch ? o->batch : fe_train_options(t->run->net)->batch},
     };
+    if (h->fine_tune_epochs > 0)
+        cmd_session_watch(fe_train_options(t->run->net), &t->fit.fine_tune);
 }
 
 /* A fault of a teacher's weights file, whose name comes first in the text, stands where the YAML names the file. */

@@ -178,7 +178,9 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"checkpoint_minutes", FE_POSITIVE, "5"},
                                            {"gradient_clip", FE_POSITIVE, NULL},
                                            {"accumulate", FE_LATER, NULL},
-                                           {"early_stopping", FE_LATER, NULL}}};
+                                           {"checkpoint_steps", FE_WHOLE, "0"},
+                                           {"early_stopping", FE_TREE, NULL},
+                                           {"reduce_on_plateau", FE_TREE, NULL}}};
     const fe_yaml none = {.kind = FE_SCALAR, .word = "", .at = n->at}, *y = fe_yaml_find(root, "train");
     const fe_choice *c = fe_read_options(r, &train, NULL, y ? y : &none);
     if (!c)
@@ -188,10 +190,11 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .seed = fe_get_int(c, "seed"),
                           .max_steps = fe_get_int(c, "max_steps"),
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
+                          .checkpoint_steps = fe_get_int(c, "checkpoint_steps"),
                           .loc = c->at};
     const fe_option *clip = fe_get(c, "gradient_clip");
     n->gradient_clip = clip->present ? clip : NULL;
-    return true;
+    return fe_read_watches(r, c, &n->train);
 }
 
 const fe_data_set *fe_data(const fe_network *n, const char *which)

@@ -109,6 +109,10 @@ const fe_yaml *fe_expand_layers(fe_reader *r, const fe_yaml *layers, const fe_ya
  * it names nothing. */
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above);
 bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* `early_stopping` and `reduce_on_plateau` of a section `train`; whether a network and the nets of its stages have what
+ * they watch. */
+bool fe_read_watches(fe_reader *r, const fe_choice *train, fe_train *t);
+bool fe_check_watches(fe_reader *r, const fe_network *n);
 /* Rates of groups are multiples of the net's, which a schedule or a program may change: false where they cannot be. */
 bool fe_check_group_rates(fe_reader *r, const fe_network *n);
 bool fe_learns(const fe_layer *l); /* has it trainable parameters? */

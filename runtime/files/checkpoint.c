@@ -3,6 +3,7 @@
  * A safetensors file whose metadata hold the place; 64-bit numbers are text, since JSON numbers are not that long. One
  * file, replaced in one move: there is never half a checkpoint. */
 #include "runtime/base/error.h"
+#include "runtime/base/memory.h"
 #include "runtime/files/safetensors.h"
 #include "runtime/model/model.h"
 #include <errno.h>
@@ -10,9 +11,122 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Besides the model's tensors, where a run watches its metrics: what it has seen, as numbers, and its best weights.
+ * Names with a slash in front are not a network's. */
+static const char watch_name[] = "/watch", best_prefix[] = "/best/";
+
+typedef struct {
+    lamina_model *m;
+    lamina_tensor_set model;
+    lamina_watch *watch; /* that is written, or to fill */
+    lamina_tensor *rows; /* the model's tensors, the watch, the best weights */
+    int32_t *tensor;     /* of the best weights: the model's tensor */
+    char *names;
+    int32_t count, own; /* rows in all; the model's */
+    int32_t found;      /* best weights that were read */
+} contents;
+
 enum { EPOCH, STEP, TOTAL_STEPS, BATCH, SEED, DATA, HASH, WORDS };
 
 static const char *const keys[WORDS] = {"epoch", "step", "total_steps", "batch", "seed", "data", "graph"};
+
+static void close_contents(contents *c)
+{
+    lamina_release(c->rows);
+    lamina_release(c->tensor);
+    lamina_release(c->names);
+}
+
+static int32_t add_best(contents *c, char *name)
+{
+    int32_t count = c->own + 1;
+    for (int32_t i = 0; i < c->own; i++) {
+        if (!lamina_is_for_inference(c->m->net, i))
+            continue;
+        c->rows[count] = c->m->net->tensors[i];
+        c->rows[count].name = name;
+        c->tensor[count++] = i;
+        name += sprintf(name, "%s%s", best_prefix, c->m->net->tensors[i].name) + 1;
+    }
+    return count;
+}
+
+static lamina_status open_contents(contents *c, lamina_error *e)
+{
+    const lamina_net *net = c->m->net;
+    size_t most = 2 * (size_t)net->tensor_count + 1, letters = 1;
+    for (int32_t i = 0; i < net->tensor_count; i++)
+        letters += strlen(net->tensors[i].name) + sizeof best_prefix;
+    c->own = net->tensor_count;
+    c->model = lamina_tensors_to_read(c->m, true);
+    c->rows = lamina_allocate(most, sizeof *c->rows);
+    c->tensor = lamina_allocate(most, sizeof *c->tensor);
+    c->names = lamina_allocate(letters, 1);
+    if (!c->rows || !c->tensor || !c->names)
+        return lamina_fail_memory(e, net->name, most * sizeof *c->rows + letters);
+    memcpy(c->rows, net->tensors, (size_t)c->own * sizeof *c->rows);
+    c->rows[c->own] = lamina_watch_row(watch_name, 1);
+    c->count = add_best(c, c->names);
+    return LAMINA_OK;
+}
+
+/* Where the model has the best weights, the last ones are those that were kept. */
+static lamina_status get(void *user, int32_t row, void *plain, lamina_error *e)
+{
+    const contents *c = user;
+    int32_t tensor = row < c->own ? row : c->tensor[row];
+    bool kept = (row > c->own) != c->watch->exchanged;
+    if (row == c->own)
+        memcpy(plain, &c->watch->seen, sizeof c->watch->seen);
+    else if (c->watch->best && c->watch->best[tensor] && kept)
+        memcpy(plain, c->watch->best[tensor], c->rows[row].bytes);
+    else
+        return lamina_export(c->m, tensor, plain, e);
+    return LAMINA_OK;
+}
+
+static lamina_status set(void *user, int32_t row, const void *plain, lamina_error *e)
+{
+    contents *c = user;
+    if (row < c->own)
+        return c->model.set(c->model.user, row, plain, e);
+    if (row == c->own) {
+        memcpy(&c->watch->seen, plain, sizeof c->watch->seen);
+        return LAMINA_OK;
+    }
+    lamina_status s = lamina_watch_reserve(c->watch, c->m->net, e);
+    if (s)
+        return s;
+    memcpy(c->watch->best[c->tensor[row]], plain, c->rows[row].bytes);
+    c->found++;
+    return LAMINA_OK;
+}
+
+/* What the run has not watched is not written, and need not be in a file. */
+static bool is_written(void *user, int32_t row)
+{
+    const contents *c = user;
+    return row < c->own || (row == c->own ? lamina_watch_has_seen(c->watch) : c->watch->kept);
+}
+
+static bool is_required(void *user, int32_t row)
+{
+    return row < ((const contents *)user)->own;
+}
+
+static lamina_tensor_set as_set(contents *c)
+{
+    return (lamina_tensor_set){.owner = c->m->net->name,
+                               .tensors = c->rows,
+                               .count = c->count,
+                               .required = is_required,
+                               .written = is_written,
+                               .get = get,
+                               .set = set,
+                               .user = c};
+}
+
+/* ---- saving ---- */
 
 lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c, const char *path, lamina_error *e)
 {
@@ -35,9 +149,16 @@ lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c
             snprintf(word[i].value, sizeof word[i].value, "%" PRIu64, number[i]);
     }
     snprintf(word[HASH].value, sizeof word[HASH].value, "%s", m->net->hash);
-    const lamina_tensor_set set = lamina_tensors_to_write(m, true);
-    return lamina_safetensors_write(&set, path, word, WORDS, e);
+    contents all = {.m = m, .watch = &m->watch};
+    if (!(s = open_contents(&all, e))) {
+        const lamina_tensor_set tensors = as_set(&all);
+        s = lamina_safetensors_write(&tensors, path, word, WORDS, e);
+    }
+    close_contents(&all);
+    return s;
 }
+
+/* ---- loading ---- */
 
 typedef struct {
     const lamina_net *net;
@@ -97,11 +218,21 @@ lamina_status lamina_load_checkpoint(lamina_model *m, const char *path, const la
     lamina_metadata word[WORDS];
     for (int i = 0; i < WORDS; i++)
         snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
-    const lamina_tensor_set set = lamina_tensors_to_read(m, true);
-    s = lamina_safetensors_read(&set, path, word, WORDS, accept_run, &c, e);
-    if (s)
-        return s;
-    m->steps = c.total_steps;
-    *out = c.found;
-    return LAMINA_OK;
+    lamina_watch watch = {.best = NULL};
+    contents all = {.m = m, .watch = &watch};
+    if (!(s = open_contents(&all, e))) {
+        const lamina_tensor_set tensors = as_set(&all);
+        s = lamina_safetensors_read(&tensors, path, word, WORDS, accept_run, &c, e);
+    }
+    if (!s && all.found > 0 && all.found < all.count - all.own - 1)
+        s = lamina_fail(e, LAMINA_BAD_FILE, "%s: the weights of its best epoch are not complete", path);
+    watch.kept = all.found > 0;
+    if (!s) {
+        lamina_watch_take(m, &watch);
+        m->steps = c.total_steps;
+        *out = c.found;
+    }
+    lamina_watch_free(&watch, m->net);
+    close_contents(&all);
+    return s;
 }

@@ -219,7 +219,7 @@ static lamina_status read_offsets(reader *r, const char *name, const json_t *val
 static lamina_status read_entry(reader *r, const char *name, const json_t *value, lamina_error *e)
 {
     entry x = {.tensor = find_tensor(r->set, name)};
-    if (x.tensor == UNKNOWN && !r->set->some)
+    if (x.tensor == UNKNOWN && !r->set->some && name[0] != '/')
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': network '%s' has none of that name", r->path, name,
                            r->set->owner);
     lamina_status s = read_offsets(r, name, value, &x, e);
@@ -358,5 +358,6 @@ lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_erro
     if (s)
         return s;
     const lamina_tensor_set set = lamina_tensors_to_read(m, false);
+    lamina_watch_settle(m);
     return lamina_safetensors_read(&set, path, NULL, 0, miss_statistics, m, e);
 }

@@ -21,9 +21,9 @@ typedef struct {
     void *user;
 } lamina_tensor_set;
 
-/* A model's tensors. Of its states a file that is written has those that inference reads, or with `states` all; in one
- * that is read all may be, and must be with `states`. */
-lamina_tensor_set lamina_tensors_to_write(lamina_model *m, bool states);
+/* A model's tensors. Of its states a file that is written has those that inference reads; in one that is read all may
+ * be, and must be with `states`. */
+lamina_tensor_set lamina_tensors_to_write(lamina_model *m);
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states);
 
 /* The value as a number of 0 .. most; BAD_FILE if it is none. */
@@ -34,7 +34,8 @@ lamina_status lamina_metadata_number(const lamina_metadata *word, const char *pa
 lamina_status lamina_safetensors_write(const lamina_tensor_set *set, const char *path, const lamina_metadata *metadata,
                                        int count, lamina_error *e);
 
-/* Every required tensor must be in the file, all of the set may, and none that is unknown unless 'some'. The `count`
+/* Every required tensor must be in the file, all of the set may, and none that is unknown unless 'some'
+ * or its name begins with a slash: that is a run's, not a network's. The `count`
  * keys of metadata must be there too and get their values. accept (may be NULL) then sees the metadata and may refuse.
  * Only after that is anything set. */
 typedef lamina_status lamina_accept(void *user, const lamina_metadata *metadata, lamina_error *e);

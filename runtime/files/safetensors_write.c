@@ -207,6 +207,6 @@ lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_erro
     lamina_status s = lamina_need(e, "lamina_save_weights", "m path", m, path);
     if (s)
         return s;
-    const lamina_tensor_set set = lamina_tensors_to_write(m, false);
+    const lamina_tensor_set set = lamina_tensors_to_write(m);
     return lamina_safetensors_write(&set, path, NULL, 0, e);
 }

@@ -23,8 +23,7 @@ static bool is_parameter(void *model, int32_t tensor)
 
 static bool is_for_inference(void *model, int32_t tensor)
 {
-    const lamina_model *m = model;
-    return is_parameter(model, tensor) || lamina_is_statistic(m->net, tensor);
+    return lamina_is_for_inference(((const lamina_model *)model)->net, tensor);
 }
 
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)
@@ -39,10 +38,10 @@ lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)
                                .user = m};
 }
 
-lamina_tensor_set lamina_tensors_to_write(lamina_model *m, bool states)
+lamina_tensor_set lamina_tensors_to_write(lamina_model *m)
 {
-    lamina_tensor_set all = lamina_tensors_to_read(m, states);
-    all.written = states ? NULL : is_for_inference;
+    lamina_tensor_set all = lamina_tensors_to_read(m, false);
+    all.written = is_for_inference;
     return all;
 }
 

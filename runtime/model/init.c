@@ -193,5 +193,6 @@ lamina_status lamina_initialize(lamina_model *m, uint64_t seed, lamina_error *e)
     lamina_status s = lamina_need(e, "lamina_initialize", "m", m);
     if (s)
         return s;
+    lamina_watch_forget(m);
     return lamina_initialize_from(m, 0, seed, e);
 }

@@ -18,6 +18,7 @@ void lamina_model_free(lamina_model *m)
 {
     if (!m)
         return;
+    lamina_watch_free(&m->watch, m->net);
     lamina_pool_free(m->pool);
     lamina_gemm_close(m->gemm);
     lamina_release(m->call.params);
@@ -221,7 +222,10 @@ lamina_status lamina_set_tensor(lamina_model *m, const char *name, const void *s
         return s;
     int32_t tensor;
     s = find_tensor(m, name, bytes, &tensor, e);
-    return s ? s : lamina_import(m, tensor, src, e);
+    if (s)
+        return s;
+    lamina_watch_settle(m);
+    return lamina_import(m, tensor, src, e);
 }
 
 /* ---- calls ---- */
@@ -454,9 +458,9 @@ lamina_status lamina_gradients(lamina_model *m, const void *const *inputs, int64
     return run_gradients(m, e);
 }
 
-/* The rate of a step that 'function' takes. */
-static lamina_status set_rate(lamina_model *m, const char *function, lamina_error *e)
+lamina_status lamina_take_rate(lamina_model *m, const char *function, lamina_error *e)
 {
+    lamina_watch_settle(m);
     m->call.learning_rate = lamina_learning_rate(m);
     if (!isnan(m->call.learning_rate))
         return LAMINA_OK;
@@ -479,7 +483,7 @@ lamina_status lamina_update(lamina_model *m, lamina_error *e)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: update: expected gradients of this step before it, found none",
                            m->net->name);
     m->call.micro_batch = 0;
-    s = set_rate(m, "update", e);
+    s = lamina_take_rate(m, "update", e);
     return s ? s : lamina_run_update(m, e);
 }
 
@@ -490,7 +494,7 @@ lamina_status lamina_train_step(lamina_model *m, const void *const *inputs, int6
         return s;
     bool whole = count <= m->net->max_batch && has_whole_step(m);
     s = check_training(m, "train_step", whole || has_halves(m), inputs, count, e);
-    if (s || (s = set_rate(m, "train_step", e)))
+    if (s || (s = lamina_take_rate(m, "train_step", e)))
         return s;
     m->call.loss_scale = 1.0f / (float)count;
     m->call.micro_batch = m->gathered = 0;
@@ -517,9 +521,18 @@ void lamina_set_learning_rate(lamina_model *m, float rate)
     m->rate = rate;
 }
 
+float lamina_rate_of(const lamina_model *m, int64_t step)
+{
+    float rate = isnan(m->rate) ? lamina_net_rate(m->net, step, m->epoch_steps) : m->rate;
+    if (m->reduced == 0)
+        return rate;
+    float least = (float)m->least_rate, reduced = (float)((double)rate * m->reduced);
+    return reduced < least ? fminf(rate, least) : reduced;
+}
+
 float lamina_learning_rate(const lamina_model *m)
 {
-    return isnan(m->rate) ? lamina_net_rate(m->net, m->steps, m->epoch_steps) : m->rate;
+    return lamina_rate_of(m, m->steps);
 }
 
 void lamina_set_epoch_steps(lamina_model *m, int64_t steps)

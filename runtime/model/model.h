@@ -6,6 +6,31 @@
 
 enum { LAMINA_LEVELS = 63 }; /* of micro-batches in an int64_t */
 
+/* ---- best.c: what a run has seen of the metrics that it watches (training/watch.c), and its best weights ---- */
+
+/* Of one metric: numbers as a file can hold them. */
+typedef struct {
+    double best, epoch; /* the best value, and after which epoch (from 1) that was; 0: there is none yet */
+    double wait;        /* epochs since, or since the last thing that was done about it */
+} lamina_seen;
+
+/* All zero before the first epoch. */
+typedef struct {
+    lamina_seen stop, plateau;
+    double cooldown; /* epochs that do not count */
+    double reduced;  /* what the learning rate is multiplied by; 0: nothing yet */
+} lamina_watch_seen;
+
+enum { LAMINA_WATCH_NUMBERS = sizeof(lamina_watch_seen) / sizeof(double) };
+
+typedef struct {
+    lamina_watch_seen seen;
+    void **best;    /* a plain tensor for each that inference reads, NULL for others; NULL: there is no room */
+    size_t bytes;   /* of them */
+    bool kept;      /* they have been set */
+    bool exchanged; /* the model has the best weights, and 'best' the last ones */
+} lamina_watch;
+
 struct lamina_model {
     const lamina_net *net;
     lamina_options options;
@@ -23,6 +48,8 @@ struct lamina_model {
     int64_t steps;
     float rate;          /* NaN: the schedule's */
     int64_t epoch_steps; /* 0: not known */
+    lamina_watch watch;
+    double reduced, least_rate; /* while lamina_fit reduces the rate: by what, and down to where; 0: it does not */
     size_t bytes;
 };
 
@@ -44,8 +71,37 @@ size_t lamina_largest_of(const lamina_tensor *tensors, int32_t count);
 lamina_status lamina_run(lamina_model *m, lamina_function *function, const char *what, lamina_error *e);
 /* The update of a step whose micro-batches were gathered, at the rate in m->call. */
 lamina_status lamina_run_update(lamina_model *m, lamina_error *e);
+/* Put the rate of the step that 'function' takes now into the call; BAD_ARG if it is not known. */
+lamina_status lamina_take_rate(lamina_model *m, const char *function, lamina_error *e);
 /* Initial values for the tensors from number `first` on. */
 lamina_status lamina_initialize_from(lamina_model *m, int32_t first, uint64_t seed, lamina_error *e);
+
+/* ---- best.c ---- */
+
+/* Does inference read the tensor: a parameter, or a running statistic? */
+bool lamina_is_for_inference(const lamina_net *net, int32_t tensor);
+/* Something other than all zero. */
+bool lamina_watch_has_seen(const lamina_watch *w);
+/* What so many watches have seen, as a tensor of a file. */
+lamina_tensor lamina_watch_row(const char *name, int64_t watches);
+/* All that was seen is forgotten, the best weights too. */
+void lamina_watch_forget(lamina_model *m);
+/* The same where no model has it. */
+void lamina_watch_free(lamina_watch *w, const lamina_net *net);
+/* Somebody else changes the model's weights: if they were the best ones, the last are of no use any more. */
+void lamina_watch_settle(lamina_model *m);
+/* The model has it from here on, or has it no more. */
+void lamina_watch_take(lamina_model *m, lamina_watch *from);
+void lamina_watch_give(lamina_model *m, lamina_watch *to);
+/* Room for the best weights, unless there is. */
+lamina_status lamina_watch_reserve(lamina_watch *w, const lamina_net *net, lamina_error *e);
+lamina_status lamina_best_reserve(lamina_model *m, lamina_error *e);
+/* Keep the weights as they are. */
+lamina_status lamina_best_keep(lamina_model *m, lamina_error *e);
+/* The model has the best weights and the last ones are kept, or the other way round. */
+lamina_status lamina_best_exchange(lamina_model *m, lamina_error *e);
+/* The rate of a step, reduced if that is so now. */
+float lamina_rate_of(const lamina_model *m, int64_t step);
 
 /* ---- accumulate.c ---- */
 

@@ -3,7 +3,8 @@
  *     {"epoch": 1, "steps": 469, "total_steps": 469, "examples": 60000, "seconds": 0.31, "learning_rate": 0.001,
  *      "train": {"loss": 0.51, "accuracy": 0.82}, "validation": {"loss": 0.41, "accuracy": 0.85}}
  *
- * One line an epoch. A value that is not finite is null, as JSON has no word for it. */
+ * One line an epoch. After one at which the learning rate was reduced there is "reduced_to", after one at which early
+ * stopping ended the run "stopped", which says why. A value that is not finite is null, as JSON has no word for it. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include <errno.h>
@@ -58,11 +59,15 @@ static json_t *line(const char *stage, const lamina_report *r)
                           "steps", (json_int_t)r->steps, "total_steps", (json_int_t)r->total_steps, "examples",
                           (json_int_t)r->examples, "seconds", real(r->seconds), "learning_rate",
                           real(shortest(r->learning_rate)), "train", metrics(r, r->train));
-    if (o && r->validation && json_object_set_new(o, "validation", metrics(r, r->validation))) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    int failed = o && r->validation ? json_object_set_new(o, "validation", metrics(r, r->validation)) : 0;
+    if (o && r->reduced_to > 0)
+        failed |= json_object_set_new(o, "reduced_to", real(shortest(r->reduced_to)));
+    if (o && r->stopped)
+        failed |= json_object_set_new(o, "stopped", json_string(r->stopped));
+    if (!failed)
+        return o;
+    json_decref(o);
+    return NULL;
 }
 
 static void put(lamina_log *l, const char *data, size_t size)

@@ -172,8 +172,8 @@ static lamina_status run_piece(lamina_pipeline *p, lamina_pipeline_stage *stage,
     lamina_model *m = stage->model;
     if (what == UPDATE) {
         m->call.micro_batch = 0;
-        m->call.learning_rate = lamina_learning_rate(m);
-        return lamina_run_update(m, e);
+        lamina_status ready = lamina_take_rate(m, "update", e);
+        return ready ? ready : lamina_run_update(m, e);
     }
     set_call(p, stage, i);
     lamina_status s = what == FORWARD ? run_forward(stage, e) : run_backward(stage, e);

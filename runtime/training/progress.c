@@ -2,8 +2,9 @@
  *
  *     epoch 2/5 [=========>          ] 211/469  loss 0.3121  accuracy 0.9102  412000/s  ETA 0:07
  *
- * On a terminal that line is redrawn ten times a second and an epoch's last one stays; elsewhere only the last ones are
- * written. The only file of the runtime that prints. */
+ * Below an epoch stands what came of it: a learning rate that was reduced, why the run ended early. A rate that is not
+ * that of the epoch before is shown too. On a terminal the line above is redrawn ten times a second and an epoch's last
+ * one stays; elsewhere only the last ones are written. The only file of the runtime that prints. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include <inttypes.h>
@@ -21,6 +22,7 @@ struct lamina_progress {
     bool terminal;
     bool open;    /* the line above the cursor is drawn over next; the cursor waits below, for others' words */
     double drawn; /* total_seconds of the last line */
+    double rate;  /* of the last epoch that was told; 0: of none */
     size_t used;
     char line[LINE];
 };
@@ -82,6 +84,9 @@ static void draw(lamina_progress *p, const lamina_report *r, bool last)
     if (r->validation)
         add_metrics(p, "validation ", r, r->validation);
     double examples = (double)(r->examples - r->examples_before);
+    if (last && p->rate > 0 && r->learning_rate != p->rate)
+        add(p, "  rate %.3g", r->learning_rate);
+    p->rate = last ? r->learning_rate : p->rate;
     if (r->seconds > 0)
         add(p, "  %.0f/s", examples / r->seconds);
     if (last) {
@@ -103,12 +108,24 @@ static void draw(lamina_progress *p, const lamina_report *r, bool last)
     p->drawn = r->total_seconds;
 }
 
+/* What came of an epoch, on lines below it. */
+static void tell_changes(const lamina_progress *p, const lamina_report *r)
+{
+    if (r->reduced_to > 0)
+        fprintf(p->file, "learning rate reduced to %.3g\n", r->reduced_to);
+    if (r->stopped)
+        fprintf(p->file, "stopped early: %s\n", r->stopped);
+    fflush(p->file);
+}
+
 void lamina_progress_report(void *progress, const lamina_report *r)
 {
     lamina_progress *p = progress;
     bool last = r->event == LAMINA_EVENT_EPOCH;
     if (last || (p->terminal && r->total_seconds - p->drawn >= redraw_seconds))
         draw(p, r, last);
+    if (last)
+        tell_changes(p, r);
 }
 
 void lamina_progress_leave(lamina_progress *p)

@@ -35,6 +35,8 @@ void lamina_stages_free(lamina_stages *s)
     lamina_stages_stop(s);
     lamina_stages_free_rows(s);
     for (int32_t i = 0; s->parts && i <= s->count; i++) {
+        if (s->parts[i].o.net)
+            lamina_watch_free(&s->parts[i].watch, s->parts[i].o.net);
         lamina_release(s->parts[i].maker);
         lamina_release(s->parts[i].output);
         lamina_release(s->parts[i].row);

@@ -11,19 +11,20 @@
 #define RUNTIME_STAGES_H
 
 #include "runtime/data/data.h"
-#include "runtime/lamina.h"
+#include "runtime/model/model.h"
 
 enum { LAMINA_FROM_DATA = -1 };
 
 /* A stage, or the whole, which is the last part. */
 typedef struct {
     lamina_stage_options o;
-    int32_t *maker;  /* for each input, the earlier stage whose output it is, or FROM_DATA */
-    int32_t *output; /* and the output's number there */
-    int32_t *row;    /* for each tensor, its number among the rows */
-    bool *wanted;    /* for each output: a later stage reads it */
-    int64_t steps;   /* taken so far */
-    int64_t print;   /* fingerprint of its boundary for the run's data, as its values now make it; 0: not known */
+    int32_t *maker;     /* for each input, the earlier stage whose output it is, or FROM_DATA */
+    int32_t *output;    /* and the output's number there */
+    int32_t *row;       /* for each tensor, its number among the rows */
+    bool *wanted;       /* for each output: a later stage reads it */
+    int64_t steps;      /* taken so far */
+    int64_t print;      /* fingerprint of its boundary for the run's data, as its values now make it; 0: not known */
+    lamina_watch watch; /* what its run has seen of metrics, while no model has it */
 } lamina_part;
 
 struct lamina_stages {

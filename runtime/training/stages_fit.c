@@ -17,6 +17,7 @@ typedef struct {
     const lamina_stages_fit_options *o;
     lamina_stages_place at;
     int64_t rounds, taken; /* taken: steps of this call */
+    bool stopped;          /* the stage that learns did so early */
     lamina_report last;    /* of the stage that learns, as far as it holds on */
 } run;
 
@@ -119,6 +120,7 @@ static void hear(void *user, const lamina_report *fit)
     r->taken += fit->event == LAMINA_EVENT_STEP;
     r->last = *fit;
     r->last.train = r->last.validation = NULL;
+    r->stopped = fit->stopped;
     lamina_stages_event event = fit->event == LAMINA_EVENT_STEP ? LAMINA_STAGES_STEP : LAMINA_STAGES_EPOCH;
     tell(r, event, r->at.stage, r->at.round, fit);
 }
@@ -175,8 +177,10 @@ static lamina_status open_model(run *r, lamina_error *e)
     float rate = is_whole(r) ? r->o->fine_tune_rate : part_of(r)->o.learning_rate;
     lamina_status status = LAMINA_OK;
     if (s->running != r->at.stage && !(status = lamina_part_finish(s, true, e)) &&
-        !(status = lamina_part_open(s, r->at.stage, false, &s->model, e)))
+        !(status = lamina_part_open(s, r->at.stage, false, &s->model, e))) {
         s->running = r->at.stage;
+        lamina_watch_take(s->model, &s->parts[r->at.stage].watch);
+    }
     if (!status && rate > 0)
         lamina_set_learning_rate(s->model, rate);
     return status;
@@ -196,6 +200,7 @@ static lamina_status train(run *r, const lamina_view *learn, const lamina_view *
     f.user = r;
     f.stop = r->o->stop;
     r->last = (lamina_report){0};
+    r->stopped = false;
     lamina_status s = lamina_fit(r->s->model, learn->data, &f, NULL, e);
     lamina_stages_hold(r->s, lamina_model_bytes(r->s->model) - before);
     return s;
@@ -225,6 +230,16 @@ static lamina_status measure(const run *r, lamina_model *m, const lamina_view *c
                 : lamina_fail_memory(e, part_of(r)->o.name, metrics * sizeof **out);
 }
 
+/* Between two rounds: what is best begins anew, as what the stage reads changes, but its learning rate goes on. */
+static void rest(const run *r)
+{
+    lamina_part *p = &r->s->parts[r->at.stage];
+    double reduced = p->watch.seen.reduced;
+    r->s->bytes -= p->watch.bytes;
+    lamina_watch_free(&p->watch, p->o.net);
+    p->watch.seen.reduced = reduced;
+}
+
 /* *ended: it has learned all that it should; not if max_steps came before. */
 static lamina_status learn(run *r, bool *ended, lamina_error *e)
 {
@@ -240,9 +255,11 @@ static lamina_status learn(run *r, bool *ended, lamina_error *e)
     drop_read(r);
     if (!s && !(s = open_model(r, e)))
         s = train(r, &records, &check, e);
-    *ended = !s && (!enough(r) || r->at.at.epoch >= last_epoch(r));
+    *ended = !s && (!enough(r) || r->stopped || r->at.at.epoch >= last_epoch(r));
     if (*ended && !(s = measure(r, r->s->model, &check, &values, e)))
         s = lamina_part_finish(r->s, another_round(r), e);
+    if (*ended && !s)
+        rest(r);
     lamina_view_close(&records);
     lamina_view_close(&check);
     if (!s && *ended)

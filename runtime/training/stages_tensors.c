@@ -206,6 +206,8 @@ lamina_status lamina_part_finish(lamina_stages *s, bool needed, lamina_error *e)
     if (status)
         return status;
     p->steps = lamina_steps(s->model);
+    if (needed)
+        lamina_watch_give(s->model, &p->watch);
     if (!needed)
         lamina_part_forget(s, s->running);
     lamina_part_close(s, s->model);
@@ -218,6 +220,8 @@ void lamina_part_forget(lamina_stages *s, int32_t part)
 {
     lamina_part *p = &s->parts[part];
     p->steps = 0; /* as the states count them */
+    s->bytes -= p->watch.bytes;
+    lamina_watch_free(&p->watch, p->o.net);
     for (int32_t i = 0; i < p->o.net->tensor_count; i++) {
         int32_t row = p->row[i];
         if (row < s->shared_count || !s->values[row])

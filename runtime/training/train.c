@@ -7,7 +7,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/data.h"
-#include "runtime/model/model.h"
+#include "runtime/training/watch.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +24,7 @@ typedef struct {
     int64_t batch, taken;       /* examples in a step; steps taken by this call */
     int64_t epoch, step;        /* done, as in lamina_checkpoint */
     uint64_t data;              /* fingerprint */
+    lamina_watcher watcher;
     double began;
 } fit;
 
@@ -156,20 +157,14 @@ static lamina_status end_epoch(fit *f, lamina_error *e)
     f->report.validation = NULL;
     if (f->o->validation && !(s = lamina_evaluate_dataset(f->m, f->o->validation, f->validation, e)))
         f->report.validation = f->validation;
-    if (s)
+    if (s || (s = lamina_watch_epoch(&f->watcher, f->m, &f->report, e)))
         return s;
     f->epoch++;
     f->step = 0;
     lamina_reset_metrics(f->m);
     tell(f, LAMINA_EVENT_EPOCH);
+    f->report.reduced_to = 0;
     return LAMINA_OK;
-}
-
-/* The rate of the model's last step, which an earlier call may have taken. */
-static float last_rate(const lamina_model *m)
-{
-    return isnan(m->rate) && m->steps > 0 ? lamina_net_rate(m->net, m->steps - 1, m->epoch_steps)
-                                          : lamina_learning_rate(m);
 }
 
 static void begin_epoch(fit *f)
@@ -181,24 +176,29 @@ static void begin_epoch(fit *f)
     f->report.epoch = f->epoch + 1;
     f->report.step = f->step;
     f->report.total_steps = lamina_steps(f->m);
-    f->report.learning_rate = (double)last_rate(f->m);
+    f->report.learning_rate = (double)lamina_rate_of(f->m, f->m->steps > 0 ? f->m->steps - 1 : 0);
     f->report.examples_before = f->step < f->report.steps ? f->step * f->batch : f->report.records;
     f->report.examples = f->report.examples_before;
     f->report.seconds = 0;
     f->report.validation = NULL;
 }
 
+static bool is_done(const fit *f)
+{
+    return f->epoch >= f->report.epochs || lamina_watch_stopped(&f->watcher, f->m);
+}
+
 static lamina_status train_epochs(fit *f, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
-    while (!s && f->epoch < f->report.epochs && !enough(f)) {
+    while (!s && !is_done(f) && !enough(f)) {
         bool ended;
         begin_epoch(f);
         s = train_epoch(f, &ended, e);
         if (!s && ended)
             s = end_epoch(f, e);
     }
-    return s;
+    return s || !is_done(f) ? s : lamina_watch_end(&f->watcher, f->m, e);
 }
 
 /* ---- the whole ---- */
@@ -254,6 +254,7 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
                            net->name, f->report.steps, f->step);
     int64_t most = f->report.records < f->batch ? f->report.records : f->batch;
     lamina_status s = most ? lamina_reserve(f->m, (most - 1) / net->max_batch + 1, e) : LAMINA_OK;
+    s = s ? s : lamina_watch_begin(&f->watcher, f->m, f->o, e);
     return s ? s : lamina_loader_new(d, f->batch, !f->o->keep_order, &f->loader, e);
 }
 
@@ -273,6 +274,7 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
         s = train_epochs(&f, e);
         lamina_loader_free(&f.loader);
     }
+    lamina_watch_leave(m);
     lamina_release(f.train);
     lamina_release(f.validation);
     if (out)

@@ -62,6 +62,7 @@ void add_runtime_adapt(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
 void add_runtime_rates(CU_pSuite s);
+void add_runtime_watch(CU_pSuite s);
 void add_runtime_stages(CU_pSuite s);
 void add_runtime_pipeline(CU_pSuite s);
 void add_runtime_teacher(CU_pSuite s);

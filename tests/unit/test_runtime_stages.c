@@ -247,6 +247,34 @@ static void fails_to_load(const school *c, const lamina_stages_fit_options *o, c
     FAILS(lamina_stages_load(c->s, path_of("c.st"), c->d, o, &at, &error), LAMINA_BAD_FILE, words);
 }
 
+/* The best weights of the stage that learns are in the file, all of them. */
+static void test_best_weights_of_a_stage(void)
+{
+    static char file[1 << 16];
+    lamina_stages_fit_options o = {.max_steps = 12};
+    lamina_stages_place at, found;
+    school c;
+    make_school(&c);
+    c.stages[0].fit.early_stopping =
+        (lamina_early_stopping){{.metric = "train.loss", .patience = 9}, .restore_best = true};
+    OK(open_stages(&c));
+    c.d = line_data(RECORDS);
+    OK(lamina_stages_fit(c.s, c.d, &o, &at, &error));
+    CU_ASSERT_TRUE(at.stage == 0 && at.at.epoch == 1 && at.at.step == 4);
+    OK(lamina_stages_save(c.s, &at, path_of("c.st"), &error));
+    OK(lamina_stages_load(c.s, path_of("c.st"), c.d, NULL, &found, &error));
+    size_t bytes = read_file(path_of("c.st"), file, sizeof file);
+    char *name = memmem(file, bytes, "/best/dense", 11);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(name);
+    name = memmem(name + 1, bytes - (size_t)(name + 1 - file), "/best/dense", 11);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(name);
+    name[1] = 'r';
+    seal(file, bytes);
+    write_file(path_of("c.st"), file, bytes);
+    fails_to_load(&c, NULL, "the weights of the best epoch of stage 'teacher' are not complete");
+    close_school(&c);
+}
+
 static int32_t infer_otherwise(const lamina_call *c)
 {
     int32_t result = fake_net_query(LAMINA_ABI_MAJOR)->infer(c);
@@ -390,6 +418,7 @@ void add_runtime_stages(CU_pSuite s)
     CU_add_test(s, "fields of stages", test_fields_of_stages);
     CU_add_test(s, "stages tell", test_stages_tell);
     CU_add_test(s, "boundaries without room", test_boundaries_without_room);
+    CU_add_test(s, "best weights of a stage", test_best_weights_of_a_stage);
     CU_add_test(s, "checkpoints of other runs of stages", test_checkpoints_of_other_runs);
     CU_add_test(s, "broken checkpoints of stages", test_broken_checkpoints_of_stages);
     CU_add_test(s, "checkpoints of stages without memory", test_checkpoints_without_memory);

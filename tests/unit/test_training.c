@@ -111,10 +111,74 @@ static void schedules_of_stages(void)
                     0);
 }
 
+/* Rates so high that the loss is restless. */
+static void early_stopping(void)
+{
+    write_net("best", "0.3", ", epochs: 30, early_stopping: {patience: 3, restore_best: true}", "");
+    check_pieces("best", 113);
+    CU_ASSERT_EQUAL(
+        run("test $(wc -l <best-whole/log.jsonl) -lt 30 && "
+            "tail -n 1 best-whole/log.jsonl | grep -q '\"stopped\": \"validation.loss has not improved for 3'"),
+        0);
+    CU_ASSERT_EQUAL(
+        run("%s train best.yaml --out=told >out && grep -q '^stopped early: validation.loss' out", LAMINA_BINARY), 0);
+    write_net("best", "0.3", ", epochs: 30, early_stopping: {patience: 3}", "");
+    CU_ASSERT_EQUAL(run("%s train best.yaml --out=last >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_NOT_EQUAL(run("cmp -s last/weights.safetensors best-whole/weights.safetensors"), 0);
+    CU_ASSERT_EQUAL(run("cut -d, -f1-4 <last/log.jsonl >a && cut -d, -f1-4 <best-whole/log.jsonl | cmp - a"), 0);
+}
+
+static void plateaus(void)
+{
+    write_net("plateau", "{cosine: {initial: 0.3, epochs: 20}}",
+              ", epochs: 8, reduce_on_plateau: {monitor: train.loss, patience: 1, factor: 0.3, minimum: 0.001}", "");
+    check_pieces("plateau", 97);
+    CU_ASSERT_EQUAL(run("grep -q '\"reduced_to\": 0.0' plateau-whole/log.jsonl"), 0);
+    CU_ASSERT_EQUAL(
+        run("%s train plateau.yaml --out=told-too >out && grep -q '^learning rate reduced to 0.0' out", LAMINA_BINARY),
+        0);
+}
+
+/* What stages watch is each one's own. */
+static void stages_that_watch(void)
+{
+    write_net("watching", "0.3", ", epochs: 7, early_stopping: {patience: 2, restore_best: true}",
+              "staging: {coupling: local, schedule: alternating, rounds: 2}\n"
+              "stages:\n"
+              "  - {name: one, through: a, head: auto, train: {reduce_on_plateau: {patience: 1, min_delta: 0.01}}}\n"
+              "  - {name: two, through: b, optimizer: {sgd: 0.05}, train: {early_stopping: {monitor: train.loss, "
+              "patience: 1, min_delta: 0.02}}}\n"
+              "combine: {fine_tune: {epochs: 9, learning_rate: 0.2}}\n");
+    check_pieces("watching", 131);
+    CU_ASSERT_EQUAL(run("for s in one two watching; do grep '\"stopped\"' watching-whole/log.jsonl | "
+                        "grep -q '\"stage\": \"'$s'\"' || exit; done"),
+                    0);
+}
+
+/* Killed at any moment, a run goes on from at most so many steps before. */
+static void killed_and_resumed(void)
+{
+    const int kills = extent_sanitized ? 3 : 8;
+    write_net("killed", "{step: {initial: 0.2, epochs: 3}}",
+              ", epochs: 60, checkpoint_steps: 5, early_stopping: {patience: 50, restore_best: true}, "
+              "reduce_on_plateau: 2",
+              "");
+    CU_ASSERT_EQUAL(run("%s train killed.yaml --out=calm >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("%s train killed.yaml --out=killed --max-steps=1 >out 2>err", LAMINA_BINARY), 0);
+    for (int i = 0; i < kills; i++)
+        run("timeout -s KILL 0.%d %s train killed.yaml --out=killed --resume >out 2>err", 2 + i, LAMINA_BINARY);
+    CU_ASSERT_EQUAL(run("%s train killed.yaml --out=killed --resume >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("cmp calm/weights.safetensors killed/weights.safetensors"), 0);
+}
+
 void suite_training(void);
 void suite_training(void)
 {
     CU_pSuite s = CU_add_suite("training", open_directory, remove_directory);
     CU_add_test(s, "schedules, whole and in pieces", schedules);
     CU_add_test(s, "schedules of stages", schedules_of_stages);
+    CU_add_test(s, "early stopping", early_stopping);
+    CU_add_test(s, "plateaus", plateaus);
+    CU_add_test(s, "stages that watch", stages_that_watch);
+    CU_add_test(s, "killed and resumed", killed_and_resumed);
 }
