@@ -72,6 +72,15 @@ typedef struct {
 
 typedef struct fe_network fe_network; /* layers, losses, metrics, optimizer: private to the frontend */
 
+/* A file of another network to begin with; of the names there those that begin with 'from' count, and mean those here
+ * that begin with 'to'. */
+typedef struct {
+    const char *path; /* made relative to the current directory, from the YAML's */
+    src_loc at;
+    const char *from, *to;
+    bool strict; /* what does not match is an error */
+} fe_weights;
+
 /* Read and check a YAML file: syntax, keys, values, shapes of every layer. NULL after errors: each mistake gives one,
  * and they come in the order of their places, 20 at most. 'd' holds none before. Everything lives in mem. */
 fe_network *fe_read(const char *path, arena *mem, diag *d);
@@ -83,6 +92,7 @@ const fe_data_set *fe_data(const fe_network *n, const char *which); /* "train", 
 /* The network's inputs in order: name, type with the batch; NULL behind the last. */
 const char *fe_input_at(const fe_network *n, int index, ir_type *type);
 const fe_train *fe_train_options(const fe_network *n);
+const fe_weights *fe_weights_of(const fe_network *n); /* NULL: it begins with its initialisers' values */
 /* How many classes an input's labels name: 10 if it is the labels of a softmax_cross_entropy over 10 logits; 0 if it is
  * not labels. */
 int64_t fe_classes(const fe_network *n, const char *input);
@@ -93,13 +103,12 @@ int64_t fe_classes(const fe_network *n, const char *input);
 typedef struct {
     const char *name; /* the stage's; "stages" for all at once; "combine" */
     src_loc at;
-    fe_network *net;     /* an ordinary description; some of its inputs are outputs of parts above */
-    bool frozen;         /* has inference alone */
-    const char *weights; /* a file to start from, or NULL */
+    fe_network *net;           /* an ordinary description; some of its inputs are outputs of parts above */
+    bool frozen;               /* has inference alone */
+    const fe_weights *weights; /* NULL: none of its own */
     /* Another file's network, from whose output later parts learn: it is frozen, has weights, and its output NAME is
      * their input PART_NAME. Its tensors are its own. */
     bool teacher;
-    src_loc weights_at; /* of a teacher's */
 } fe_part;
 
 typedef enum { FE_SEQUENTIAL, FE_SIMULTANEOUS, FE_ALTERNATING } fe_schedule;

@@ -201,6 +201,29 @@ lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_erro
  * the model infers then may be far from what the file's network does. NULL: there are no more. */
 const char *lamina_missing_statistic(const lamina_model *m, int32_t i);
 
+/* Transfer: a tensor that only the model or only the file has, or that both have with different shapes. Lent for the
+ * call. */
+typedef struct lamina_mismatch {
+    const char *name;         /* the model's, or the file's where the model has none */
+    const char *here, *there; /* "F32[784, 10]": in the model, and in the file; NULL: it has none */
+} lamina_mismatch;
+
+typedef void lamina_mismatch_function(void *user, const lamina_mismatch *m);
+
+/* All zero is a good default. */
+typedef struct lamina_match_options {
+    const char *from,
+        *to;     /* a name in the file that begins with 'from' means the model's with 'to' in its place, and no
+                              other name means any; NULL is "": names that are equal */
+    bool strict; /* what does not match is BAD_FILE */
+    lamina_mismatch_function *report; /* is told all that does not, before anything changes; may be NULL */
+    void *user;                       /* passed to report */
+} lamina_match_options;
+
+/* Take over what inference reads of another network's weights file or checkpoint, of stages too: each parameter and
+ * running statistic that the file has by name and shape; the others stay. BAD_FILE if none is. */
+lamina_status lamina_load_matching(lamina_model *m, const char *path, const lamina_match_options *o, lamina_error *e);
+
 /* Where a run stands. */
 typedef struct lamina_checkpoint {
     int64_t epoch, step; /* whole epochs done; steps done in the next one */
@@ -453,6 +476,10 @@ lamina_status lamina_stages_initialize(lamina_stages *s, uint64_t seed, lamina_e
 /* What lamina_adapt does, in all networks, between lamina_stages_initialize and the first step. Stages with weights
  * files keep what those hold; stages with data of their own take the statistics of that. */
 lamina_status lamina_stages_adapt(lamina_stages *s, const lamina_dataset *train, lamina_error *e);
+/* lamina_load_matching for all stages, or for one of them, of whose tensors alone the file is asked then: values to
+ * begin with, after lamina_stages_initialize. A frozen stage must find all its tensors. */
+lamina_status lamina_stages_load_matching(lamina_stages *s, const char *stage, const char *path,
+                                          const lamina_match_options *o, lamina_error *e);
 /* What lamina_dataset_new takes in place of a network for data sets with every field that the stages and the whole read
  * of the data; lent. */
 const lamina_net *lamina_stages_fields(const lamina_stages *s);

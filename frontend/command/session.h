@@ -11,6 +11,7 @@ typedef struct {
     const char *out;
     bool resume, overwrite, json;
     int64_t epochs, batch, seed, threads, max_steps;
+    const char *weights; /* in place of the YAML's; NULL: as it says */
 } cmd_train_options;
 
 typedef struct cmd_session cmd_session;
@@ -57,6 +58,12 @@ void cmd_session_tell_saved(cmd_session *s, int64_t steps);
 /* Weights and checkpoint at the end. Each file is tried, whatever became of the other one: where one has no room the
  * other may have. */
 bool cmd_session_keep(cmd_session *s, lamina_model *m, const void *place);
+/* What the whole begins with, by --weights or the YAML; NULL: its initialisers' values, or the checkpoint's. */
+const fe_weights *cmd_session_start(cmd_session *s);
+/* Begin a model with weights, or (m is NULL) a stage of 'stages', of all of them (NULL); tells at once what does not
+ * match. */
+bool cmd_session_transfer(cmd_session *s, const fe_weights *w, lamina_model *m, lamina_stages *stages,
+                          const char *stage);
 /* The metrics of a data set, on a line; 'test' may be NULL. */
 bool cmd_session_print_test(cmd_session *s, lamina_model *m, const lamina_dataset *test);
 

@@ -41,7 +41,8 @@ static bool open_model(training *t, lamina_checkpoint *at)
             return cmd_session_fail(s, &e);
         return cmd_check_place(t->model, at, lamina_dataset_count(t->train), s->checkpoint, s->d);
     }
-    return true;
+    const fe_weights *start = cmd_session_start(s);
+    return !start || cmd_session_transfer(s, start, t->model, NULL, NULL);
 }
 
 static lamina_status save(void *user, const void *place, const char *path, lamina_error *e)
@@ -191,6 +192,7 @@ int cmd_train(int argc, char **argv)
         {"out", "DIR", "where everything goes (default: runs/NAME)", NULL, &o.out, NULL, 0, 0},
         {"resume", NULL, "go on from the checkpoint in DIR", &o.resume, NULL, NULL, 0, 0},
         {"overwrite", NULL, "begin anew in a DIR that holds what another run learned", &o.overwrite, NULL, NULL, 0, 0},
+        {"weights", "FILE", "begin with another network's, where names and shapes agree", NULL, &o.weights, NULL, 0, 0},
         {"epochs", "N", "instead of the YAML's", NULL, NULL, &o.epochs, 1, 1000000},
         {"batch", "N", "instead of the YAML's", NULL, NULL, &o.batch, 1, 1 << 20},
         {"seed", "N", "instead of the YAML's", NULL, NULL, &o.seed, 0, INT64_MAX},

@@ -91,7 +91,7 @@ static bool plan_part(hierarchy *t, int index)
         .net = lamina_library_net(t->loaded[index]),
         .frozen = part->frozen,
         .teacher = part->teacher,
-        .weights = part->weights,
+        .weights = part->teacher ? part->weights->path : NULL,
         .fit = {.epochs = o->epochs ? o->epochs : train->epochs, .batch = o->batch ? o->batch : train->batch}};
     if (!part->frozen)
         cmd_session_watch(train, &t->part[index].fit);
@@ -132,12 +132,30 @@ static bool fail_values(const hierarchy *t, const lamina_error *e)
 {
     for (int i = 0; i < t->h->count; i++) {
         const fe_part *part = &t->h->parts[i];
-        if (!part->teacher || strncmp(e->text, part->weights, strlen(part->weights)) != 0)
+        if (!part->teacher || strncmp(e->text, part->weights->path, strlen(part->weights->path)) != 0)
             continue;
-        diag_error(t->run->d, part->weights_at, "%s", e->text);
+        diag_error(t->run->d, part->weights->at, "%s", e->text);
         return false;
     }
     return cmd_session_fail(t->run, e);
+}
+
+/* Values to begin with: of initialisers and of the data, then of weights, the whole's and after them each stage's own.
+ * A checkpoint has them all. */
+static bool begin(hierarchy *t)
+{
+    cmd_session *s = t->run;
+    lamina_error e;
+    if (lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) != LAMINA_OK)
+        return fail_values(t, &e);
+    if (!s->o->resume && lamina_stages_adapt(t->stages, t->train, &e) != LAMINA_OK)
+        return cmd_session_fail(s, &e);
+    const fe_weights *start = cmd_session_start(s);
+    bool ok = !start || cmd_session_transfer(s, start, NULL, t->stages, NULL);
+    for (int i = 0; ok && !s->o->resume && i < t->h->count; i++)
+        if (t->h->parts[i].weights && !t->h->parts[i].teacher)
+            ok = cmd_session_transfer(s, t->h->parts[i].weights, NULL, t->stages, t->h->parts[i].name);
+    return ok;
 }
 
 /* Everything but the training itself. */
@@ -157,9 +175,7 @@ static bool open_stages(hierarchy *t)
         (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, &t->test, s->d)))
         return false;
     plan_whole(t);
-    if (lamina_stages_initialize(t->stages, (uint64_t)s->o->seed, &e) != LAMINA_OK)
-        return fail_values(t, &e);
-    return s->o->resume || lamina_stages_adapt(t->stages, t->train, &e) == LAMINA_OK || cmd_session_fail(s, &e);
+    return begin(t);
 }
 
 /* ---- reports ---- */

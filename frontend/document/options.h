@@ -36,6 +36,7 @@ typedef enum {
     FE_TARGET,     /* the same; one may be -1 */
     FE_DTYPE,      /* float32, int32, uint8 */
     FE_NAME,       /* of a layer, input, loss ... */
+    FE_PATH,       /* any word that is not empty */
     FE_NAMES,      /* a list of them */
     FE_ACTIVATION, /* a choice from the reader's activations */
     FE_INITIALIZER,

@@ -244,6 +244,13 @@ static outcome read_name(fe_reader *r, const fe_yaml *y, fe_option *o)
     return y->kind == FE_SCALAR && fe_is_name(y->word) ? READ : MISMATCH;
 }
 
+static outcome read_path(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    (void)r;
+    o->word = y->word;
+    return y->kind == FE_SCALAR && *y->word ? READ : MISMATCH;
+}
+
 static outcome read_names(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
     if (y->kind != FE_LIST || !y->count)
@@ -319,6 +326,7 @@ static const struct {
     [FE_TARGET] = {"a list of up to 7 whole numbers from 1, one of which may be -1", read_target},
     [FE_DTYPE] = {"float32, int32 or uint8", read_dtype},
     [FE_NAME] = {"a name (letters, digits and _, no digit first, at most 63)", read_name},
+    [FE_PATH] = {"the path of a file", read_path},
     [FE_NAMES] = {"a list of names", read_names},
     [FE_NUMBERS] = {"a list of numbers above 0", read_numbers},
     [FE_TREE] = {"a value", read_tree},

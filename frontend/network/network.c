@@ -375,8 +375,9 @@ bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 
 static bool check_sections(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
-    static const char *const known[] = {"name",   "inputs", "blocks", "layers",  "losses", "metrics", "optimizer",
-                                        "groups", "data",   "train",  "staging", "stages", "combine", "teacher"};
+    static const char *const known[] = {"name",    "inputs",    "blocks",  "layers",  "losses",
+                                        "metrics", "optimizer", "groups",  "data",    "train",
+                                        "staging", "stages",    "combine", "teacher", "weights"};
     enum { COUNT = sizeof known / sizeof *known };
     bool ok = true;
     n->lost_sections = root->broken;

@@ -80,6 +80,7 @@ struct fe_network {
     const fe_option *own_rate;  /* in place of the optimizer's; NULL: there is none */
     fe_group *groups;
     const fe_option *gradient_clip; /* NULL: none */
+    const fe_weights *weights;      /* to begin with; NULL: none */
     fe_data_set data[3];            /* train, validation, test */
     fe_train train;
     const fe_hierarchy *hierarchy; /* of a whole whose stages learn on their own, else NULL */
@@ -91,6 +92,10 @@ bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* The table of a csv or tsv set; keys that it lacks are those of 'above', which may be NULL. NULL after an error. */
 const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above);
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* The section `weights`; and what it or a stage's key says, NULL after an error. Without `into`, names here begin with
+ * 'into'. */
+bool fe_read_start(fe_reader *r, fe_network *n, const fe_yaml *root);
+fe_weights *fe_read_weights(fe_reader *r, const char *path, const fe_yaml *y, const char *into);
 /* 'path' as seen from the current directory, where it is written as seen from the YAML's. */
 const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path);
 /* Losses, metrics and optimizer. */

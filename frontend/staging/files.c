@@ -29,6 +29,7 @@ fe_staging *fe_read_sections(fe_reader *r, const fe_yaml *root, const char *path
     fe_staging *s = NULL;
     bool ok = !fe_enough(r) && fe_read_data(r, n, root);
     ok &= !fe_enough(r) && fe_read_train(r, n, root);
+    ok &= !fe_enough(r) && fe_read_start(r, n, root);
     if (!fe_enough(r))
         s = fe_read_staging(r, n, root);
     if (diag_errors(r->d))

@@ -226,6 +226,18 @@ static bool read_own_head(adoption *a)
     return fe_read_head(a->s, a->stage) && fe_read_stage_losses(a->s, a->stage);
 }
 
+/* A file's own weights, of the file or of its stage, name tensors as the file does. */
+static const fe_weights *weights_here(const adoption *a)
+{
+    const fe_weights *from = a->inner->weights ? a->inner->weights : a->file->file->weights;
+    if (!from)
+        return NULL;
+    fe_weights *here = arena_make(a->s->r->mem, fe_weights);
+    *here = *from;
+    here->to = name_here(a, from->to);
+    return here;
+}
+
 static bool adopt(adoption *a)
 {
     fe_staging *s = a->s;
@@ -238,7 +250,8 @@ static bool adopt(adoption *a)
                              .frozen = fe_get_bool(a->read->options, "frozen") || inner->frozen,
                              .optimizer = inner->optimizer,
                              .train = inner->train,
-                             .weights = inner->weights};
+                             .weights = weights_here(a),
+                             .prefix = name_here(a, "")};
     if (!find_layers(a))
         return true;
     s->nstages++;

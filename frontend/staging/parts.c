@@ -256,6 +256,7 @@ static bool make_whole(fe_staging *s)
     whole->train = s->file->train;
     whole->gradient_clip = s->file->gradient_clip;
     set_data(s, whole, NULL);
+    whole->weights = s->file->weights;
     whole->ngroups = whole->optimizer ? whole->ngroups : 0; /* of stages' files, where the whole learns nothing */
     whole->hierarchy = s->h;
     s->whole = s->h->whole = whole;
@@ -273,13 +274,10 @@ static bool add_teacher(fe_staging *s, const fe_teacher *t)
     if (!net || !read_train_of_file(s, net))
         return false;
     set_data(s, net, NULL);
-    s->h->parts[s->h->count++] = (fe_part){.name = t->name,
-                                           .at = t->at,
-                                           .net = net,
-                                           .frozen = true,
-                                           .weights = t->weights,
-                                           .teacher = true,
-                                           .weights_at = t->weights_at};
+    fe_weights *weights = arena_make(s->r->mem, fe_weights);
+    *weights = (fe_weights){.path = t->weights, .at = t->weights_at, .from = "", .to = ""};
+    s->h->parts[s->h->count++] =
+        (fe_part){.name = t->name, .at = t->at, .net = net, .frozen = true, .weights = weights, .teacher = true};
     return true;
 }
 

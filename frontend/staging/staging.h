@@ -57,7 +57,8 @@ typedef struct {
     const fe_choice *optimizer; /* NULL: none */
     const fe_yaml *train;       /* a mapping of keys; NULL: all by default */
     const fe_data_set *data;    /* train, validation, test of its own; NULL: the run's */
-    const char *weights;        /* a file to start from, or NULL */
+    const fe_weights *weights;  /* a file to start from, or NULL */
+    const char *prefix;         /* what names of its layers have in front that they lack in its file; NULL: none */
     const fe_teacher *teacher;  /* or NULL */
 } fe_part_stage;
 

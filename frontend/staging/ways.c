@@ -43,12 +43,9 @@ static bool read_data(fe_staging *s, fe_part_stage *stage)
 static bool read_weights(fe_staging *s, fe_part_stage *stage)
 {
     const fe_option *own = fe_get(stage->options, "weights");
-    if (!own->present)
-        return true;
-    if (!fe_expect_kind(s->r, own->tree, "weights", FE_SCALAR, "the path of a weights file"))
-        return false;
-    stage->weights = fe_beside_yaml(s->r, s->file->path, own->tree->word);
-    return true;
+    if (own->present)
+        stage->weights = fe_read_weights(s->r, s->file->path, own->tree, stage->prefix ? stage->prefix : "");
+    return stage->weights || !own->present;
 }
 
 bool fe_read_ways(fe_staging *s, fe_part_stage *stage)

@@ -160,12 +160,19 @@ static bool same_shape(const lamina_tensor *t, const char *dtype, const json_t *
     return same;
 }
 
+/* The same of a tensor here. */
+static void own_shape(const lamina_tensor *t, char *out, size_t size)
+{
+    char words[128];
+    lamina_shape_text(t->dtype, t->rank, t->dim, -1, words, sizeof words);
+    snprintf(out, size, "%s%s", lamina_safetensors_dtypes[t->dtype], strchr(words, '['));
+}
+
 static lamina_status fail_shape(reader *r, const lamina_tensor *t, const char *dtype, const json_t *shape,
                                 lamina_error *e)
 {
-    char want[160], want_shape[128], found[160];
-    lamina_shape_text(t->dtype, t->rank, t->dim, -1, want_shape, sizeof want_shape);
-    snprintf(want, sizeof want, "%s%s", lamina_safetensors_dtypes[t->dtype], strchr(want_shape, '['));
+    char want[160], found[160];
+    own_shape(t, want, sizeof want);
     file_shape(dtype, shape, found, sizeof found);
     if (!r->set->some)
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s': expected %s, found %s", r->path, t->name, want, found);
@@ -175,12 +182,60 @@ static lamina_status fail_shape(reader *r, const lamina_tensor *t, const char *d
     return LAMINA_OK;
 }
 
+/* The part of 'name' behind 'prefix', NULL being none; NULL: it begins otherwise. */
+static const char *behind(const char *name, const char *prefix)
+{
+    size_t n = prefix ? strlen(prefix) : 0;
+    return !n || strncmp(name, prefix, n) == 0 ? name + n : NULL;
+}
+
+/* The tensor here that the file's of that name is. */
 static int32_t find_tensor(const lamina_tensor_set *set, const char *name)
 {
-    for (int32_t i = 0; i < set->count; i++)
-        if (strcmp(set->tensors[i].name, name) == 0)
-            return i;
+    const char *there = behind(name, set->from);
+    for (int32_t i = 0; there && i < set->count; i++) {
+        const char *here = behind(set->tensors[i].name, set->to);
+        if (here && strcmp(here, there) == 0)
+            return !set->counts || set->counts(set->user, i) ? i : UNKNOWN;
+    }
     return UNKNOWN;
+}
+
+/* Has the file a tensor for this one here? */
+static bool is_there(const reader *r, const lamina_tensor *t)
+{
+    const char *here = behind(t->name, r->set->to), *from = r->set->from ? r->set->from : "";
+    char name[512];
+    return here && (size_t)snprintf(name, sizeof name, "%s%s", from, here) < sizeof name &&
+           json_object_get(r->header, name);
+}
+
+/* Tell of an entry that is not taken. States of training, as checkpoints hold them, are nobody's loss: those of layers
+ * have a slash in their names, counters and sums no dimensions. */
+static void tell_entry(const reader *r, const char *name, const json_t *value, const lamina_tensor *t)
+{
+    const json_t *shape = json_object_get(value, "shape");
+    char here[160], there[160];
+    if (!r->set->mismatch || !behind(name, r->set->from) || (!t && (strchr(name, '/') || json_array_size(shape) == 0)))
+        return;
+    file_shape(json_string_value(json_object_get(value, "dtype")), shape, there, sizeof there);
+    if (t)
+        own_shape(t, here, sizeof here);
+    const lamina_mismatch m = {t ? t->name : name, t ? here : NULL, there};
+    r->set->mismatch(r->set->listener, &m);
+}
+
+static void tell_missing(const reader *r)
+{
+    const lamina_tensor_set *set = r->set;
+    char here[160];
+    for (int32_t i = 0; set->mismatch && i < set->count; i++) {
+        if ((set->counts && !set->counts(set->user, i)) || is_there(r, &set->tensors[i]))
+            continue;
+        own_shape(&set->tensors[i], here, sizeof here);
+        const lamina_mismatch m = {set->tensors[i].name, here, NULL};
+        set->mismatch(set->listener, &m);
+    }
 }
 
 /* Where the data of an entry lie. */
@@ -195,7 +250,11 @@ static lamina_status read_offsets(reader *r, const char *name, const json_t *val
                            r->path, name);
     const lamina_tensor *t = out->tensor == UNKNOWN ? NULL : &r->set->tensors[out->tensor];
     bool same = !t || same_shape(t, json_string_value(dtype), shape);
-    if (!same) {
+    if (r->set->mismatch && (!t || !same)) {
+        tell_entry(r, name, value, t);
+        out->tensor = UNKNOWN;
+        t = NULL;
+    } else if (!same) {
         lamina_status s = fail_shape(r, t, json_string_value(dtype), shape, e);
         if (s)
             return s;
@@ -263,13 +322,14 @@ static lamina_status check_complete(const reader *r, lamina_error *e)
     if (r->differs[0])
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensors that differ from those of network '%s': %s", r->path,
                            set->owner, r->differs);
-    for (int32_t i = 0; i < set->count; i++)
+    for (int32_t i = 0; !set->mismatch && i < set->count; i++)
         if ((!set->required || set->required(set->user, i)) && !json_object_get(r->header, set->tensors[i].name))
             return lamina_fail(e, LAMINA_BAD_FILE, "%s: tensor '%s' of network '%s' is missing", r->path,
                                set->tensors[i].name, set->owner);
+    tell_missing(r);
     if (set->some && r->known == 0)
-        return lamina_fail(e, LAMINA_BAD_FILE, "%s: none of its tensors has the name of one of network '%s'", r->path,
-                           set->owner);
+        return lamina_fail(e, LAMINA_BAD_FILE, "%s: none of its tensors has the name%s of one of network '%s'", r->path,
+                           set->mismatch ? " and the shape" : "", set->owner);
     return LAMINA_OK;
 }
 

@@ -14,6 +14,14 @@ typedef struct {
     const lamina_tensor *tensors;
     int32_t count;
     bool some; /* of a file that is read only those that are known here count, and one must be */
+    /* With 'some', of a file that is another network's: */
+    const char *from, *to; /* names there that begin with 'from' mean those here that begin with 'to'; NULL: all
+                                     names are as they are */
+    lamina_mismatch_function
+        *mismatch; /* is told what only one side has, or both with other shapes, which is then left;
+                                           NULL: another shape is an error */
+    void *listener;
+    bool (*counts)(void *user, int32_t tensor);   /* here; NULL: all do */
     bool (*required)(void *user, int32_t tensor); /* must be in a file that is read, the others may; NULL: all must */
     bool (*written)(void *user, int32_t tensor);  /* to a file that is written; NULL: all are */
     lamina_status (*get)(void *user, int32_t tensor, void *plain, lamina_error *e);
@@ -25,6 +33,8 @@ typedef struct {
  * be, and must be with `states`. */
 lamina_tensor_set lamina_tensors_to_write(lamina_model *m);
 lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states);
+/* Those that inference reads. */
+lamina_tensor_set lamina_tensors_to_match(lamina_model *m);
 
 /* The value as a number of 0 .. most; BAD_FILE if it is none. */
 lamina_status lamina_metadata_number(const lamina_metadata *word, const char *path, uint64_t most, uint64_t *out,

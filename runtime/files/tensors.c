@@ -38,6 +38,14 @@ lamina_tensor_set lamina_tensors_to_read(lamina_model *m, bool states)
                                .user = m};
 }
 
+lamina_tensor_set lamina_tensors_to_match(lamina_model *m)
+{
+    lamina_tensor_set all = lamina_tensors_to_read(m, false);
+    all.counts = is_for_inference;
+    all.required = NULL;
+    return all;
+}
+
 lamina_tensor_set lamina_tensors_to_write(lamina_model *m)
 {
     lamina_tensor_set all = lamina_tensors_to_read(m, false);

@@ -5,7 +5,7 @@
 #include "runtime/training/stages.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
-#include "runtime/files/safetensors.h"
+#include "runtime/files/matching.h"
 #include "runtime/model/model.h"
 #include <inttypes.h>
 #include <string.h>
@@ -272,6 +272,55 @@ lamina_status lamina_stages_initialize(lamina_stages *s, uint64_t seed, lamina_e
     return status;
 }
 
+/* ---- transfer ---- */
+
+static lamina_status take_row(void *user, int32_t row, const void *plain, lamina_error *e)
+{
+    lamina_stages *s = user;
+    (void)e;
+    memcpy(s->values[row], plain, s->rows[row].bytes);
+    return LAMINA_OK;
+}
+
+static bool is_of_inference(void *user, int32_t tensor)
+{
+    const loading *l = user;
+    const lamina_net *net = l->part->o.net;
+    return l->part->row[tensor] < l->s->shared_count && (tensor < net->param_count || lamina_is_statistic(net, tensor));
+}
+
+static int32_t find_part(const lamina_stages *s, const char *name)
+{
+    int32_t i = 0;
+    while (name && i < s->count && strcmp(s->parts[i].o.name, name) != 0)
+        i++;
+    return name ? i : s->count;
+}
+
+lamina_status lamina_stages_load_matching(lamina_stages *s, const char *stage, const char *path,
+                                          const lamina_match_options *o, lamina_error *e)
+{
+    lamina_status status = lamina_need(e, "lamina_stages_load_matching", "s path", s, path);
+    if (status)
+        return status;
+    const lamina_part *p = &s->parts[find_part(s, stage)];
+    if (stage && p == &s->parts[s->count])
+        return lamina_fail(e, LAMINA_BAD_ARG, "no stage '%s'", stage);
+    lamina_stages_stop(s);
+    for (int32_t i = 0; i <= s->count; i++)
+        s->parts[i].print = 0;
+    loading l = {s, p};
+    lamina_matching k = {.owner = p->o.net->name, .strict = stage && p->o.frozen, .part = stage};
+    lamina_tensor_set set = {.tensors = s->rows, .count = s->shared_count, .set = take_row, .user = s};
+    if (stage)
+        set = (lamina_tensor_set){.tensors = p->o.net->tensors,
+                                  .count = p->o.net->tensor_count,
+                                  .counts = is_of_inference,
+                                  .set = take_value,
+                                  .user = &l};
+    return lamina_read_matching(set, path, o, &k, e);
+}
+
 /* ---- looking ---- */
 
 const lamina_net *lamina_stages_fields(const lamina_stages *s)
@@ -309,14 +358,6 @@ const char *lamina_stages_untrained(const lamina_stages *s, int32_t i)
         if (!is_learned(s, whole->row[t]) && i-- == 0)
             return whole->o.net->tensors[t].name;
     return NULL;
-}
-
-static int32_t find_part(const lamina_stages *s, const char *name)
-{
-    int32_t i = 0;
-    while (name && i < s->count && strcmp(s->parts[i].o.name, name) != 0)
-        i++;
-    return name ? i : s->count;
 }
 
 lamina_status lamina_stages_model(lamina_stages *s, const char *name, lamina_model **out, lamina_error *e)

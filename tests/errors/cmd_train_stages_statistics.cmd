@@ -1,5 +1,5 @@
 # EXIT 3
-# ERROR layer/weights.safetensors: tensor 'norm.moving_mean' of network 'linear_two_stage_features' is missing
+# ERROR layer/weights.safetensors: expected the tensors of network 'linear_two_stage_features', found 2 that differ, of which the first 'norm.moving_mean' is F32[5] here, not there
 for norm in layer batch; do
     sed "s#  - dense: {name: prediction.*#  - ${norm}_norm: {name: norm}\n&#; s# data/# $SOURCE/examples/data/#g; /^stages/,\$d" \
         "$SOURCE"/examples/linear_two_stage.yaml >$norm.yaml

@@ -122,6 +122,17 @@ static void files(void)
     CU_ASSERT_EQUAL(run("test $(grep -c '\"stage\": \"end\"' outer-whole/log.jsonl) = 2"), 0);
 }
 
+/* A file that was trained by itself gives its weights to the stage that it is; names there lack the stage's. */
+static void weights_of_files(void)
+{
+    CU_ASSERT_EQUAL(run("sed 's/net: inner.yaml/weights: alone\\/weights.safetensors, frozen: true, &/' outer.yaml "
+                        ">kept.yaml && grep -q frozen kept.yaml"),
+                    0);
+    CU_ASSERT_EQUAL(run("%s train inner.yaml --out=alone >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("%s train kept.yaml --out=kept_file >out 2>err && ! test -s err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("! grep -q inner_ kept_file/log.jsonl && grep -q end kept_file/log.jsonl"), 0);
+}
+
 /* Where boundary values are kept makes no difference. */
 static void caches(void)
 {
@@ -283,6 +294,7 @@ void suite_train_stages(void)
     CU_pSuite s = CU_add_suite("training of stages", open_with_data, remove_directory);
     CU_add_test(s, "each schedule, whole and in pieces", schedules);
     CU_add_test(s, "files with stages", files);
+    CU_add_test(s, "weights of files with stages", weights_of_files);
     CU_add_test(s, "each cache", caches);
     CU_add_test(s, "killed and resumed", killed);
     CU_add_test(s, "transfer", transfer);
