@@ -36,16 +36,26 @@ typedef struct {
     int count;
 } fe_table;
 
+/* Which of its files' records a data set has. */
+typedef struct {
+    src_loc at;
+    const char *input; /* of classes; NULL: all records */
+    int64_t *values;   /* that stay, and are numbered in this order from 0 */
+    int count;
+    int64_t take; /* of those the first ones; 0: all */
+} fe_records;
+
 /* One data set: files for all inputs, or a part of train. */
 typedef struct {
     bool present;
     const char *format; /* "idx", "npy", "raw", "csv", "tsv"; NULL: a part of train */
     fe_data_field *fields;
     int field_count;
-    const fe_table *table; /* of csv and tsv, else NULL */
-    double split;          /* the part; 0 where it has its own files */
-    const char *stratify;  /* the input by whose classes it is split; NULL: none */
-    int64_t split_seed;    /* -1: the run's */
+    const fe_table *table;     /* of csv and tsv, else NULL */
+    const fe_records *records; /* NULL: all */
+    double split;              /* the part; 0 where it has its own files */
+    const char *stratify;      /* the input by whose classes it is split; NULL: none */
+    int64_t split_seed;        /* -1: the run's */
     src_loc loc;
 } fe_data_set;
 

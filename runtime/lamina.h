@@ -268,6 +268,12 @@ lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t 
  * whole, up to a record. */
 lamina_status lamina_dataset_split_classes(lamina_dataset *d, const char *name, double fraction, uint64_t seed,
                                            lamina_dataset **out, lamina_error *e);
+/* Keep the records whose value of the integer input 'name', of one element, is among these, 256 at most; it becomes its
+ * number in the list, from 0. BAD_FILE if no record has one of them; BAD_ARG of a data set that was split. */
+lamina_status lamina_dataset_select(lamina_dataset *d, const char *name, const int64_t *values, int32_t count,
+                                    lamina_error *e);
+/* Keep the first 'count' records; BAD_ARG if there are fewer. */
+lamina_status lamina_dataset_take(lamina_dataset *d, int64_t count, lamina_error *e);
 int64_t lamina_dataset_count(const lamina_dataset *d);
 /* Record 'i' of input number 'input', lent; NULL where there is none. */
 const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_t i);

@@ -21,16 +21,7 @@ static bool fail(diag *d, src_loc at, const lamina_error *e)
     return false;
 }
 
-/* Classes are numbers below those of the network's logits. */
-static bool check_labels(const fe_network *net, const lamina_dataset *data, const char *input, src_loc at, diag *d)
-{
-    lamina_error e;
-    int64_t classes = fe_classes(net, input);
-    return !classes || lamina_dataset_check_labels(data, input, classes, &e) == LAMINA_OK || fail(d, at, &e);
-}
-
-static bool read_fields(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
-                        diag *d)
+static bool read_fields(const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out, diag *d)
 {
     lamina_status (*add)(lamina_dataset *, const char *, const char *, lamina_error *) =
         !strcmp(set->format, "npy")   ? lamina_dataset_add_npy
@@ -43,8 +34,6 @@ static bool read_fields(const fe_network *net, const fe_data_set *set, const lam
             continue;
         if (add(out, f->input, f->path, &e) != LAMINA_OK)
             return fail(d, f->loc, &e);
-        if (!check_labels(net, out, f->input, f->loc, d))
-            return false;
     }
     return true;
 }
@@ -103,7 +92,7 @@ static lamina_csv_options options_of(const fe_table *t, const lamina_net *compil
                                 .drop_duplicates = t->drop_duplicates};
 }
 
-static bool read_table(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
+static bool read_table(const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
                        lamina_csv_report *report, diag *d)
 {
     const fe_table *t = set->table;
@@ -114,9 +103,6 @@ static bool read_table(const fe_network *net, const fe_data_set *set, const lami
     const lamina_csv_options o = options_of(t, compiled, mem);
     bool ok = files && (lamina_dataset_add_csv(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
     arena_free(mem);
-    for (int i = 0; ok && i < t->count; i++)
-        ok = lamina_net_input(compiled, t->columns[i].input) < 0 ||
-             check_labels(net, out, t->columns[i].input, t->columns[i].at, d);
     return ok;
 }
 
@@ -130,6 +116,40 @@ static void remark(const lamina_csv_report *r, src_loc at, diag *d)
 
 /* ---- sets ---- */
 
+static bool choose_records(const fe_records *o, lamina_dataset *data, diag *d)
+{
+    lamina_error e;
+    if (!o)
+        return true;
+    if (o->input && lamina_dataset_select(data, o->input, o->values, o->count, &e) != LAMINA_OK)
+        return fail(d, o->at, &e);
+    return !o->take || lamina_dataset_take(data, o->take, &e) == LAMINA_OK || fail(d, o->at, &e);
+}
+
+/* Classes are numbers below those of the network's logits. */
+static bool check_labels(const fe_network *net, const lamina_dataset *data, const char *input, src_loc at, diag *d)
+{
+    lamina_error e;
+    int64_t classes = fe_classes(net, input);
+    return !classes || lamina_dataset_check_labels(data, input, classes, &e) == LAMINA_OK || fail(d, at, &e);
+}
+
+static bool check_all_labels(const fe_network *net, const fe_data_set *set, const lamina_net *compiled,
+                             const lamina_dataset *data, diag *d)
+{
+    const fe_table *t = set->table;
+    for (int i = 0; i < set->field_count; i++) {
+        const fe_data_field *f = &set->fields[i];
+        if (lamina_net_input(compiled, f->input) >= 0 && !check_labels(net, data, f->input, f->loc, d))
+            return false;
+    }
+    for (int i = 0; t && i < t->count; i++)
+        if (lamina_net_input(compiled, t->columns[i].input) >= 0 &&
+            !check_labels(net, data, t->columns[i].input, t->columns[i].at, d))
+            return false;
+    return true;
+}
+
 bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
                   lamina_csv_report *report, diag *d)
 {
@@ -138,7 +158,8 @@ bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *co
     *report = (lamina_csv_report){0};
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
         return fail(d, set->loc, &e);
-    bool ok = set->table ? read_table(net, set, compiled, *out, report, d) : read_fields(net, set, compiled, *out, d);
+    bool ok = set->table ? read_table(set, compiled, *out, report, d) : read_fields(set, compiled, *out, d);
+    ok = ok && choose_records(set->records, *out, d) && check_all_labels(net, set, compiled, *out, d);
     if (ok && set->table)
         remark(report, set->loc, d);
     if (ok)

@@ -120,6 +120,8 @@ static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const 
         return false;
     if (fe_yaml_find(y, "split"))
         return read_split(r, n, set, y);
+    if (!(y = fe_read_records(r, n, set, y)))
+        return false;
     const fe_yaml *format = fe_yaml_find(y, "format");
     if (format && !read_format(r, set, format))
         return false;

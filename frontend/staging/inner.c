@@ -162,8 +162,8 @@ static bool reads_inputs_alone(const adoption *a)
 
 static bool is_same_set(const fe_data_set *a, const fe_data_set *b)
 {
-    bool same = a->present == b->present && !a->table && !b->table && a->split_seed == b->split_seed &&
-                a->split == b->split && a->field_count == b->field_count &&
+    bool same = a->present == b->present && !a->records && !b->records && !a->table && !b->table &&
+                a->split_seed == b->split_seed && a->split == b->split && a->field_count == b->field_count &&
                 (a->format && b->format ? !strcmp(a->format, b->format) : a->format == b->format);
     for (int i = 0; same && i < a->field_count; i++) {
         int k = 0;
@@ -195,6 +195,14 @@ static const fe_table *table_here(const adoption *a, const fe_table *from)
     return here;
 }
 
+static const fe_records *records_here(const adoption *a, const fe_records *from)
+{
+    fe_records *here = arena_make(a->s->r->mem, fe_records);
+    *here = *from;
+    here->input = from->input ? input_here(a, from->input) : NULL;
+    return here;
+}
+
 static const fe_data_set *data_here(const adoption *a)
 {
     enum { SETS = 3 };
@@ -211,6 +219,7 @@ static const fe_data_set *data_here(const adoption *a)
             here[s].fields[i].input = input_here(a, from[s].fields[i].input);
         }
         here[s].table = from[s].table ? table_here(a, from[s].table) : NULL;
+        here[s].records = from[s].records ? records_here(a, from[s].records) : NULL;
         here[s].stratify = from[s].stratify ? input_here(a, from[s].stratify) : NULL;
     }
     return is_same_set(&here[0], &run[0]) && is_same_set(&here[1], &run[1]) ? NULL : here;

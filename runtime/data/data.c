@@ -261,13 +261,13 @@ lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *n
         return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': expected integer labels, found %s", name,
                            f->data ? lamina_dtype_name(t->dtype) : "no data");
     int64_t each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
-    for (int64_t i = 0; i < d->store->count * each; i++) {
-        int64_t v = lamina_integer_at(t->dtype, f->data, i);
+    for (int64_t i = 0; i < d->count * each; i++) {
+        int64_t at = lamina_order(d, i / each), v = lamina_integer_at(t->dtype, lamina_record(d, input, at), i % each);
         if (v < 0 || v >= classes)
             return lamina_fail(e, LAMINA_BAD_FILE,
                                "%s: input '%s': record %" PRId64 ": expected a label in 0 .. %" PRId64
                                ", found %" PRId64,
-                               f->source, name, i / each, classes - 1, v);
+                               f->source, name, at, classes - 1, v);
     }
     return LAMINA_OK;
 }

@@ -60,6 +60,7 @@ void add_runtime_csv(CU_pSuite s);
 void add_runtime_npy(CU_pSuite s);
 void add_runtime_adapt(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
+void add_runtime_select(CU_pSuite s);
 void add_runtime_matching(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
 void add_runtime_rates(CU_pSuite s);
