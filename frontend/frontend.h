@@ -129,8 +129,12 @@ typedef struct {
     int64_t rounds;    /* alternating: how often each stage's epochs are done */
     int count;
     fe_part *parts; /* in the order in which they learn */
+    int stage_count;
+    const char **stages; /* names of the YAML's stages, which parts are of, or all in one */
     bool learns_combination;
     int64_t fine_tune_epochs; /* of the whole, after its parts; 0: none */
+    fe_network *scores; /* measures the combination, the combination of the stages up to one, and without one: metrics
+                           "whole_loss", "upto_STAGE_loss", "without_STAGE_loss" ...; NULL: no loss is the whole's */
     fe_network *whole;
 } fe_hierarchy;
 

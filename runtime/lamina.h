@@ -453,6 +453,11 @@ typedef struct lamina_stage_options {
     lamina_fit_options fit; /* how it learns: epochs (of each round), batch, keep_order; what tells of a place in a run,
                                and the seed, are the run's */
     bool teacher;           /* another network, from whose answers later stages learn; see below */
+    bool combination;       /* it learns to combine the others' answers: it has no score but that of the whole */
+    /* Stages that this network trains in one step, each of whose metrics is called as one of them, as in
+     * "features_loss"; NULL: it is one stage. */
+    const char *const *members;
+    int32_t member_count;
 } lamina_stage_options;
 
 /* Distillation (Hinton, Vinyals and Dean 2015): a student learns what a larger network says of an example, which is
@@ -486,6 +491,12 @@ lamina_status lamina_stages_adapt(lamina_stages *s, const lamina_dataset *train,
  * begin with, after lamina_stages_initialize. A frozen stage must find all its tensors. */
 lamina_status lamina_stages_load_matching(lamina_stages *s, const char *stage, const char *path,
                                           const lamina_match_options *o, lamina_error *e);
+/* A network that is only evaluated, borrowed: for what the whole makes of the answers of fewer stages than it has. Its
+ * inputs are outputs of stages and fields of the data, its parameters those of the whole, and its metrics are called as
+ * the whole's with a word in front: "whole_loss", "upto_STAGE_loss" of the stages up to one, "without_STAGE_loss" of
+ * all but one; those of the whole may be called as they are. Without it scores (below) know of the whole only while
+ * that is trained itself. BAD_ARG names what does not fit. */
+lamina_status lamina_stages_set_scores(lamina_stages *s, const lamina_net *net, lamina_error *e);
 /* What lamina_dataset_new takes in place of a network for data sets with every field that the stages and the whole read
  * of the data; lent. */
 const lamina_net *lamina_stages_fields(const lamina_stages *s);
@@ -517,6 +528,16 @@ typedef struct lamina_stages_place {
 
 typedef enum lamina_stages_event { LAMINA_STAGES_STEP, LAMINA_STAGES_EPOCH, LAMINA_STAGES_STAGE } lamina_stages_event;
 
+/* How good a stage's own answer is, or that of the whole. */
+typedef struct lamina_stages_score {
+    const char *stage; /* its name; NULL: the whole, as far as it has learned: the combination of the stages so far */
+    int32_t metric_count;
+    const lamina_metric *metrics; /* names and which way is better */
+    const double *values;         /* one for each metric */
+    double share;                 /* of the sum of all stages' weighted losses; NaN: not known, as of the whole */
+    double contribution; /* by how much the whole's loss rises when this stage's answer is left out; NaN: not known */
+} lamina_stages_score;
+
 /* What lamina_stages_fit tells after each step and epoch, and when a stage ends; lent for the call. */
 typedef struct lamina_stages_report {
     lamina_stages_event event;
@@ -529,6 +550,10 @@ typedef struct lamina_stages_report {
     lamina_model *model;      /* that learns; NULL at the end of a stage */
     lamina_stages_place at;   /* in place of that in 'fit'; of all functions with the stages only lamina_stages_save may
                                  be called meanwhile, and takes it */
+    /* After epochs and stages, where there is validation data: the whole first, if it has something to say, then each
+     * stage that has begun to learn. A stage with data of its own is measured on its own validation data. */
+    const lamina_stages_score *scores;
+    int32_t score_count;
 } lamina_stages_report;
 
 typedef void lamina_stages_report_function(void *user, const lamina_stages_report *r);
@@ -565,6 +590,10 @@ lamina_status lamina_stages_save(lamina_stages *s, const lamina_stages_place *at
  * bits. BAD_FILE if a bit of it changed, or if it is of other networks, data, seed or plan; the message names which. */
 lamina_status lamina_stages_load(lamina_stages *s, const char *path, const lamina_dataset *train,
                                  const lamina_stages_fit_options *o, lamina_stages_place *out, lamina_error *e);
+/* The scores of the whole and of all stages, with what they have learned, on any data set for lamina_stages_fields;
+ * lent until the next call. Stages that have data of their own, or inference alone, have none. */
+lamina_status lamina_stages_evaluate(lamina_stages *s, const lamina_dataset *d, const lamina_stages_score **scores,
+                                     int32_t *count, lamina_error *e);
 /* The model of a stage, or of the whole (NULL), with what has been learned; lent until 's' is freed, initialized,
  * loaded or trained again. What changes in it does not change the stages. */
 lamina_status lamina_stages_model(lamina_stages *s, const char *name, lamina_model **out, lamina_error *e);
@@ -671,6 +700,9 @@ lamina_status lamina_log_resume(const char *path, int64_t epochs, lamina_log **o
 void lamina_log_report(void *log, const lamina_report *r);
 /* The same with the name of the stage that the epoch is of; NULL: none. */
 void lamina_log_stage(lamina_log *l, const char *stage, const lamina_report *r);
+/* And with scores of the whole and of the stages: "whole" and "stages" in the line. */
+void lamina_log_scores(lamina_log *l, const char *stage, const lamina_report *r, const lamina_stages_score *scores,
+                       int32_t count);
 /* Close and free; IO if any line could not be written. */
 lamina_status lamina_log_free(lamina_log *l, lamina_error *e);
 

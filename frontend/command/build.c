@@ -208,8 +208,10 @@ static fe_network *find_part(fe_network *n, const char *part, diag *d)
             return h->parts[i].net;
         text_printf(&known, "%s%s", i ? ", " : "", h->parts[i].name);
     }
+    if (h && h->scores && !strcmp(part, "scores"))
+        return h->scores;
     if (h)
-        diag_error(d, (src_loc){0}, "--part: expected one of %s; found '%s'", text_get(&known), part);
+        diag_error(d, (src_loc){0}, "--part: expected one of %s, scores; found '%s'", text_get(&known), part);
     else
         diag_error(d, (src_loc){0}, "--part=%s: expected a network with 'staging: {coupling: local}'", part);
     text_free(&known);

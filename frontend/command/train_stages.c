@@ -4,6 +4,7 @@
  * them one after the other (lamina_stages_fit), and the whole takes what they learned: DIR/NAME.so and
  * DIR/weights.safetensors are what ships. The log has a line an epoch, counted over all stages. */
 #include "frontend/command/data.h"
+#include "frontend/command/scores.h"
 #include "frontend/command/session.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 typedef struct {
     cmd_session *run;
     const fe_hierarchy *h;
-    lamina_library **loaded; /* of each part, then of the whole */
+    lamina_library **loaded; /* of each part, then of the whole, then of the scores, or NULL */
     lamina_stage_options *part;
     lamina_dataset **own, **own_validation; /* of parts that have data of their own */
     lamina_net fields;                      /* see all_fields */
@@ -25,10 +26,10 @@ typedef struct {
 
 /* ---- libraries ---- */
 
-static bool build_part(hierarchy *t, int index)
+static bool build_part(hierarchy *t, const fe_network *net, int index)
 {
     cmd_session *s = t->run;
-    ir_module *m = cmd_module(t->h->parts[index].net, &s->o->build, s->d);
+    ir_module *m = cmd_module(net, &s->o->build, s->d);
     const char *library;
     bool ok = m && cmd_session_build(s, m, &library) && cmd_library(library, &t->loaded[index], s->d);
     ir_module_free(m);
@@ -39,8 +40,10 @@ static bool build_all(hierarchy *t, ir_module *whole)
 {
     const char *library;
     for (int i = 0; i < t->h->count; i++)
-        if (!build_part(t, i))
+        if (!build_part(t, t->h->parts[i].net, i))
             return false;
+    if (t->h->scores && !build_part(t, t->h->scores, t->h->count + 1))
+        return false;
     return cmd_session_build(t->run, whole, &library) && cmd_library(library, &t->loaded[t->h->count], t->run->d);
 }
 
@@ -84,16 +87,11 @@ static bool open_own_data(hierarchy *t, int index)
 static bool plan_part(hierarchy *t, int index)
 {
     const cmd_train_options *o = t->run->o;
-    const fe_part *part = &t->h->parts[index];
-    const fe_train *train = fe_train_options(part->net);
-    t->part[index] = (lamina_stage_options){
-        .name = part->name,
-        .net = lamina_library_net(t->loaded[index]),
-        .frozen = part->frozen,
-        .teacher = part->teacher,
-        .weights = part->teacher ? part->weights->path : NULL,
-        .fit = {.epochs = o->epochs ? o->epochs : train->epochs, .batch = o->batch ? o->batch : train->batch}};
-    if (!part->frozen)
+    const fe_train *train = fe_train_options(t->h->parts[index].net);
+    t->part[index] = cmd_stage_options(t->h, index, lamina_library_net(t->loaded[index]), t->run->mem);
+    t->part[index].fit = (lamina_fit_options){.epochs = o->epochs ? o->epochs : train->epochs,
+                                              .batch = o->batch ? o->batch : train->batch};
+    if (!t->part[index].frozen)
         cmd_session_watch(train, &t->part[index].fit);
     return open_own_data(t, index);
 }
@@ -168,7 +166,9 @@ static bool open_stages(hierarchy *t)
         if (!plan_part(t, i))
             return false;
     const lamina_net *whole = lamina_library_net(t->loaded[t->h->count]);
-    if (lamina_stages_new(whole, t->part, t->h->count, &options, &t->stages, &e) != LAMINA_OK)
+    lamina_library *scores = t->loaded[t->h->count + 1];
+    if (lamina_stages_new(whole, t->part, t->h->count, &options, &t->stages, &e) != LAMINA_OK ||
+        (scores && lamina_stages_set_scores(t->stages, lamina_library_net(scores), &e) != LAMINA_OK))
         return cmd_session_fail(s, &e);
     const lamina_net *fields = lamina_stages_fields(t->stages);
     if (!cmd_training_data(s->net, fields, (uint64_t)s->o->seed, &t->train, &t->validation, NULL, s->d) ||
@@ -220,9 +220,9 @@ static void log_epoch(const hierarchy *t, const lamina_stages_report *r)
 {
     lamina_report line = *r->fit;
     line.epoch = epochs_done(t, &r->at);
-    lamina_log_stage(t->run->file_log, r->stage, &line);
+    lamina_log_scores(t->run->file_log, r->stage, &line, r->scores, r->score_count);
     if (t->run->json_log)
-        lamina_log_stage(t->run->json_log, r->stage, &line);
+        lamina_log_scores(t->run->json_log, r->stage, &line, r->scores, r->score_count);
 }
 
 /* Of a stage that diverges the last good checkpoint stays, as of a net that learns end to end. */
@@ -244,6 +244,10 @@ static void report(void *user, const lamina_stages_report *r)
         log_epoch(t, r);
     if (t->run->progress)
         lamina_progress_report(t->run->progress, r->fit);
+    if (t->run->progress && r->score_count > 1) {
+        cmd_session_begin_words(t->run);
+        cmd_print_scores_line(stdout, r->scores, r->score_count);
+    }
     keep(t, r);
 }
 
@@ -263,6 +267,21 @@ static bool find_place(hierarchy *t, lamina_stages_place *at)
     return status == LAMINA_OK || cmd_session_fail(s, &e);
 }
 
+/* The final report: the whole and each stage on a data set, which may be NULL. */
+static bool print_scores(hierarchy *t, const char *name, const lamina_dataset *d)
+{
+    lamina_error e;
+    const lamina_stages_score *scores;
+    int32_t count;
+    FILE *out = t->run->o->json ? stderr : stdout;
+    if (!d)
+        return true;
+    if (lamina_stages_evaluate(t->stages, d, &scores, &count, &e) != LAMINA_OK)
+        return cmd_session_fail(t->run, &e);
+    cmd_print_scores(out, name, lamina_dataset_count(d), scores, count);
+    return true;
+}
+
 /* Keep what was learned; of a run that was interrupted in a stage too. */
 static bool end(hierarchy *t, lamina_status status, const lamina_stages_place *at, lamina_error *e)
 {
@@ -272,7 +291,8 @@ static bool end(hierarchy *t, lamina_status status, const lamina_stages_place *a
         lamina_stages_model(t->stages, NULL, &whole, e) != LAMINA_OK)
         return cmd_session_fail(s, e);
     return cmd_session_keep(s, whole, at) &&
-           (status == LAMINA_INTERRUPTED || cmd_session_print_test(s, whole, t->test));
+           (status == LAMINA_INTERRUPTED ||
+            (print_scores(t, "validation", t->validation) && print_scores(t, "test", t->test)));
 }
 
 static int learn(hierarchy *t)
@@ -309,7 +329,7 @@ int cmd_train_stages(cmd_session *s, ir_module *m)
     const fe_hierarchy *h = fe_stages(s->net);
     size_t parts = (size_t)h->count;
     hierarchy t = {.run = s, .h = h};
-    t.loaded = arena_new_array(s->mem, lamina_library *, parts + 1);
+    t.loaded = arena_new_array(s->mem, lamina_library *, parts + 2);
     t.part = arena_new_array(s->mem, lamina_stage_options, parts);
     t.own = arena_new_array(s->mem, lamina_dataset *, parts);
     t.own_validation = arena_new_array(s->mem, lamina_dataset *, parts);
@@ -325,7 +345,7 @@ int cmd_train_stages(cmd_session *s, ir_module *m)
     lamina_dataset_free(t.test);
     lamina_dataset_free(t.validation);
     lamina_dataset_free(t.train);
-    for (size_t i = 0; i <= parts; i++)
+    for (size_t i = 0; i < parts + 2; i++)
         lamina_library_free(t.loaded[i]);
     return ok || code != EXIT_OK ? code : EXIT_FAILED;
 }

@@ -47,7 +47,7 @@ static void declare_params(const fe_network *n, ir_module *m, bool states)
         const fe_layer *l = &n->layers[i];
         for (int k = 0; k < l->nparams; k++) {
             const fe_param *p = &l->param[k];
-            if (p->state != states)
+            if (p->state != states || ir_symbol_find(m, p->name)) /* layers may share one */
                 continue;
             ir_symbol *y = ir_symbol_new(m, states ? SEG_STATE : SEG_PARAM, p->name, p->type, l->at);
             if (is_of_data(p->init))
@@ -214,10 +214,10 @@ ir_module *fe_build(const fe_network *n, diag *d)
     declare_params(n, m, true);
     fe_declare_metrics(n, m);
     build_function(n, m, file, "infer", INFER);
-    if (n->nlosses) {
+    if (n->nlosses)
         build_function(n, m, file, "evaluate", EVALUATE);
+    if (n->optimizer)
         build_function(n, m, file, "train_step", TRAIN_STEP);
-    }
     set_hash(m);
     declare_stages(n, m);
     fe_build_rate(n, m);

@@ -22,8 +22,14 @@ static const fe_kind fine_tune = {.name = "fine_tune",
                                   .short_key = "epochs",
                                   .keys = {{"epochs", FE_COUNT, FE_REQUIRED}, {"learning_rate", FE_RATE, NULL}}};
 
+static void add_answer(const fe_staging *s, int stage, fe_combination *found)
+{
+    found->stage[found->count] = stage;
+    found->answers[found->count++] = s->all->layers[s->stage[stage].answer].name;
+}
+
 /* The answers to combine: of the stages named, or of all that have one. */
-static bool find_answers(fe_staging *s, const fe_choice *c, const char **answers, int *count)
+static bool find_answers(fe_staging *s, const fe_choice *c, fe_combination *found)
 {
     const fe_option *heads = fe_get(c, "heads");
     const char **known = arena_new_array(s->r->mem, const char *, (size_t)s->nstages);
@@ -31,7 +37,7 @@ static bool find_answers(fe_staging *s, const fe_choice *c, const char **answers
         const fe_part_stage *stage = &s->stage[i];
         known[i] = stage->name;
         if (!heads->present && (stage->head_count || i == s->nstages - 1))
-            answers[(*count)++] = s->all->layers[stage->answer].name;
+            add_answer(s, i, found);
     }
     for (int k = 0; heads->present && k < heads->count; k++) {
         int i = 0;
@@ -45,10 +51,11 @@ static bool find_answers(fe_staging *s, const fe_choice *c, const char **answers
         if (!s->stage[i].head_count && i < s->nstages - 1)
             return fe_mismatch(s->r, heads->name_at[k], "heads", "stages that have a head",
                                arena_printf(s->r->mem, "'%s', which has none", known[i]));
-        answers[(*count)++] = s->all->layers[s->stage[i].answer].name;
+        add_answer(s, i, found);
     }
-    return *count > 1 || fe_mismatch(s->r, c->at, "combine", "two stages or more with a head (the last has the net's)",
-                                     *count ? "one" : "none");
+    return found->count > 1 ||
+           fe_mismatch(s->r, c->at, "combine", "two stages or more with a head (the last has the net's)",
+                       found->count ? "one" : "none");
 }
 
 /* `mixture: {name: combine, inputs: [...], weights: [...]}`, or average. */
@@ -113,26 +120,28 @@ static bool name_is_free(fe_staging *s, const fe_choice *c)
 static bool append_layers(fe_staging *s, const fe_choice *c, const char *method, const fe_yaml *y)
 {
     arena *mem = s->r->mem;
-    int count = 0;
-    const char **answers = arena_new_array(mem, const char *, (size_t)s->nstages + 1);
+    fe_combination *found = &s->combination;
+    *found = (fe_combination){.at = c->at, .weights = fe_get(c, "weights"), .learned = !strcmp(method, "learned")};
+    found->answers = arena_new_array(mem, const char *, (size_t)s->nstages + 1);
+    found->stage = arena_new_array(mem, int, (size_t)s->nstages + 1);
     if (s->own_losses != 1)
         return fe_mismatch(s->r, c->at, "combine", "one loss in the file, for the combination to learn from",
                            s->own_losses ? "several" : "none");
-    if (!find_answers(s, c, answers, &count))
+    if (!find_answers(s, c, found))
         return false;
-    const fe_option *weights = fe_get(c, "weights");
+    const fe_option *weights = found->weights;
     if (!strcmp(method, "weighted") ? !weights->present : weights->present)
         return fe_mismatch(s->r, weights->present ? weights->at : c->at, "weights",
                            "a weight for each head, with method weighted", weights->present ? method : "none");
-    fe_yaml *list = fe_tree_list(mem, y->at, 2), *words = fe_tree_words(mem, c->at, answers, count);
-    if (!strcmp(method, "learned") && !name_is_free(s, c))
+    fe_yaml *list = fe_tree_list(mem, y->at, 2), *words = fe_tree_words(mem, c->at, found->answers, found->count);
+    if (found->learned && !name_is_free(s, c))
         return false;
-    if (!strcmp(method, "learned"))
+    if (found->learned)
         append_learned(s, c, words, list);
     else
         fe_tree_append(list, mean_layer(s, c, words));
     s->combination_first = s->all->nlayers;
-    if (!fe_read_layer_list(s->r, s->all, list, "", answers[0]))
+    if (!fe_read_layer_list(s->r, s->all, list, "", found->answers[0]))
         return false;
     s->combination_count = s->all->nlayers - s->combination_first;
     return append_loss(s, c);

@@ -36,6 +36,8 @@ fe_staging *fe_read_sections(fe_reader *r, const fe_yaml *root, const char *path
         return NULL;
     if (!ok || !s)
         ir_bug("a network was refused without an error");
+    for (int i = 0; i < n->ninputs; i++)
+        n->inputs[i] = s->all->inputs[i]; /* which stages' losses read too */
     return fe_check_inputs_read(r, n) ? s : NULL;
 }
 

@@ -284,6 +284,9 @@ static bool add_teacher(fe_staging *s, const fe_teacher *t)
 bool fe_make_parts(fe_staging *s)
 {
     s->h->parts = arena_new_array(s->r->mem, fe_part, 2 * (size_t)s->nstages + 1);
+    s->h->stages = arena_new_array(s->r->mem, const char *, (size_t)s->nstages + 1);
+    for (int i = 0; i < s->nstages; i++)
+        s->h->stages[s->h->stage_count++] = s->stage[i].name;
     for (int i = 0; i < s->nstages; i++)
         if (s->stage[i].teacher && !add_teacher(s, s->stage[i].teacher))
             return false;
@@ -292,5 +295,9 @@ bool fe_make_parts(fe_staging *s)
     for (int i = 0; s->h->schedule != FE_SIMULTANEOUS && i < s->nstages; i++)
         if (!add_stage(s, &s->stage[i]))
             return false;
-    return make_whole(s) && (!s->h->learns_combination || add_combination(s));
+    if (!make_whole(s) || (s->h->learns_combination && !add_combination(s)))
+        return false;
+    const char *name = s->all->nlosses > s->scores.first_loss ? part_name(s, "scores", s->file->at) : NULL;
+    s->h->scores = name ? fe_make_scores(s, name) : NULL;
+    return name || s->all->nlosses == s->scores.first_loss;
 }

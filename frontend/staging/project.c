@@ -133,6 +133,16 @@ static const char *name_in_part(const projection *p, int loss, const char *name)
     return prefix ? arena_printf(p->part->mem, "%s_%s", prefix, name) : name;
 }
 
+/* Of losses with a prefix, the only one that has it is the loss of what the prefix names. */
+static const char *loss_name(const projection *p, int index)
+{
+    const char *const *prefix = p->keep->prefix, *name = p->all->losses[index].name;
+    for (int i = 0; prefix && prefix[index] && i < p->all->nlosses; i++)
+        if (i != index && p->keep->losses[i] && prefix[i] == prefix[index])
+            return name_in_part(p, index, name);
+    return name_in_part(p, index, prefix && prefix[index] ? "loss" : name);
+}
+
 static void make_loss(projection *p, int index)
 {
     const fe_network *all = p->all;
@@ -140,7 +150,7 @@ static void make_loss(projection *p, int index)
     fe_network *part = p->part;
     fe_loss *l = &part->losses[part->nlosses++];
     *l = *from;
-    l->name = name_in_part(p, index, from->name);
+    l->name = loss_name(p, index);
     for (int k = 0; k < 2; k++) {
         l->in[k] = moved(p, from->in[k]);
         l->stops[k] =

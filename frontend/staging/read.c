@@ -177,16 +177,29 @@ static void add_room(const fe_network *file, const fe_stage *stage, room *most)
     most->groups += (size_t)inner->ngroups;
 }
 
+/* With those of the stages' files. */
+static int count_stages(const fe_staging *s)
+{
+    int count = 0;
+    for (int i = 0; i < s->file->nstages; i++)
+        count += s->file->stages[i].run ? s->file->stages[i].run->file->nstages : 1;
+    return count;
+}
+
 /* A copy with room for that. */
 static fe_network *make_room(fe_staging *s)
 {
     const fe_network *file = s->file;
     arena *mem = s->r->mem;
     fe_network *all = arena_make(mem, fe_network);
+    size_t scores = (size_t)fe_scores_losses(s, count_stages(s)); /* each of one to three layers */
     room most = {(size_t)file->nlayers + 2, (size_t)file->nlosses + 1, 2 * (size_t)file->nmetrics + 1,
                  (size_t)file->ngroups};
     for (int i = 0; i < file->nstages; i++)
         add_room(file, &file->stages[i], &most);
+    most.layers += 3 * scores;
+    most.losses += scores;
+    most.metrics += scores * (size_t)file->nmetrics;
     *all = *file;
     all->inputs = arena_new_array(mem, fe_input, (size_t)(file->ninputs + file->nstages));
     memcpy(all->inputs, file->inputs, (size_t)file->ninputs * sizeof *all->inputs);
@@ -208,6 +221,9 @@ static fe_network *make_room(fe_staging *s)
 
 static bool add_stage(fe_staging *s, const fe_stage *read)
 {
+    if (!strcmp(read->name, "scores"))
+        return fe_mismatch(s->r, fe_get(read->options, "name")->at, "name",
+                           "another one than that of the net which measures combinations", "'scores'");
     fe_part_stage *stage = &s->stage[s->nstages++];
     *stage = (fe_part_stage){.options = read->options, .name = read->name, .at = read->at};
     stage->first = s->nstages > 1 ? stage[-1].last + 1 : 0;
@@ -243,10 +259,7 @@ static bool check_schedule(fe_reader *r, const fe_yaml *root, fe_schedule schedu
 
 static bool read_local_stages(fe_staging *s)
 {
-    size_t count = 0;
-    for (int i = 0; i < s->file->nstages; i++)
-        count += s->file->stages[i].run ? (size_t)s->file->stages[i].run->file->nstages : 1;
-    s->stage = arena_new_array(s->r->mem, fe_part_stage, count + 1);
+    s->stage = arena_new_array(s->r->mem, fe_part_stage, (size_t)count_stages(s) + 1);
     bool ok = true;
     for (int i = 0; i < s->file->nstages && !fe_enough(s->r); i++) {
         const fe_stage *read = &s->file->stages[i];
@@ -266,7 +279,7 @@ static bool read_local(fe_staging *s, const fe_choice *c)
     if (!s->file->nstages)
         return fe_missing(r, c->at, "network", "stages", "the stages that learn on their own");
     s->all = make_room(s);
-    return read_local_stages(s) && fe_read_combination(s) && fe_make_parts(s);
+    return read_local_stages(s) && fe_read_combination(s) && fe_add_scores(s) && fe_make_parts(s);
 }
 
 /* Layers that learn together are one stage, for a file that takes them as its. */

@@ -18,7 +18,8 @@ typedef struct {
     const char *name; /* of the part */
     src_loc at;
     const bool *layers, *losses; /* by number */
-    const char *const *prefix;   /* by loss: what its name and its metrics' names begin with; NULL: as they are */
+    const char *const *prefix;   /* by loss: what its name and its metrics' names begin with; NULL: as they are. Losses
+                                    of one prefix have one pointer; one alone is called PREFIX_loss */
     const int *stage;            /* by layer: gradients stop where a value goes to another number; NULL: nowhere */
     bool exports;                /* layers that are read outside of the part are outputs of its infer */
 } fe_selection;
@@ -62,6 +63,16 @@ typedef struct {
     const fe_teacher *teacher;  /* or NULL */
 } fe_part_stage;
 
+/* The answers that are combined. */
+typedef struct {
+    src_loc at;
+    int count;            /* 0: the last stage answers alone */
+    const char **answers; /* layers */
+    int *stage;           /* whose they are, by number */
+    const fe_option *weights;
+    bool learned;
+} fe_combination;
+
 struct fe_staging {
     fe_reader *r;
     const fe_yaml *root;
@@ -73,8 +84,13 @@ struct fe_staging {
     int combination_first, combination_count; /* layers that combine the stages' answers */
     int combined_loss;                        /* the loss of the whole: the file's first, or the combination's */
     int own_losses;                           /* the file's: 0 .. own_losses - 1 */
-    fe_network *whole;                        /* what ships */
-    const fe_option *fine_tune_rate;          /* of the whole; NULL: the optimizer's */
+    fe_combination combination;
+    struct {
+        int first_layer, first_loss; /* all that follow are the scores' */
+        const char **prefix;         /* by loss */
+    } scores;
+    fe_network *whole;               /* what ships */
+    const fe_option *fine_tune_rate; /* of the whole; NULL: the optimizer's */
 };
 
 /* The stages of a stage's file, appended to those of 's'. */
@@ -97,7 +113,11 @@ const fe_yaml *fe_as_student(fe_reader *r, const fe_network *n, const fe_yaml *r
 fe_network *fe_read_teacher_file(const fe_reader *r, const char *path, src_loc at);
 /* `combine:`: its layers and loss, appended to 'all'. */
 bool fe_read_combination(fe_staging *s);
+/* What measures combinations of answers, appended to 'all'; and how many losses that are at most, of so many stages. */
+bool fe_add_scores(fe_staging *s);
+int fe_scores_losses(const fe_staging *s, int stages);
 /* The nets to compile. */
 bool fe_make_parts(fe_staging *s);
+fe_network *fe_make_scores(const fe_staging *s, const char *name);
 
 #endif

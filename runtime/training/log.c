@@ -4,7 +4,12 @@
  *      "train": {"loss": 0.51, "accuracy": 0.82}, "validation": {"loss": 0.41, "accuracy": 0.85}}
  *
  * One line an epoch. After one at which the learning rate was reduced there is "reduced_to", after one at which early
- * stopping ended the run "stopped", which says why. A value that is not finite is null, as JSON has no word for it. */
+ * stopping ended the run "stopped", which says why. A value that is not finite is null, as JSON has no word for it.
+ * A line of a run of stages has its stage's name and, where there is validation data, how the whole stands and each
+ * stage:
+ *
+ *     "stage": "features", ..., "whole": {"loss": 0.38, "accuracy": 0.86},
+ *     "stages": {"features": {"loss": 0.41, "accuracy": 0.85, "share": 0.52, "contribution": 0.02}, ...}} */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include <errno.h>
@@ -27,16 +32,42 @@ static json_t *real(double v)
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static json_t *metrics(const lamina_report *r, const double *values)
+static json_t *metrics(const lamina_metric *metrics, int32_t count, const double *values)
 {
     json_t *o = json_object();
-    for (int32_t i = 0; i < r->metric_count; i++) {
-        if (json_object_set_new(o, r->metrics[i].name, real(values[i]))) {
+    for (int32_t i = 0; i < count; i++) {
+        if (json_object_set_new(o, metrics[i].name, real(values[i]))) {
             json_decref(o);
             return NULL;
         }
     }
     return o;
+}
+
+/* What is not known is left out. */
+static json_t *score(const lamina_stages_score *s)
+{
+    json_t *o = metrics(s->metrics, s->metric_count, s->values);
+    bool bad = !isnan(s->share) && json_object_set_new(o, "share", json_real(s->share));
+    if (!bad && !isnan(s->contribution))
+        bad = json_object_set_new(o, "contribution", real(s->contribution));
+    if (!bad)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+static bool add_scores(json_t *line, const lamina_stages_score *scores, int32_t count)
+{
+    json_t *stages = json_object();
+    bool bad = !stages;
+    for (int32_t i = 0; i < count && !bad; i++)
+        bad = json_object_set_new(scores[i].stage ? stages : line, scores[i].stage ? scores[i].stage : "whole",
+                                  score(&scores[i]));
+    if (!bad && json_object_size(stages) > 0)
+        return json_object_set_new(line, "stages", stages) == 0;
+    json_decref(stages);
+    return !bad;
 }
 
 /* The rate is an f32: its shortest decimal form, not the double next to it. */
@@ -58,8 +89,10 @@ static json_t *line(const char *stage, const lamina_report *r)
     json_t *o = json_pack("{s:I, s:s*, s:I, s:I, s:I, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "stage", stage,
                           "steps", (json_int_t)r->steps, "total_steps", (json_int_t)r->total_steps, "examples",
                           (json_int_t)r->examples, "seconds", real(r->seconds), "learning_rate",
-                          real(shortest(r->learning_rate)), "train", metrics(r, r->train));
-    int failed = o && r->validation ? json_object_set_new(o, "validation", metrics(r, r->validation)) : 0;
+                          real(shortest(r->learning_rate)), "train", metrics(r->metrics, r->metric_count, r->train));
+    int failed = o && r->validation
+                     ? json_object_set_new(o, "validation", metrics(r->metrics, r->metric_count, r->validation))
+                     : 0;
     if (o && r->reduced_to > 0)
         failed |= json_object_set_new(o, "reduced_to", real(shortest(r->reduced_to)));
     if (o && r->stopped)
@@ -84,11 +117,16 @@ static void put(lamina_log *l, const char *data, size_t size)
 }
 
 /* Written in one piece, so that a process that is killed leaves no half of a line. */
-void lamina_log_stage(lamina_log *l, const char *stage, const lamina_report *r)
+void lamina_log_scores(lamina_log *l, const char *stage, const lamina_report *r, const lamina_stages_score *scores,
+                       int32_t count)
 {
     if (r->event != LAMINA_EVENT_EPOCH || l->failed)
         return;
     json_t *o = line(stage, r);
+    if (o && count > 0 && !add_scores(o, scores, count)) {
+        json_decref(o);
+        o = NULL;
+    }
     size_t size = o ? json_dumpb(o, NULL, 0, JSON_REAL_PRECISION(15)) : 0;
     char *text = size ? lamina_allocate(1, size + 1) : NULL;
     if (text && json_dumpb(o, text, size, JSON_REAL_PRECISION(15)) == size) {
@@ -99,6 +137,11 @@ void lamina_log_stage(lamina_log *l, const char *stage, const lamina_report *r)
     }
     lamina_release(text);
     json_decref(o);
+}
+
+void lamina_log_stage(lamina_log *l, const char *stage, const lamina_report *r)
+{
+    lamina_log_scores(l, stage, r, NULL, 0);
 }
 
 void lamina_log_report(void *log, const lamina_report *r)

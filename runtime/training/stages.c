@@ -28,20 +28,28 @@ void lamina_stages_stop(lamina_stages *s)
     s->running = -1;
 }
 
+static void free_part(lamina_part *p)
+{
+    if (p->o.net)
+        lamina_watch_free(&p->watch, p->o.net);
+    lamina_release(p->maker);
+    lamina_release(p->output);
+    lamina_release(p->row);
+    lamina_release(p->wanted);
+    lamina_release(p->scored);
+    lamina_release(p->values);
+    *p = (lamina_part){0};
+}
+
 void lamina_stages_free(lamina_stages *s)
 {
     if (!s)
         return;
     lamina_stages_stop(s);
     lamina_stages_free_rows(s);
-    for (int32_t i = 0; s->parts && i <= s->count; i++) {
-        if (s->parts[i].o.net)
-            lamina_watch_free(&s->parts[i].watch, s->parts[i].o.net);
-        lamina_release(s->parts[i].maker);
-        lamina_release(s->parts[i].output);
-        lamina_release(s->parts[i].row);
-        lamina_release(s->parts[i].wanted);
-    }
+    for (int32_t i = 0; s->parts && i <= s->count + 1; i++)
+        free_part(&s->parts[i]);
+    lamina_scores_free(s);
     lamina_release(s->parts);
     lamina_release(s->field_rows);
     lamina_release(s->marked);
@@ -57,8 +65,10 @@ static lamina_status new_part(lamina_part *p, const lamina_stage_options *o, lam
     p->maker = lamina_allocate(inputs, sizeof *p->maker);
     p->output = lamina_allocate(inputs, sizeof *p->output);
     p->wanted = lamina_allocate(outputs, sizeof *p->wanted);
-    if (!p->maker || !p->output || !p->wanted)
-        return lamina_fail_memory(e, o->name, 2 * inputs * sizeof *p->maker + outputs);
+    p->scored = lamina_allocate(outputs, sizeof *p->scored);
+    p->values = lamina_allocate((size_t)o->net->metric_count, sizeof *p->values);
+    if (!p->maker || !p->output || !p->wanted || !p->scored || !p->values)
+        return lamina_fail_memory(e, o->name, 2 * inputs * sizeof *p->maker + 2 * outputs);
     return LAMINA_OK;
 }
 
@@ -69,7 +79,7 @@ static lamina_status add_parts(lamina_stages *s, const lamina_net *whole, const 
     size_t parts = (size_t)s->count + 1, inputs = 0;
     for (size_t i = 0; i < parts; i++)
         inputs += (size_t)(i < parts - 1 ? stages[i].net : whole)->input_count;
-    s->parts = lamina_allocate(parts, sizeof *s->parts);
+    s->parts = lamina_allocate(parts + 1, sizeof *s->parts); /* and a place for what measures combinations */
     s->lent = lamina_allocate(parts, sizeof *s->lent);
     s->marked = lamina_allocate(parts, sizeof *s->marked);
     s->field_rows = lamina_allocate(inputs, sizeof *s->field_rows);
@@ -106,8 +116,9 @@ static lamina_status link_input(lamina_stages *s, int32_t part, int32_t input, l
 {
     lamina_part *p = &s->parts[part];
     const lamina_tensor *want = &p->o.net->inputs[input];
+    int32_t makers = part == s->count ? 0 : part < s->count ? part : s->count; /* the whole makes all itself */
     p->maker[input] = LAMINA_FROM_DATA;
-    for (int32_t i = 0; part < s->count && !p->o.teacher && i < part; i++) {
+    for (int32_t i = 0; !p->o.teacher && i < makers; i++) {
         lamina_part *maker = &s->parts[i];
         int32_t output = find_output(maker, want->name);
         if (output < 0)
@@ -121,9 +132,21 @@ static lamina_status link_input(lamina_stages *s, int32_t part, int32_t input, l
             return fail_types(p, want, &maker->o.net->outputs[output], maker->o.name, e);
         p->maker[input] = i;
         p->output[input] = output;
-        maker->wanted[output] = true;
+        (part < s->count ? maker->wanted : maker->scored)[output] = true;
     }
     return LAMINA_OK;
+}
+
+void lamina_stages_mark(lamina_stages *s, int32_t stage)
+{
+    memset(s->marked, 0, ((size_t)s->count + 1) * sizeof *s->marked);
+    s->marked[stage] = s->marked[s->count] = true;
+    for (int32_t i = stage == s->count ? 0 : stage + 1; i < s->count; i++) {
+        s->marked[i] = stage == s->count; /* the whole has parameters of all */
+        for (int32_t k = 0; k < s->parts[i].o.net->input_count; k++)
+            if (s->parts[i].maker[k] >= 0 && s->marked[s->parts[i].maker[k]])
+                s->marked[i] = true;
+    }
 }
 
 /* The part that reads a field first. */
@@ -210,6 +233,62 @@ lamina_status lamina_stages_new(const lamina_net *whole, const lamina_stage_opti
         lamina_stages_free(s);
     else
         *out = s;
+    return status;
+}
+
+/* ---- what measures combinations ---- */
+
+/* Its fields are those of the others. */
+static lamina_status link_score_inputs(lamina_stages *s, const lamina_part *p, lamina_error *e)
+{
+    const lamina_net *net = p->o.net;
+    lamina_status status = LAMINA_OK;
+    for (int32_t i = 0; !status && i < net->input_count; i++) {
+        status = link_input(s, s->count + 1, i, e);
+        if (!status && p->maker[i] < 0 && lamina_net_input(&s->fields, net->inputs[i].name) < 0)
+            status = lamina_fail(e, LAMINA_BAD_ARG,
+                                 "%s: input '%s': expected an output of a stage or a field of the data, found neither",
+                                 net->name, net->inputs[i].name);
+    }
+    return status;
+}
+
+/* And so are its parameters. */
+static lamina_status link_score_tensors(lamina_stages *s, lamina_part *p, lamina_error *e)
+{
+    const lamina_net *net = p->o.net;
+    p->row = lamina_allocate((size_t)net->tensor_count, sizeof *p->row);
+    if (!p->row)
+        return lamina_fail_memory(e, net->name, (size_t)net->tensor_count * sizeof *p->row);
+    for (int32_t i = 0; i < net->tensor_count; i++) {
+        int32_t row = p->row[i] = lamina_stages_shared(s, net->tensors[i].name);
+        if (i < net->param_count && (row < 0 || !lamina_same_type(&net->tensors[i], &s->rows[row])))
+            return lamina_fail(e, LAMINA_BAD_ARG,
+                               "%s: tensor '%s': expected one that a stage or the whole has, found %s", net->name,
+                               net->tensors[i].name, row < 0 ? "none" : "one of another type");
+    }
+    return LAMINA_OK;
+}
+
+lamina_status lamina_stages_set_scores(lamina_stages *s, const lamina_net *net, lamina_error *e)
+{
+    lamina_status status = lamina_need(e, "lamina_stages_set_scores", "s", s);
+    if (!status)
+        status = lamina_net_check(net, e);
+    if (status)
+        return status;
+    if (!net->evaluate)
+        return lamina_fail(e, LAMINA_BAD_ARG, "%s: expected a network with losses, found none", net->name);
+    lamina_part *p = &s->parts[s->count + 1];
+    lamina_scores_free(s);
+    free_part(p);
+    for (int32_t i = 0; i < s->count; i++)
+        memset(s->parts[i].scored, 0, (size_t)s->parts[i].o.net->output_count * sizeof *s->parts[i].scored);
+    status = new_part(p, &(lamina_stage_options){.name = net->name, .net = net}, e);
+    if (!status && !(status = link_score_inputs(s, p, e)))
+        status = link_score_tensors(s, p, e);
+    if (status)
+        free_part(p);
     return status;
 }
 

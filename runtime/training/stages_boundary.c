@@ -38,11 +38,21 @@ static void release_boundary(lamina_stages *s, lamina_boundary *b)
     lamina_release(b);
 }
 
-void lamina_boundaries_drop(lamina_supply *u, const bool *marked)
+/* Of validation data, and with what scores are made of. */
+static bool serves_scores(const lamina_supply *u, const lamina_boundary *b)
+{
+    const lamina_part *p = &u->s->parts[b->stage];
+    for (int32_t i = 0; p->scored && b->data == u->o->validation && i < p->o.net->output_count; i++)
+        if (p->scored[i])
+            return true;
+    return false;
+}
+
+void lamina_boundaries_drop(lamina_supply *u, const bool *marked, bool scored)
 {
     for (lamina_boundary **at = &u->boundaries; *at;) {
         lamina_boundary *b = *at;
-        if (marked && !marked[b->stage]) {
+        if ((marked && !marked[b->stage]) || (!scored && serves_scores(u, b))) {
             at = &b->next;
             continue;
         }
@@ -53,12 +63,18 @@ void lamina_boundaries_drop(lamina_supply *u, const bool *marked)
 
 /* ---- where to ---- */
 
-/* Of all outputs that are wanted. */
-static uint64_t boundary_bytes(const lamina_part *p, int64_t count)
+/* Later stages read it; or scores are made of it, for validation data. */
+static bool is_wanted(const lamina_supply *u, const lamina_part *p, int32_t output, const lamina_dataset *d)
 {
-    uint64_t bytes = 0;
+    return p->wanted[output] || (d == u->o->validation && p->scored && p->scored[output]);
+}
+
+/* Of all outputs that are wanted. */
+static uint64_t boundary_bytes(const lamina_supply *u, const lamina_part *p, const lamina_dataset *d)
+{
+    uint64_t bytes = 0, count = (uint64_t)lamina_dataset_count(d);
     for (int32_t i = 0; i < p->o.net->output_count; i++)
-        bytes += p->wanted[i] ? (uint64_t)count * p->o.net->outputs[i].bytes : 0;
+        bytes += is_wanted(u, p, i, d) ? count * p->o.net->outputs[i].bytes : 0;
     return bytes;
 }
 
@@ -86,11 +102,11 @@ static uint64_t room(const lamina_supply *u)
     return u->o->cache_bytes > held ? u->o->cache_bytes - held : 0;
 }
 
-static lamina_cache choose(const lamina_supply *u, const lamina_part *p, int64_t count)
+static lamina_cache choose(const lamina_supply *u, const lamina_part *p, const lamina_dataset *d)
 {
     if (u->o->cache != LAMINA_CACHE_AUTO)
         return u->o->cache;
-    if (boundary_bytes(p, count) <= room(u))
+    if (boundary_bytes(u, p, d) <= room(u))
         return LAMINA_CACHE_MEMORY;
     return u->o->cache_directory ? LAMINA_CACHE_DISK : LAMINA_CACHE_NONE;
 }
@@ -173,7 +189,7 @@ static lamina_status new_boundary(lamina_supply *u, int32_t stage, const lamina_
     lamina_status s = LAMINA_OK;
     for (int32_t i = 0; !s && i < p->o.net->output_count; i++) {
         uint64_t bytes = (uint64_t)count * p->o.net->outputs[i].bytes;
-        if (p->wanted[i])
+        if (is_wanted(u, p, i, d))
             s = where == LAMINA_CACHE_DISK ? add_file(u, b, i, bytes, e) : add_memory(u, b, i, bytes, e);
     }
     return s;
@@ -269,6 +285,6 @@ lamina_status lamina_boundary_make(lamina_supply *u, int32_t stage, const lamina
 {
     if (lamina_boundary_find(u, stage, d))
         return LAMINA_OK;
-    lamina_cache where = choose(u, &u->s->parts[stage], lamina_dataset_count(d));
+    lamina_cache where = choose(u, &u->s->parts[stage], d);
     return where == LAMINA_CACHE_NONE ? LAMINA_OK : make_in(u, stage, d, where, e);
 }

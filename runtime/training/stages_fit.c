@@ -19,6 +19,9 @@ typedef struct {
     int64_t rounds, taken; /* taken: steps of this call */
     bool stopped;          /* the stage that learns did so early */
     lamina_report last;    /* of the stage that learns, as far as it holds on */
+    int32_t stop;          /* not 0: the caller's flag is raised, or scores failed, as these two say */
+    lamina_status failed;
+    lamina_error error;
 } run;
 
 static const lamina_part *part_of(const run *r)
@@ -106,7 +109,9 @@ static void tell(const run *r, lamina_stages_event event, int32_t stage, int64_t
                                          .net = p->o.net,
                                          .fit = fit,
                                          .model = event == LAMINA_STAGES_STAGE ? NULL : r->s->model,
-                                         .at = r->at};
+                                         .at = r->at,
+                                         .scores = r->s->scores,
+                                         .score_count = event == LAMINA_STAGES_STEP ? 0 : r->s->score_count};
     if (r->o->report)
         r->o->report(r->o->user, &report);
 }
@@ -122,7 +127,11 @@ static void hear(void *user, const lamina_report *fit)
     r->last.train = r->last.validation = NULL;
     r->stopped = fit->stopped;
     lamina_stages_event event = fit->event == LAMINA_EVENT_STEP ? LAMINA_STAGES_STEP : LAMINA_STAGES_EPOCH;
-    tell(r, event, r->at.stage, r->at.round, fit);
+    if (event == LAMINA_STAGES_EPOCH)
+        r->failed = lamina_scores_make(&r->supply, &r->at, r->at.stage, fit->validation, &r->error);
+    if (!r->failed)
+        tell(r, event, r->at.stage, r->at.round, fit);
+    r->stop = r->failed || (r->o->stop && *r->o->stop);
 }
 
 /* ---- what is kept ---- */
@@ -131,13 +140,8 @@ static void hear(void *user, const lamina_report *fit)
 static void drop_changed(run *r)
 {
     lamina_stages *s = r->s;
-    memset(s->marked, 0, ((size_t)s->count + 1) * sizeof *s->marked);
-    s->marked[r->at.stage] = true;
-    for (int32_t stage = r->at.stage + 1; stage < s->count; stage++)
-        for (int32_t i = 0; i < s->parts[stage].o.net->input_count; i++)
-            if (s->parts[stage].maker[i] >= 0 && s->marked[s->parts[stage].maker[i]])
-                s->marked[stage] = true;
-    lamina_boundaries_drop(&r->supply, s->marked);
+    lamina_stages_mark(s, r->at.stage);
+    lamina_boundaries_drop(&r->supply, s->marked, true);
     for (int32_t stage = 0; stage < s->count; stage++)
         s->parts[stage].print = s->marked[stage] ? 0 : s->parts[stage].print;
 }
@@ -152,7 +156,7 @@ static void drop_read(run *r)
         for (int32_t i = 0; i < s->parts[stage].o.net->input_count; i++)
             if (s->parts[stage].maker[i] >= 0)
                 s->marked[s->parts[stage].maker[i]] = false;
-    lamina_boundaries_drop(&r->supply, s->marked);
+    lamina_boundaries_drop(&r->supply, s->marked, false);
 }
 
 /* ---- a stage ---- */
@@ -167,7 +171,7 @@ static const lamina_dataset *validation_of(const run *r)
 static lamina_status open_validation(run *r, lamina_view *out, lamina_error *e)
 {
     const lamina_dataset *d = validation_of(r);
-    return d ? lamina_view_open(&r->supply, r->at.stage, d, part_of(r)->o.net->max_batch, out, e) : LAMINA_OK;
+    return d ? lamina_view_open(&r->supply, r->at.stage, d, part_of(r)->o.net->max_batch, true, out, e) : LAMINA_OK;
 }
 
 /* The model of the stage that learns: that of an interrupted run, if it is there. */
@@ -198,19 +202,23 @@ static lamina_status train(run *r, const lamina_view *learn, const lamina_view *
     f.validation = check->data;
     f.report = hear;
     f.user = r;
-    f.stop = r->o->stop;
+    f.stop = &r->stop;
+    r->stop = r->o->stop && *r->o->stop;
     r->last = (lamina_report){0};
     r->stopped = false;
     lamina_status s = lamina_fit(r->s->model, learn->data, &f, NULL, e);
     lamina_stages_hold(r->s, lamina_model_bytes(r->s->model) - before);
-    return s;
+    return r->failed ? lamina_fail(e, r->failed, "%s", r->error.text) : s;
 }
 
 /* Tell the metrics of what a stage has learned; 'at' is where the next one begins. */
-static void end_stage(run *r, const double *validation)
+static lamina_status end_stage(run *r, const double *validation, lamina_error *e)
 {
     int32_t stage = r->at.stage;
     int64_t round = r->at.round;
+    lamina_status s = lamina_scores_make(&r->supply, &r->at, stage, validation, e);
+    if (s)
+        return s;
     r->last.event = LAMINA_EVENT_EPOCH;
     r->last.metrics = part_of(r)->o.net->metrics;
     r->last.metric_count = part_of(r)->o.net->metric_count;
@@ -218,6 +226,7 @@ static void end_stage(run *r, const double *validation)
     advance(r);
     r->last.at = r->at.at;
     tell(r, LAMINA_STAGES_STAGE, stage, round, &r->last);
+    return LAMINA_OK;
 }
 
 static lamina_status measure(const run *r, lamina_model *m, const lamina_view *check, double **out, lamina_error *e)
@@ -249,7 +258,7 @@ static lamina_status learn(run *r, bool *ended, lamina_error *e)
     const lamina_dataset *d = p->o.train ? p->o.train : r->supply.train;
     int64_t most = p->o.net->max_batch > batch_of(r) ? p->o.net->max_batch : batch_of(r);
     drop_changed(r);
-    lamina_status s = lamina_view_open(&r->supply, r->at.stage, d, most, &records, e);
+    lamina_status s = lamina_view_open(&r->supply, r->at.stage, d, most, true, &records, e);
     if (!s)
         s = open_validation(r, &check, e);
     drop_read(r);
@@ -263,20 +272,9 @@ static lamina_status learn(run *r, bool *ended, lamina_error *e)
     lamina_view_close(&records);
     lamina_view_close(&check);
     if (!s && *ended)
-        end_stage(r, values);
+        s = end_stage(r, values, e);
     lamina_release(values);
     return s;
-}
-
-/* A frozen stage may have no labels to be measured by. */
-static bool has_all(const run *r, const lamina_dataset *d)
-{
-    for (int32_t i = 0; i < part_of(r)->o.net->input_count; i++) {
-        lamina_origin o = lamina_stages_origin(&r->supply, r->at.stage, i, d);
-        if (!o.data && o.maker < 0)
-            return false;
-    }
-    return true;
 }
 
 static lamina_status pass_frozen(run *r, lamina_error *e)
@@ -286,14 +284,14 @@ static lamina_status pass_frozen(run *r, lamina_error *e)
     double *values = NULL;
     lamina_status s = LAMINA_OK;
     r->last = (lamina_report){0};
-    if (part_of(r)->o.net->evaluate && validation_of(r) && has_all(r, validation_of(r)))
+    if (validation_of(r) && lamina_part_measurable(&r->supply, r->at.stage, validation_of(r)))
         s = open_validation(r, &check, e);
     if (!s && check.data && !(s = lamina_part_open(r->s, r->at.stage, true, &m, e)))
         s = measure(r, m, &check, &values, e);
     lamina_part_close(r->s, m);
     lamina_view_close(&check);
     if (!s)
-        end_stage(r, values);
+        s = end_stage(r, values, e);
     lamina_release(values);
     return s;
 }
@@ -390,8 +388,9 @@ lamina_status lamina_stages_fit(lamina_stages *s, const lamina_dataset *train, c
     if ((status = begin(&r, e)))
         return status;
     lamina_stages_drop_lent(s);
+    lamina_scores_forget(s);
     status = run_stages(&r, e);
-    lamina_boundaries_drop(&r.supply, NULL);
+    lamina_boundaries_drop(&r.supply, NULL, true);
     if (out)
         *out = r.at;
     return status;

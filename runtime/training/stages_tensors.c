@@ -14,7 +14,7 @@ static bool is_of_training(const lamina_net *net, int32_t tensor)
     return tensor >= net->param_count && !lamina_is_statistic(net, tensor);
 }
 
-static int32_t find_shared(const lamina_stages *s, const char *name)
+int32_t lamina_stages_shared(const lamina_stages *s, const char *name)
 {
     for (int32_t i = 0; i < s->shared_count; i++)
         if (strcmp(s->rows[i].name, name) == 0)
@@ -72,7 +72,7 @@ static lamina_status new_shared(lamina_stages *s, const lamina_part *p, const la
 static lamina_status add_shared(lamina_stages *s, lamina_part *p, int32_t tensor, lamina_error *e)
 {
     const lamina_tensor *t = &p->o.net->tensors[tensor];
-    int32_t row = p->o.teacher ? -1 : find_shared(s, t->name);
+    int32_t row = p->o.teacher ? -1 : lamina_stages_shared(s, t->name);
     p->row[tensor] = row >= 0 ? row : s->shared_count;
     return row >= 0 ? check_shared(s, p, t, row, e) : new_shared(s, p, t, e);
 }
@@ -148,7 +148,7 @@ static lamina_status import_rows(lamina_stages *s, const lamina_part *p, lamina_
 {
     lamina_status status = LAMINA_OK;
     for (int32_t i = 0; !status && i < p->o.net->tensor_count; i++)
-        if (s->values[p->row[i]] && lamina_model_holds(m, i))
+        if (p->row[i] >= 0 && s->values[p->row[i]] && lamina_model_holds(m, i))
             status = lamina_import(m, i, s->values[p->row[i]], e);
     return status;
 }
@@ -188,6 +188,16 @@ static lamina_status add_value(lamina_stages *s, int32_t row, lamina_error *e)
         return lamina_fail_memory(e, s->rows[row].name, s->rows[row].bytes);
     lamina_stages_hold(s, s->rows[row].bytes);
     return LAMINA_OK;
+}
+
+lamina_status lamina_part_show(lamina_stages *s, lamina_error *e)
+{
+    const lamina_part *p = s->running >= 0 ? &s->parts[s->running] : NULL;
+    lamina_status status = LAMINA_OK;
+    for (int32_t i = 0; !status && p && i < p->o.net->tensor_count; i++)
+        if (p->row[i] < s->shared_count)
+            status = lamina_export(s->model, i, s->values[p->row[i]], e);
+    return status;
 }
 
 lamina_status lamina_part_finish(lamina_stages *s, bool needed, lamina_error *e)

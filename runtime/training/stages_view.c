@@ -72,14 +72,14 @@ static void set_field(const lamina_supply *u, lamina_view *v, int32_t input, con
         lamina_dataset_make(v->data, input, source, lamina_dataset_count(d));
 }
 
-static lamina_status fill(lamina_supply *u, int32_t part, const lamina_dataset *d, int64_t batch, lamina_view *v,
-                          lamina_error *e)
+static lamina_status fill(lamina_supply *u, int32_t part, const lamina_dataset *d, int64_t batch, bool keep,
+                          lamina_view *v, lamina_error *e)
 {
     const lamina_net *net = u->s->parts[part].o.net;
     v->origins = lamina_allocate((size_t)net->input_count, sizeof *v->origins);
     if (!v->origins)
         return lamina_fail_memory(e, net->name, (size_t)net->input_count * sizeof *v->origins);
-    lamina_status s = add_boundaries(u, part, d, e);
+    lamina_status s = keep ? add_boundaries(u, part, d, e) : LAMINA_OK;
     for (int32_t i = 0; !s && i < net->input_count; i++) {
         v->origins[i] = lamina_stages_origin(u, part, i, d);
         s = check_field(u, part, i, &v->origins[i], e);
@@ -99,11 +99,11 @@ void lamina_view_close(lamina_view *v)
     *v = (lamina_view){0};
 }
 
-lamina_status lamina_view_open(lamina_supply *u, int32_t part, const lamina_dataset *d, int64_t batch, lamina_view *out,
-                               lamina_error *e)
+lamina_status lamina_view_open(lamina_supply *u, int32_t part, const lamina_dataset *d, int64_t batch, bool keep,
+                               lamina_view *out, lamina_error *e)
 {
     *out = (lamina_view){0};
-    lamina_status s = fill(u, part, d, batch, out, e);
+    lamina_status s = fill(u, part, d, batch, keep, out, e);
     if (s)
         lamina_view_close(out);
     return s;

@@ -68,6 +68,7 @@ void add_runtime_watch(CU_pSuite s);
 void add_runtime_stages(CU_pSuite s);
 void add_runtime_pipeline(CU_pSuite s);
 void add_runtime_teacher(CU_pSuite s);
+void add_runtime_scores(CU_pSuite s);
 void add_runtime_arguments(CU_pSuite s);
 void add_runtime_errors(CU_pSuite s); /* last: it looks at what the others recorded */
 

@@ -256,6 +256,7 @@ void suite_runtime(void)
     add_runtime_stages(s);
     add_runtime_pipeline(s);
     add_runtime_teacher(s);
+    add_runtime_scores(s);
     add_runtime_arguments(s);
     add_runtime_errors(s);
 }

@@ -60,7 +60,10 @@ static void check_resumed(const char *name, int steps)
     }
     CU_ASSERT_TRUE(parts > 2 && parts < 100);
     CU_ASSERT_EQUAL(run("cmp %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name), 0);
-    CU_ASSERT_EQUAL(run("test $(wc -l <%s-whole/log.jsonl) = $(wc -l <%s-parts/log.jsonl)", name, name), 0);
+    CU_ASSERT_EQUAL(run("for d in whole parts; do sed 's/\"seconds\": [^,]*,//' %s-$d/log.jsonl >$d.log; done; "
+                        "cmp whole.log parts.log",
+                        name),
+                    0);
 }
 
 /* All stages of a simultaneous run take the same steps. */
@@ -144,6 +147,74 @@ static void caches(void)
         CU_ASSERT_EQUAL(run("%s train net.yaml --out=%s >out 2>err", LAMINA_BINARY, all[i]), 0);
         CU_ASSERT_EQUAL(run("cmp sequential-whole/weights.safetensors %s/weights.safetensors", all[i]), 0);
     }
+}
+
+/* ---- where the whole stands, and each stage ---- */
+
+/* A number from line 'line' of a run's log: the first one behind the words. */
+static double logged(const char *name, const char *line, const char *words)
+{
+    char path[128];
+    double value = -1;
+    CU_ASSERT_EQUAL(run("sed -n '%s{s/.*%s: \\([-0-9.e]*\\).*/\\1/p}' %s/log.jsonl >value", line, words, name), 0);
+    snprintf(path, sizeof path, "%s/value", directory);
+    FILE *f = fopen(path, "r");
+    CU_ASSERT_TRUE(f && fscanf(f, "%lf", &value) == 1);
+    if (f)
+        fclose(f);
+    return value;
+}
+
+static void train_combined(const char *name, const char *schedule, const char *combine)
+{
+    char content[512];
+    snprintf(content, sizeof content,
+             "stages:\n"
+             "  - {name: one, through: a, head: auto}\n"
+             "  - {name: two, through: b, head: auto}\n"
+             "  - {name: three, through: c}\n"
+             "combine: %s\n",
+             combine);
+    write_net(name, schedule, content);
+    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s >out 2>err", LAMINA_BINARY, name, name), 0);
+}
+
+#define WHOLE "\"whole\": {\"loss\""
+#define OWN(stage) "\"" stage "\": {\"loss\""
+#define CONTRIBUTION(stage) "\"" stage "\": {[^}]*\"contribution\""
+
+/* Without a stage the whole is that of a file that does not combine its answer; up to one, that of a file that combines
+ * no later one. */
+static void scores(void)
+{
+    const double close = 1e-6;
+    train_combined("mean", "", "average");
+    train_combined("late", "", "{method: average, heads: [two, three]}");
+    train_combined("early", "", "{method: average, heads: [one, two]}");
+    CU_ASSERT_EQUAL(run("grep -c '\"whole\"' mean/log.jsonl | grep -qx 4"), 0); /* two epochs of the last two stages */
+    double whole = logged("mean", "6", WHOLE);
+    CU_ASSERT_DOUBLE_EQUAL(whole + logged("mean", "6", CONTRIBUTION("one")), logged("late", "6", WHOLE), close);
+    CU_ASSERT_DOUBLE_EQUAL(whole + logged("mean", "6", CONTRIBUTION("three")), logged("early", "6", WHOLE), close);
+    CU_ASSERT_DOUBLE_EQUAL(logged("mean", "4", WHOLE), logged("early", "6", WHOLE), close);
+    CU_ASSERT_EQUAL(logged("mean", "4", OWN("two")), logged("mean", "4", "\"validation\": {\"loss\""));
+    CU_ASSERT_EQUAL(logged("mean", "6", OWN("two")), logged("mean", "4", OWN("two")));
+    CU_ASSERT_EQUAL(run("grep -q '^  so far whole: loss' out && grep -q '^  two: loss .* %% of the loss, ' out"), 0);
+    /* alternating: an earlier stage's score changes in the second round */
+    train_combined("rounds", ", schedule: alternating, rounds: 2", "average");
+    CU_ASSERT_NOT_EQUAL(logged("rounds", "6", OWN("two")), logged("rounds", "7", OWN("two")));
+    /* simultaneous: the same form, and the sum of the stages' losses is the step's */
+    train_combined("once", ", schedule: simultaneous", "average");
+    CU_ASSERT_DOUBLE_EQUAL(logged("once", "2", OWN("one")) + logged("once", "2", OWN("two")) +
+                               logged("once", "2", OWN("three")),
+                           logged("once", "2", "\"validation\": {\"loss\""), close);
+    CU_ASSERT_TRUE(logged("once", "2", CONTRIBUTION("one")) != 0);
+    /* learned: its own line is the whole's; last: the whole is the last stage */
+    train_combined("stacked", "", "learned");
+    CU_ASSERT_EQUAL(logged("stacked", "8", WHOLE), logged("stacked", "8", "\"validation\": {\"loss\""));
+    CU_ASSERT_DOUBLE_EQUAL(logged("stacked", "6", WHOLE), logged("mean", "6", WHOLE),
+                           close); /* it begins as the mean */
+    train_combined("last", "", "last");
+    CU_ASSERT_EQUAL(logged("last", "6", WHOLE), logged("last", "6", "\"validation\": {\"loss\""));
 }
 
 /* A stage that begins with what another run learned and is frozen keeps it. */
@@ -297,6 +368,7 @@ void suite_train_stages(void)
     CU_add_test(s, "weights of files with stages", weights_of_files);
     CU_add_test(s, "each cache", caches);
     CU_add_test(s, "killed and resumed", killed);
+    CU_add_test(s, "scores", scores);
     CU_add_test(s, "transfer", transfer);
     CU_add_test(s, "running statistics", statistics);
 }
