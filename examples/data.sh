@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the examples' data: links to Debian's Fashion-MNIST files, small regression sets, and the table of penguins.
+# Make the examples' data: links to Debian's Fashion-MNIST files, sets that a program writes, and the table of penguins.
 # data.sh [BUILD]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -8,7 +8,7 @@ mkdir -p "$here/data"
 for file in $(dpkg -L dataset-fashion-mnist | grep -- '-ubyte'); do
     ln -sf "$file" "$here/data/$(basename "$file")"
 done
-[ -f "$here/data/linear-test-y.idx" ] || "$build/linear_data" "$here/data"
+[ -f "$here/data/wide-test-label.idx" ] || "$build/made_data" "$here/data"
 
 # The package depends on all of R, of which only a table is wanted: so it is unpacked rather than installed.
 fetch_penguins() {

@@ -7,7 +7,7 @@ build=$root/build
 
 "$root/tests/install.sh"
 cmake -S "$root" -B "$build" >/dev/null
-cmake --build "$build" --parallel "$(nproc)" --target lamina lamina_runtime linear_data
+cmake --build "$build" --parallel "$(nproc)" --target lamina lamina_runtime made_data
 
 "$here/data.sh" "$build"
 
