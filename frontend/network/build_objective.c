@@ -68,13 +68,13 @@ void fe_declare_metrics(const fe_network *n, ir_module *m)
         add_sum(m, "examples", n->losses[0].at);
 }
 
-/* Every key of an optimizer but the rate is a number of its row. */
+/* Every key of an optimizer that has a value, but the rate, is a number of its row. */
 static void add_numbers(ir_module *m, ir_row *row, const fe_choice *c)
 {
     for (int i = 0; i < c->count; i++) {
         const fe_option *o = &c->options[i];
         double value = o->key->type == FE_BOOL ? o->yes : o->number;
-        if (o->key->type != FE_RATE)
+        if (o->present && o->key->type != FE_RATE)
             ir_attr_set_numbers(m->mem, &row->attrs, o->key->name, &value, 1);
     }
 }

@@ -202,7 +202,7 @@ static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
 static bool read_optimizer(fe_reader *r, fe_network *n, const fe_yaml *y, const fe_yaml *losses)
 {
     if (!y)
-        return !n->lost_sections && fe_missing(r, losses->at, "losses", "optimizer", "adam or sgd");
+        return !n->lost_sections && fe_missing(r, losses->at, "losses", "optimizer", "one such as adam or sgd");
     n->optimizer = fe_read_choice(r, &fe_optimizers, y);
     return n->optimizer && (diag_errors(r->d) || check_trainable(r, n, losses->at));
 }

@@ -44,7 +44,7 @@ static bool check_parameter(const ir_graph *step, const ir_map *assigns, const u
         diag_error(d, p->loc, "@%s: expected for 'group' the name of a row group, found none such", p->name);
     else if (!ok)
         diag_error(d, gradient->loc, "param_gradient: expected a parameter of f32, found @%s", p->name);
-    for (int i = 0; i < 2 && ok && g->rule->moments[i]; i++)
+    for (int i = 0; i < 3 && ok && g->rule->moments[i]; i++)
         ok = check_symbol(step, assigns, arena_printf(mem, "%s/%s", g->rule->moments[i], p->name), SEG_STATE, p->type,
                           d);
     return ok && check_symbol(step, assigns, p->name, SEG_PARAM, p->type, d) &&
@@ -73,9 +73,9 @@ static bool check_scalars(const ir_graph *step, const ir_map *assigns, const upd
 {
     bool ok = check_symbol(step, assigns, "step", SEG_STATE, ir_type_scalar(IR_I64), d);
     for (const update_group *g = groups->list; g < groups->list + groups->count; g++)
-        for (int i = 0; i < 2 && ok && g->rule->powers; i++)
-            ok = check_symbol(step, assigns, update_power_name(groups, g, &g->rule->powers[i], tmp), SEG_STATE,
-                              ir_type_scalar(IR_F32), d);
+        for (const optimizer_power *p = g->rule->powers; ok && p && p->state; p++)
+            ok =
+                check_symbol(step, assigns, update_power_name(groups, g, p, tmp), SEG_STATE, ir_type_scalar(IR_F32), d);
     return ok;
 }
 

@@ -30,12 +30,17 @@ update_group *update_group_find(const update_groups *groups, const ir_symbol *p)
     return NULL;
 }
 
+static bool same_option(const ir_row *a, const ir_row *b, const char *name, double fallback)
+{
+    return !name || update_option(a, name, fallback) == update_option(b, name, fallback);
+}
+
 const char *update_power_name(const update_groups *groups, const update_group *g, const optimizer_power *power,
                               arena *mem)
 {
     const update_group *owner = groups->list;
-    double value = update_option(g->row, power->option, power->fallback);
-    while (owner->rule != g->rule || update_option(owner->row, power->option, power->fallback) != value)
+    while (owner->rule != g->rule || !same_option(owner->row, g->row, power->option, power->fallback) ||
+           !same_option(owner->row, g->row, power->second, power->second_fallback))
         owner++;
     return owner == groups->list ? power->state : arena_printf(mem, "%s/%s", power->state, owner->row->name);
 }

@@ -4,7 +4,7 @@
  *                                                    gradients:   assign @gradient/w <- g
  *                                                    update:      assign @w <- update(w, @gradient/w, moments)
  * gradients then update gives train_step's bits: both updates are made by the same function here. All assigns stand at
- * the function's end, after every read. What optimizers do stands in optimizers.c; with a `row clip`, gradients are
+ * the function's end, after every read. What optimizers do: optimizers.c; with a `row clip`, gradients are
  * clipped before (clip.c).
  *
  * Needs:  autodiff.      Keeps:  the forward and backward graph.      Leaves no param_gradient. */
@@ -120,6 +120,7 @@ static void update_scalars(update *u, const gradients *all)
         ir_map_set(done, u->group, u->group);
         aim(g, u->group->row->loc, arena_printf(g->module->mem, "%s.step", u->group->rule->name), 0);
         u->group->rule->scalars(u);
+        update_decay(u);
     }
 }
 
@@ -146,7 +147,7 @@ static void add_update(ir_graph *g, const update_groups *groups, const gradients
         ir_node *w = update_read(&u, y), *value = all->value[p];
         value = factor ? update_clipped(g, value, factor) : value;
         u.group = update_group_find(groups, y);
-        update_assign_later(&u, y, u.group->rule->step(&u, y, w, value));
+        update_assign_later(&u, y, u.group->rule->step(&u, y, update_decayed(&u, w), value));
     }
     for (size_t i = 0; i < u.nassigns; i++) {
         const update_assign *a = &u.assigns[i];

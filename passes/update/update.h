@@ -7,17 +7,20 @@
 
 typedef struct update update;
 
-/* A scalar of f32 that begins as 1 and is multiplied by the option's value in every step. */
+/* A scalar of f32 that begins as 1 and is multiplied in every step by what follows from an option's value, or from two.
+ * Groups in which these are the same share it. */
 typedef struct {
     const char *state, *option;
-    double fallback; /* where the row has no such option */
+    double fallback;    /* where the row has no such option */
+    const char *second; /* option; NULL: none */
+    double second_fallback;
 } optimizer_power;
 
 typedef struct {
     const char *name;
     const char *const *options;
-    const char *moments[2];        /* states: "adam.m/NAME" for each parameter */
-    const optimizer_power *powers; /* two; NULL: none */
+    const char *moments[3];        /* states: "adam.m/NAME" for each parameter */
+    const optimizer_power *powers; /* behind the last one without a state; NULL: none */
     void (*scalars)(update *u);
     ir_node *(*step)(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
 } optimizer;
@@ -27,7 +30,9 @@ typedef struct {
 typedef struct {
     const ir_row *row;
     const optimizer *rule;
-    ir_node *rate, *alpha, *eps; /* scalars of the update that is being written */
+    /* Scalars of the update that is being written: the learning rate and that times the weight decay (NULL: no decay),
+     * which all have, and adam's and nadam's. */
+    ir_node *rate, *decay, *alpha, *of_gradient, *eps;
 } update_group;
 
 typedef struct {
@@ -56,6 +61,45 @@ struct update {
 /* The optimizer that a row names, its options checked; NULL after an error. */
 const optimizer *update_optimizer(const ir_row *row, diag *d);
 double update_option(const ir_row *row, const char *name, double fallback);
+
+/* The option of the group that is being written. */
+double update_own_option(const update *u, const char *name, double fallback);
+
+/* ---- the rules ---- */
+
+/* Where a gradient is 0, moments only decay, as powers of the betas always do. What is below these is flushed to 0, so
+ * that neither a moment nor its product with a learning rate becomes subnormal. A first moment or velocity of 2^-100
+ * moves no parameter; a second moment is a square, and its root of 2^-60 still far below any epsilon. */
+#define LEAST_MOMENT 0x1p-100
+#define LEAST_SQUARE 0x1p-120
+
+/* The group's scalars: its rate, which is all that most rules need; by the others, the bias corrections' too. */
+void update_rate(update *u);
+void adam_scalars(update *u);
+void nadam_scalars(update *u);
+/* The weight decay's, once the rate is there; and w without what decays of it. */
+void update_decay(update *u);
+ir_node *update_decayed(const update *u, ir_node *w);
+
+extern const optimizer_power adam_powers[], nadam_powers[];
+
+/* What p becomes, whose value is w and gradient g; the rule's moments are assigned. */
+ir_node *sgd_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *lion_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *nadam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *rmsprop_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *adagrad_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *adadelta_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+
+/* For them: the state of p for this moment; x times a number, and times a scalar. */
+ir_symbol *update_moment(update *u, const char *what, const ir_symbol *p, double init);
+ir_node *update_scaled(ir_graph *g, ir_node *x, double by);
+ir_node *update_times(ir_graph *g, ir_node *scalar, ir_node *x);
+/* y = beta y + x, flushed below 'least', assigned later and returned. */
+ir_node *update_mean(update *u, ir_symbol *y, double beta, ir_node *x, double least);
+
+/* ---- groups ---- */
 
 /* The module's groups, or none after an error. */
 update_groups update_groups_of(const ir_module *m, arena *mem, diag *d);

@@ -15,6 +15,7 @@ corner of a relu, that is not enough; so a tensor that differs by more may still
 itself makes of inputs and parameters changed by 1e-7 of their value, and of float32. Such tensors are counted. A
 gradient which is 0 by cancellation (a bias before batch_norm) is held against the largest of all gradients.
 """
+import math
 import os
 import subprocess
 import sys
@@ -178,6 +179,67 @@ def adam(keys, rate, before, after, name, gradient):
             name: -rate * hat_m / (hat_v.sqrt() + number(keys.get("epsilon", 1e-7)))}
 
 
+def nadam(keys, rate, before, after, name, gradient):
+    """Dozat 2016 as torch.optim.NAdam has it; the step's momenta are worked out from the step's number."""
+    beta_1, beta_2 = number(keys.get("beta_1", 0.9)), number(keys.get("beta_2", 0.999))
+    m, v, t = "nadam.m/" + name, "nadam.v/" + name, int(before["step"]) + 1
+    momenta = [beta_1 * (1 - 0.96**(i * number(keys.get("momentum_decay", 0.004))) / 2) for i in range(1, t + 2)]
+    product, next_product = math.prod(momenta[:t]), math.prod(momenta)
+    over = (momenta[t] * after[m].double() / (1 - next_product) + (1 - momenta[t - 1]) * gradient / (1 - product))
+    hat_v = after[v].double() / (1 - beta_2**t)
+    return {m: beta_1 * before[m].double() + (1 - beta_1) * gradient,
+            v: beta_2 * before[v].double() + (1 - beta_2) * gradient**2,
+            name: -rate * over / (hat_v.sqrt() + number(keys.get("epsilon", 1e-7)))}
+
+
+def rmsprop(keys, rate, before, after, name, gradient):
+    """torch.optim.RMSprop."""
+    rho, momentum, centered = number(keys.get("rho", 0.9)), number(keys.get("momentum", 0)), keys.get("centered", False)
+    v, a, b = ["rmsprop.%s/%s" % (what, name) for what in ("square", "mean", "velocity")]
+    result = {v: rho * before[v].double() + (1 - rho) * gradient**2}
+    under = after[v].double()
+    if centered:
+        result[a] = rho * before[a].double() + (1 - rho) * gradient
+        under = (under - after[a].double()**2).clamp(min=0)
+    step = gradient / (under.sqrt() + number(keys.get("epsilon", 1e-7)))
+    if momentum:
+        step = result[b] = momentum * before[b].double() + step
+    return result | {name: -rate * step}
+
+
+def adagrad(keys, rate, before, after, name, gradient):
+    """torch.optim.Adagrad."""
+    total = "adagrad.sum/" + name
+    return {total: before[total].double() + gradient**2,
+            name: -rate * gradient / (after[total].double().sqrt() + number(keys.get("epsilon", 1e-7)))}
+
+
+def adadelta(keys, rate, before, after, name, gradient):
+    """torch.optim.Adadelta."""
+    rho, epsilon = number(keys.get("rho", 0.9)), number(keys.get("epsilon", 1e-6))
+    v, x = "adadelta.square/" + name, "adadelta.step_square/" + name
+    step = gradient * ((before[x].double() + epsilon) / (after[v].double() + epsilon)).sqrt()
+    return {v: rho * before[v].double() + (1 - rho) * gradient**2,
+            x: rho * before[x].double() + (1 - rho) * step**2, name: -rate * step}
+
+
+def lion(keys, rate, before, after, name, gradient):
+    """Chen et al. 2023, algorithm 2."""
+    m, beta_1, beta_2 = "lion.m/" + name, number(keys.get("beta_1", 0.9)), number(keys.get("beta_2", 0.99))
+    toward = beta_1 * before[m].double() + (1 - beta_1) * gradient
+    return {m: beta_2 * before[m].double() + (1 - beta_2) * gradient, name: -rate * toward.sign()}
+
+
+RULES = {"sgd": (sgd, 0.01), "adam": (adam, 0.001), "adamw": (adam, 0.001), "nadam": (nadam, 0.001),
+         "rmsprop": (rmsprop, 0.001), "adagrad": (adagrad, 0.01), "adadelta": (adadelta, 1), "lion": (lion, 0.0001)}
+
+
+def decay_of(kind, keys, rate, weight):
+    """What decays of a weight, decoupled from its gradient."""
+    decays = weight.dim() > 1 or keys.get("decay_vectors", False)
+    return rate * number(keys.get("weight_decay", 0.004 if kind == "adamw" else 0)) * weight.double() if decays else 0
+
+
 def optimizer_of(description, parameter):
     """The net's, or that of the group which the layer belongs to."""
     layer, groups = parameter.rsplit(".", 1)[0], description.get("groups", [])
@@ -189,9 +251,11 @@ def updates(net, description, before, after, reference):
     result = {}
     for name in trained(net, description):
         kind, keys = choice(optimizer_of(description, name))
-        rate = number(keys.get("learning_rate", {"sgd": 0.01, "adam": 0.001}[kind]))
+        rule, rate = RULES[kind]
+        rate = number(keys.get("learning_rate", rate))
         gradient = reference["gradient/" + name]
-        result.update({"sgd": sgd, "adam": adam}[kind](keys, rate, before, after, name, gradient))
+        result.update(rule(keys, rate, before, after, name, gradient))
+        result[name] = result[name] - decay_of(kind, keys, rate, before[name])
     return result
 
 

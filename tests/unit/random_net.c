@@ -145,7 +145,23 @@ static const char *any_optimizer(maker *m)
                                         "{sgd: {nesterov: true}}",
                                         "adam",
                                         "{adam: {learning_rate: 0.01, beta_1: 0}}",
-                                        "{adam: {learning_rate: 0.003, beta_1: 0.8, beta_2: 0.95, epsilon: 1e-5}}"};
+                                        "{adam: {learning_rate: 0.003, beta_1: 0.8, beta_2: 0.95, epsilon: 1e-5}}",
+                                        "{sgd: {momentum: 0.8, weight_decay: 0.1}}",
+                                        "{adam: {weight_decay: 0.2, decay_vectors: true}}",
+                                        "adamw",
+                                        "{adamw: {learning_rate: 0.01, weight_decay: 0.1, beta_1: 0.8}}",
+                                        "nadam",
+                                        "{nadam: {learning_rate: 0.01, momentum_decay: 1, weight_decay: 0.1}}",
+                                        "rmsprop",
+                                        "{rmsprop: {rho: 0.8, momentum: 0.9, epsilon: 1e-4, weight_decay: 0.1}}",
+                                        "{rmsprop: {learning_rate: 0.01, centered: true, epsilon: 0.01}}",
+                                        "{rmsprop: {centered: true, momentum: 0.5, epsilon: 0.01}}",
+                                        "adagrad",
+                                        "{adagrad: {initial_accumulator_value: 0, epsilon: 1e-4, weight_decay: 0.1}}",
+                                        "adadelta",
+                                        "{adadelta: {learning_rate: 0.1, rho: 0.95, weight_decay: 0.1}}",
+                                        "lion",
+                                        "{lion: {learning_rate: 0.001, beta_1: 0.8, weight_decay: 0.3}}"};
     return DRAW(m, kinds);
 }
 

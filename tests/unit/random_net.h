@@ -1,7 +1,7 @@
 /* tests/unit/random_net.h - networks nobody thought of: valid YAML by the number of a seed.
  *
  * Any acyclic graph of the catalogue's layers, of odd and small shapes: several inputs of every dtype, joins of several
- * values, losses on several branches, both optimizers. The same seed gives the same text on every machine. */
+ * values, losses on several branches, every optimizer. The same seed gives the same text on every machine. */
 #ifndef TESTS_RANDOM_NET_H
 #define TESTS_RANDOM_NET_H
 

@@ -201,6 +201,12 @@ static void matrix_clipped(void)
     check_net("clipped", NULL, off, 3, 0);
 }
 
+static void matrix_optimizers(void)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
+    check_net("optimizers", NULL, off, 3, 0);
+}
+
 /* All 3x3 convolutions by minimal filtering, those of few channels too. */
 static void matrix_filtered(void)
 {
@@ -222,48 +228,63 @@ static int64_t count_subnormal(const float *x, size_t count)
     return found;
 }
 
-/* How many elements of f32 tensors are subnormal; *decayed: whether no first moment of the first layer's weights is
- * left. */
-static int64_t look_for_subnormal(net_run *r, bool *decayed)
+static bool is_zero(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (x[i] != 0)
+            return false;
+    return true;
+}
+
+/* How many elements of f32 tensors are subnormal; *decayed: whether nothing is left of that moment. */
+static int64_t look_for_subnormal(net_run *r, const char *moment, bool *decayed)
 {
     size_t bytes;
     char *all = net_export(r, &bytes), *at = all;
-    int64_t found = 0;
+    int64_t found = 0, moments = 0;
     for (int32_t i = 0; i < r->net->tensor_count; at += r->net->tensors[i++].bytes) {
         const lamina_tensor *t = &r->net->tensors[i];
         const float *x = (const float *)at;
         size_t count = t->dtype == LAMINA_F32 ? t->bytes / sizeof *x : 0;
         found += count_subnormal(x, count);
-        if (!strcmp(t->name, "adam.m/dense1.weight"))
-            for (size_t e = 0; e < count; e++)
-                *decayed &= x[e] == 0;
+        if (!strcmp(t->name, moment)) {
+            *decayed = is_zero(x, count);
+            moments++;
+        }
     }
+    CU_ASSERT_EQUAL(moments, 1);
     free(all);
     return found;
 }
 
 /* One step of gradients, then images of zeros: the moments of the first layer's weights decay, by 2^-152 in 1000 steps.
  */
-static void decaying_moments(void)
+static void check_decay(const char *net, const char *moment)
 {
     char path[512];
     net_run r;
-    snprintf(path, sizeof path, "%s/nets/mlp.yaml", LAMINA_TESTS_DIR);
+    snprintf(path, sizeof path, "%s/nets/%s.yaml", LAMINA_TESTS_DIR, net);
     CU_ASSERT_TRUE_FATAL(net_open(&r, path, &(net_variant){0}, 1));
     train(&r, 1, false);
     net_set_batch(&r, batch_of(0), NULL, 0);
     memset((void *)r.inputs[0], 0, r.input_bytes[0]);
     bool decayed = true;
-    CU_ASSERT_EQUAL(look_for_subnormal(&r, &decayed), 0);
+    CU_ASSERT_EQUAL(look_for_subnormal(&r, moment, &decayed), 0);
     CU_ASSERT_FALSE(decayed);
     for (int step = 1; step <= 1000; step++) {
         CU_ASSERT_EQUAL(net_step(&r, BATCH), LAMINA_CALL_OK);
-        decayed = true;
         if (step % 50 == 0)
-            CU_ASSERT_EQUAL(look_for_subnormal(&r, &decayed), 0);
+            CU_ASSERT_EQUAL(look_for_subnormal(&r, moment, &decayed), 0);
     }
     CU_ASSERT_TRUE(decayed);
     net_close(&r);
+}
+
+static void decaying_moments(void)
+{
+    check_decay("mlp", "adam.m/dense1.weight");
+    check_decay("optimizers", "rmsprop.velocity/conv1.weight");
+    check_decay("optimizers", "rmsprop.mean/conv1.weight");
 }
 
 void suite_matrix(void);
@@ -279,6 +300,7 @@ void suite_matrix(void)
     CU_add_test(s, "two branches and dropout, in chains", matrix_residual);
     CU_add_test(s, "frozen layers", matrix_frozen);
     CU_add_test(s, "groups, and clipped gradients", matrix_clipped);
+    CU_add_test(s, "every optimizer, in groups", matrix_optimizers);
     CU_add_test(s, "moments decay to 0", decaying_moments);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);
 }

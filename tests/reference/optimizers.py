@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Write optimizers.txt: where PyTorch's optimizers are after steps of a small problem, for tests/unit/test_optimizers.c.
+
+Lines:  optimizer RATE YAML / at STEP and the six weights, then the two biases
+Step t (from 0) has the rate RATE (1 - t / 200), and element i of a tensor starts at sin(i + 1) / 2 and has the gradient
+w / 4 + cos(1.3 t + 0.7 i) / 2, but none in a step after each tenth. All is computed in double. Lion, which PyTorch has not,
+is written out here from the paper; so is the weight decay but AdamW's, which is PyTorch's own.
+"""
+import math
+import torch
+from torch import optim
+
+STEPS = [1, 2, 10, 50, 100]
+
+
+class Lion(optim.Optimizer):
+    def __init__(self, groups, lr, betas):
+        super().__init__(groups, {"lr": lr, "betas": betas})
+
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.data -= group["lr"] * (b1 * m + (1 - b1) * p.grad).sign()
+                m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+def write(f, rate, name, yaml, make, decay=0.0, vectors=False):
+    weight, bias = [torch.tensor([math.sin(i + 1) / 2 for i in range(n)], dtype=torch.float64) for n in (6, 2)]
+    decays = [decay, decay if vectors else 0.0]
+    groups = [{"params": [p]} for p in (weight, bias)]
+    if make is optim.AdamW:
+        groups = [g | {"weight_decay": d} for g, d in zip(groups, decays)]
+        decays = [0, 0]
+    o = make(groups, lr=rate) if make is optim.AdamW else make(groups)
+    f.write("optimizer %g {%s: {learning_rate: %g%s}}\n" % (rate, name, rate, yaml))
+    for t in range(100):
+        for group, d in zip(o.param_groups, decays):
+            group["lr"] = rate * (1 - t / 200)
+            for p in group["params"]:
+                index = torch.arange(len(p), dtype=torch.float64)
+                p.grad = torch.zeros_like(p) if t % 10 == 9 else p / 4 + torch.cos(1.3 * t + 0.7 * index) / 2
+                p.mul_(1 - group["lr"] * d)
+        o.step()
+        if t + 1 in STEPS:
+            f.write("at %d %s\n" % (t + 1, " ".join("%.9g" % v for p in (weight, bias) for v in p.tolist())))
+
+
+def main():
+    with open(__file__.replace("optimizers.py", "optimizers.txt"), "w") as f:
+        write(f, 0.01, "adamw", ", weight_decay: 0.1, epsilon: 1e-8", optim.AdamW, 0.1)
+        write(f, 0.01, "adamw", ", weight_decay: 0.1, decay_vectors: true, epsilon: 1e-8", optim.AdamW, 0.1, True)
+        write(f, 0.02, "adam", ", weight_decay: 0.3, beta_1: 0.8",
+              lambda p: optim.Adam(p, betas=(0.8, 0.999), eps=1e-7), 0.3)
+        write(f, 0.1, "sgd", ", weight_decay: 0.5", optim.SGD, 0.5)
+        write(f, 0.01, "nadam", "", lambda p: optim.NAdam(p, eps=1e-7))
+        write(f, 0.02, "nadam", ", beta_1: 0.95, beta_2: 0.99, epsilon: 0.001, momentum_decay: 1, weight_decay: 0.2",
+              lambda p: optim.NAdam(p, betas=(0.95, 0.99), eps=0.001, momentum_decay=1), 0.2)
+        write(f, 0.01, "rmsprop", "", lambda p: optim.RMSprop(p, alpha=0.9, eps=1e-7))
+        write(f, 0.003, "rmsprop", ", rho: 0.95, momentum: 0.8, epsilon: 0.0001, weight_decay: 0.1",
+              lambda p: optim.RMSprop(p, alpha=0.95, momentum=0.8, eps=0.0001), 0.1)
+        write(f, 0.01, "rmsprop", ", centered: true, epsilon: 0.01",
+              lambda p: optim.RMSprop(p, alpha=0.9, eps=0.01, centered=True))
+        write(f, 0.1, "adagrad", "", lambda p: optim.Adagrad(p, initial_accumulator_value=0.1, eps=1e-7))
+        write(f, 0.05, "adagrad", ", initial_accumulator_value: 0, epsilon: 1e-5, weight_decay: 0.1",
+              lambda p: optim.Adagrad(p, eps=1e-5), 0.1)
+        write(f, 1, "adadelta", "", optim.Adadelta)
+        write(f, 0.5, "adadelta", ", rho: 0.95, epsilon: 0.001, weight_decay: 0.05, decay_vectors: true",
+              lambda p: optim.Adadelta(p, rho=0.95, eps=0.001), 0.05, True)
+        write(f, 0.01, "lion", ", weight_decay: 0.5", lambda p: Lion(p, 0.01, (0.9, 0.99)), 0.5)
+        write(f, 0.003, "lion", ", beta_1: 0.8, beta_2: 0.95", lambda p: Lion(p, 0.003, (0.8, 0.95)))
+
+
+main()
