@@ -123,7 +123,8 @@ static unsigned char byte_of(float v)
 
 static int write_wide(const wide *w, const char *folder, const char *set, int records, uint64_t *state)
 {
-    FILE *x = begin(folder, set, "x", BYTES, records, WIDE_WIDTH), *label = begin(folder, set, "label", BYTES, records, 0);
+    FILE *x = begin(folder, set, "x", BYTES, records, WIDE_WIDTH),
+         *label = begin(folder, set, "label", BYTES, records, 0);
     for (int i = 0; x && label && i < records; i++) {
         float hidden[HIDDEN];
         int place = (int)((next(state) + 1) / 2 * PLACES);
