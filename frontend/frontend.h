@@ -74,6 +74,7 @@ typedef struct {
 
 typedef struct {
     int64_t epochs, batch, seed, max_steps; /* max_steps 0: no limit */
+    int64_t accumulate;                     /* batches in a step */
     double checkpoint_minutes;              /* a run saves at the latest after these */
     int64_t checkpoint_steps;               /* and after so many steps; 0: there is no such limit */
     fe_watch early_stopping, plateau;

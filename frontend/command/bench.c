@@ -131,7 +131,7 @@ static void add_part(bench *b, bench_function *f, const char *part)
 {
     f->parts = arena_grown(b->mem, f->parts, (size_t)f->part_count, sizeof *f->parts);
     f->parts[f->part_count++] = part;
-    f->operations += ir_function_cost(ir_function_find(b->module, part), b->batch).operations;
+    f->operations += ir_function_cost(ir_function_find(b->module, part), f->examples).operations;
 }
 
 /* From the last stage to the first, as the way back goes. */
@@ -145,6 +145,8 @@ static bool list_functions(bench *b)
 {
     const lamina_net *n = b->net;
     bench_function *f = b->functions;
+    f[0].examples = b->data.asked ? b->data.batch : b->batch;
+    f[1].examples = b->batch;
     if (n->stage_count) {
         f->name = "train_step";
         for (int32_t i = 0; i < n->stage_count; i++)
@@ -231,7 +233,7 @@ static bool time_functions(bench *b)
 static void run(bench *b, const bench_options *o)
 {
     lamina_library *library = NULL;
-    bool ok = load(b, o) && compile(b, o, &library) && list_functions(b) && (!o->data || bench_training_open(b));
+    bool ok = load(b, o) && compile(b, o, &library) && (!o->data || bench_training_open(b)) && list_functions(b);
     if (ok) {
         bench_data(b);
         ok = time_functions(b) && (!o->roofline || *b->stop || bench_roofline(b)) && !*b->stop;

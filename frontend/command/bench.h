@@ -11,7 +11,8 @@ typedef struct {
     const char **parts;
     int32_t part_count;
     double median, least; /* seconds of one call */
-    double operations;    /* of one call */
+    int64_t examples;     /* of one call */
+    double operations;    /* likewise */
 } bench_function;
 
 typedef struct {
@@ -28,6 +29,7 @@ typedef struct {
     int64_t epochs; /* whole ones to measure; 0: as many steps as the time allows */
     lamina_dataset *train, *validation;
     uint64_t seed;
+    int64_t batch;        /* examples of a step: several calls, if the YAML accumulates them */
     int64_t steps;        /* of an epoch */
     cmd_samples measured; /* the epochs that were done, unless only their steps were asked for */
 } bench_training;

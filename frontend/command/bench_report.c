@@ -56,7 +56,7 @@ static void print_kernels(const bench *b)
 static void print_epochs(const bench *b)
 {
     int64_t records = lamina_dataset_count(b->data.train);
-    printf("\n%" PRId64 " records, %" PRId64 " steps an epoch\n", records, b->data.steps);
+    printf("\n%" PRId64 " records, %" PRId64 " steps of %" PRId64 " an epoch\n", records, b->data.steps, b->data.batch);
     if (b->data.epochs)
         printf("%-20s %10s %10s\n", "epoch", "seconds", "examples/s");
     for (int32_t i = 0; i < b->data.measured.count; i++)
@@ -73,7 +73,7 @@ void bench_print_text(const bench *b)
     for (int32_t i = 0; i < b->function_count; i++) {
         const bench_function *f = &b->functions[i];
         printf("%-20s %10.2f %10.2f %14.0f %10.1f\n", f->name, 1e6 * f->median, 1e6 * f->least,
-               (double)b->batch / f->median, 1e-9 * f->operations / f->median);
+               (double)f->examples / f->median, 1e-9 * f->operations / f->median);
     }
     if (b->data.asked)
         print_epochs(b);
@@ -90,9 +90,10 @@ static json_t *functions_json(const bench *b)
     json_t *all = json_array();
     for (int32_t i = 0; i < b->function_count; i++) {
         const bench_function *f = &b->functions[i];
-        json_array_append_new(all, json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", f->name, "median_us", 1e6 * f->median,
-                                             "least_us", 1e6 * f->least, "examples_per_s", (double)b->batch / f->median,
-                                             "gflop_per_s", 1e-9 * f->operations / f->median));
+        json_array_append_new(all,
+                              json_pack("{s:s, s:f, s:f, s:f, s:f}", "name", f->name, "median_us", 1e6 * f->median,
+                                        "least_us", 1e6 * f->least, "examples_per_s", (double)f->examples / f->median,
+                                        "gflop_per_s", 1e-9 * f->operations / f->median));
     }
     return all;
 }
@@ -105,8 +106,8 @@ static json_t *data_json(const bench *b)
         double seconds = b->data.measured.seconds[i];
         json_array_append_new(epochs, json_pack("{s:f, s:f}", "seconds", seconds, "examples_per_s", records / seconds));
     }
-    return json_pack("{s:I, s:I, s:o}", "records", (json_int_t)records, "steps", (json_int_t)b->data.steps, "epochs",
-                     epochs);
+    return json_pack("{s:I, s:I, s:I, s:o}", "records", (json_int_t)records, "steps", (json_int_t)b->data.steps,
+                     "step_examples", (json_int_t)b->data.batch, "epochs", epochs);
 }
 
 static json_t *kernels_json(const bench *b)

@@ -18,8 +18,10 @@ bool bench_training_open(bench *b)
     if (!cmd_training_data(b->network, b->net, t->seed, &t->train, &t->validation, NULL, b->d))
         return false;
     int64_t records = lamina_dataset_count(t->train);
+    t->batch = b->batch * fe_train_options(b->network)->accumulate;
     b->batch = b->batch < records ? b->batch : records;
-    t->steps = (records - 1) / b->batch + 1;
+    t->batch = t->batch < records ? t->batch : records;
+    t->steps = (records - 1) / t->batch + 1;
     return true;
 }
 
@@ -41,7 +43,7 @@ static void end_step(stopwatch *w, const lamina_report *r)
 {
     enum { LEAST = 5 };
     bench *b = w->b;
-    if (r->examples - w->examples == b->batch)
+    if (r->examples - w->examples == b->data.batch)
         cmd_sample_add(b->mem, &w->steps, r->total_seconds - w->reported);
     w->examples = r->examples;
     bool enough = !b->data.epochs && w->steps.count >= LEAST && w->steps.total >= b->seconds;
@@ -71,7 +73,7 @@ bool bench_training_run(bench *b, lamina_model *m, bench_function *f)
     lamina_error e;
     stopwatch w = {.b = b};
     const lamina_fit_options o = {.epochs = b->data.epochs ? b->data.epochs : INT64_MAX,
-                                  .batch = b->batch,
+                                  .batch = b->data.batch,
                                   .seed = b->data.seed,
                                   .report = report,
                                   .user = &w,

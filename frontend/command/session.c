@@ -43,6 +43,11 @@ static void name_files(cmd_session *s)
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
 }
 
+int64_t cmd_session_step(const cmd_session *s, const fe_train *t)
+{
+    return (s->o->batch ? s->o->batch : t->batch) * t->accumulate;
+}
+
 void cmd_session_watch(const fe_train *t, lamina_fit_options *o)
 {
     static const lamina_mode modes[] = {LAMINA_MODE_AUTO, LAMINA_MODE_MIN, LAMINA_MODE_MAX};

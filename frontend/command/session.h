@@ -36,6 +36,8 @@ struct cmd_session {
 bool cmd_session_fail(cmd_session *s, const lamina_error *e);
 /* Name the files and make the directory ours. */
 bool cmd_session_enter(cmd_session *s);
+/* Examples of a step: batches, of the command line's or else the YAML's size, as many as `train` accumulates. */
+int64_t cmd_session_step(const cmd_session *s, const fe_train *t);
 /* What `train` watches, for a run. */
 void cmd_session_watch(const fe_train *t, lamina_fit_options *o);
 /* Compile a module to DIR/NAME.so and its header. */

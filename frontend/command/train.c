@@ -28,8 +28,9 @@ static bool open_model(training *t, lamina_checkpoint *at)
     const lamina_net *compiled = lamina_library_net(t->loaded);
     const lamina_options options = {
         .workers = s->o->threads, .dedicated = s->o->threads > 1, .staged = compiled->stage_count > 0};
-    *at = (lamina_checkpoint){
-        .batch = s->o->batch, .seed = (uint64_t)s->o->seed, .data = lamina_dataset_fingerprint(t->train)};
+    *at = (lamina_checkpoint){.batch = cmd_session_step(s, fe_train_options(s->net)),
+                              .seed = (uint64_t)s->o->seed,
+                              .data = lamina_dataset_fingerprint(t->train)};
     if (lamina_model_new(compiled, &options, &t->model, &e) != LAMINA_OK ||
         lamina_initialize(t->model, (uint64_t)s->o->seed, &e) != LAMINA_OK)
         return cmd_session_fail(s, &e);
@@ -96,7 +97,7 @@ static int learn(training *t)
         return cmd_report(s->d, s->o->build.remarks);
     const volatile int32_t *stop = cmd_catch_interrupts();
     lamina_fit_options fit = {.epochs = s->o->epochs,
-                              .batch = s->o->batch,
+                              .batch = at.batch,
                               .max_steps = s->o->max_steps,
                               .seed = (uint64_t)s->o->seed,
                               .first_epoch = at.epoch,
@@ -159,7 +160,6 @@ static void settle_options(cmd_session *s, cmd_train_options *o)
     const fe_train *t = fe_train_options(s->net);
     bool stages = fe_stages(s->net);
     o->epochs = o->epochs || stages ? o->epochs : t->epochs;
-    o->batch = o->batch || stages ? o->batch : t->batch;
     o->seed = o->seed >= 0 ? o->seed : t->seed;
     o->max_steps = o->max_steps ? o->max_steps : t->max_steps;
     o->threads = o->threads ? o->threads : lamina_processors();

@@ -89,8 +89,8 @@ static bool plan_part(hierarchy *t, int index)
     const cmd_train_options *o = t->run->o;
     const fe_train *train = fe_train_options(t->h->parts[index].net);
     t->part[index] = cmd_stage_options(t->h, index, lamina_library_net(t->loaded[index]), t->run->mem);
-    t->part[index].fit = (lamina_fit_options){.epochs = o->epochs ? o->epochs : train->epochs,
-                                              .batch = o->batch ? o->batch : train->batch};
+    t->part[index].fit =
+        (lamina_fit_options){.epochs = o->epochs ? o->epochs : train->epochs, .batch = cmd_session_step(t->run, train)};
     if (!t->part[index].frozen)
         cmd_session_watch(train, &t->part[index].fit);
     return open_own_data(t, index);
@@ -118,8 +118,7 @@ static void plan_whole(hierarchy *t)
         .seed = (uint64_t)o->seed,
         .max_steps = o->max_steps,
         .validation = t->validation,
-        .fine_tune = {.epochs = h->fine_tune_epochs,
-                      .batch = o->batch ? o->batch : fe_train_options(t->run->net)->batch},
+        .fine_tune = {.epochs = h->fine_tune_epochs, .batch = cmd_session_step(t->run, fe_train_options(t->run->net))},
     };
     if (h->fine_tune_epochs > 0)
         cmd_session_watch(fe_train_options(t->run->net), &t->fit.fine_tune);

@@ -15,12 +15,6 @@ bool fe_missing(fe_reader *r, src_loc at, const char *owner, const char *key, co
     return false;
 }
 
-bool fe_later(fe_reader *r, src_loc at, const char *what, const char *word)
-{
-    diag_error(r->d, at, "%s '%s' is not supported yet", what, word);
-    return false;
-}
-
 bool fe_twice(fe_reader *r, src_loc at, const char *what, const char *word, src_loc first)
 {
     diag_error(r->d, at, "%s '%s' is already taken", what, word);

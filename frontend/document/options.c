@@ -50,15 +50,6 @@ static void unknown_key(fe_reader *r, const fe_choice *c, const fe_yaml *key)
     fe_unknown(r, key->at, what, key->word, known, (size_t)c->count);
 }
 
-static bool read_key(fe_reader *r, const fe_choice *c, const fe_yaml *key, const fe_yaml *value)
-{
-    fe_option *o = find_option(c, key->word);
-    if (o->key->type != FE_LATER)
-        return fe_read_value(r, value, o);
-    o->failed = true;
-    return fe_later(r, key->at, arena_printf(r->mem, "%s: key", c->kind->name), key->word);
-}
-
 const fe_kind *fe_row(const fe_catalogue *c, size_t index)
 {
     for (const fe_rows *const *t = c->tables; *t; t++) {
@@ -107,11 +98,11 @@ static bool read_keys(fe_reader *r, fe_choice *c, const fe_yaml *y)
 {
     bool known = true;
     for (int i = 0; i < y->count && !fe_enough(r); i++) {
-        bool here = find_option(c, y->key[i]->word);
+        fe_option *here = find_option(c, y->key[i]->word);
         if (!here && !c->stranger)
             unknown_key(r, c, y->key[i]);
-        c->failed |= !here || !read_key(r, c, y->key[i], y->item[i]);
-        known &= here;
+        c->failed |= !here || !fe_read_value(r, y->item[i], here);
+        known &= here != NULL;
     }
     return known;
 }

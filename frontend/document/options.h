@@ -42,8 +42,7 @@ typedef enum {
     FE_INITIALIZER,
     FE_RATE,    /* a learning rate: a number, or a choice from the reader's schedules */
     FE_NUMBERS, /* a list of numbers above 0 */
-    FE_TREE,    /* anything: the owner of the key reads it */
-    FE_LATER    /* known, but not supported yet */
+    FE_TREE     /* anything: the owner of the key reads it */
 } fe_key_type;
 
 typedef struct {
@@ -161,7 +160,6 @@ bool fe_is_name(const char *word);
 bool fe_mismatch(fe_reader *r, src_loc at, const char *what, const char *expected, const char *found);
 bool fe_missing(fe_reader *r, src_loc at, const char *owner, const char *key, const char *expected);
 bool fe_unknown(fe_reader *r, src_loc at, const char *what, const char *word, const char *const *known, size_t count);
-bool fe_later(fe_reader *r, src_loc at, const char *what, const char *word);
 bool fe_twice(fe_reader *r, src_loc at, const char *what, const char *word, src_loc first);
 bool fe_expect_kind(fe_reader *r, const fe_yaml *y, const char *what, fe_yaml_kind kind, const char *expected);
 

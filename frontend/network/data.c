@@ -179,7 +179,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"max_steps", FE_WHOLE, "0"},
                                            {"checkpoint_minutes", FE_POSITIVE, "5"},
                                            {"gradient_clip", FE_POSITIVE, NULL},
-                                           {"accumulate", FE_LATER, NULL},
+                                           {"accumulate", FE_COUNT, "1"},
                                            {"checkpoint_steps", FE_WHOLE, "0"},
                                            {"early_stopping", FE_TREE, NULL},
                                            {"reduce_on_plateau", FE_TREE, NULL}}};
@@ -189,6 +189,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
         return false;
     n->train = (fe_train){.epochs = fe_get_int(c, "epochs"),
                           .batch = fe_get_int(c, "batch"),
+                          .accumulate = fe_get_int(c, "accumulate"),
                           .seed = fe_get_int(c, "seed"),
                           .max_steps = fe_get_int(c, "max_steps"),
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
