@@ -150,10 +150,9 @@ static bool check_all_labels(const fe_network *net, const fe_data_set *set, cons
     return true;
 }
 
-bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
-                  lamina_csv_report *report, diag *d)
+bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset **out,
+                      lamina_csv_report *report, diag *d)
 {
-    const fe_data_set *set = fe_data(net, which);
     lamina_error e;
     *report = (lamina_csv_report){0};
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
@@ -167,6 +166,12 @@ bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *co
     lamina_dataset_free(*out);
     *out = NULL;
     return false;
+}
+
+bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
+                  lamina_csv_report *report, diag *d)
+{
+    return cmd_read_records(net, fe_data(net, which), compiled, out, report, d);
 }
 
 bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
@@ -216,12 +221,12 @@ bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64
            take(net, "validation", compiled, seed, *train, validation, d);
 }
 
-bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d)
+bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
+                 lamina_dataset **out, diag *d)
 {
     lamina_dataset *train = NULL;
     lamina_csv_report report;
     bool test = !strcmp(which, "test"), part = fe_data(net, which)->split > 0;
-    uint64_t seed = (uint64_t)fe_train_options(net)->seed;
     *out = NULL;
     if (!strcmp(which, "train"))
         return cmd_training_data(net, compiled, seed, out, NULL, NULL, d);

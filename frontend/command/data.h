@@ -8,9 +8,15 @@
 /* Load a compiled network; false after an error in d. */
 bool cmd_library(const char *path, lamina_library **out, diag *d);
 
-/* The data set "train", "validation" or "test" of a network, which must be present, as a run of the YAML's seed has it:
- * parts are split off. False after an error in d, with *out NULL. */
-bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out, diag *d);
+/* The data set "train", "validation" or "test" of a network, which must be present, as a run of that seed has it: parts
+ * are split off. False after an error in d; what was read is the caller's to free all the same. */
+bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
+                 lamina_dataset **out, diag *d);
+
+/* All records of files that words of the command line name, read as the train set, which must be present, says:
+ * INPUT=FILE for each input, or of tables the files. False after an error in d, with *out NULL. */
+bool cmd_read_files(const fe_network *net, const char *const *words, int count, const lamina_net *compiled,
+                    lamina_dataset **out, arena *mem, diag *d);
 
 /* The train set without the parts that validation and test take of it, chosen by the seed; the validation set and the
  * test set, or NULL where there is none. 'validation' and 'test' may be NULL. False after an error in d; what was read
@@ -20,6 +26,9 @@ bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64
 
 /* All records of a set's own files; 'report' is zero where they are no tables. False after an error in d, with *out
  * NULL. */
+bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset **out,
+                      lamina_csv_report *report, diag *d);
+/* The same of the set of that name. */
 bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
                   lamina_csv_report *report, diag *d);
 

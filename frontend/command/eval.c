@@ -1,4 +1,4 @@
-/* frontend/command/eval.c - lamina eval: the metrics of trained weights on a network's test data. */
+/* frontend/command/eval.c - lamina eval: the metrics of trained weights on a network's data, or on other files. */
 #include "backend/backend.h"
 #include "frontend/command/cmd.h"
 #include "frontend/command/data.h"
@@ -10,10 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_FILES = 1024 };
+
 typedef struct {
     cmd_build build;
     const char *weights, *set;
-    int64_t threads;
+    const char *const *files; /* in place of the set */
+    int file_count;
+    int64_t threads, seed; /* seed -1: the YAML's */
     bool json;
 } eval_options;
 
@@ -82,6 +86,25 @@ static bool measure(lamina_model *model, const lamina_dataset *data, const eval_
     return check_finite(model, data, o, values, d);
 }
 
+/* What the records come from must be there before the network is compiled. */
+static bool check_data(const char *path, const fe_network *net, const eval_options *o, diag *d)
+{
+    const char *needed = o->file_count ? "train" : o->set;
+    if (net && fe_data(net, needed)->present)
+        return true;
+    diag_error(d, (src_loc){path, 0, 0}, "expected a YAML with 'data:' and a '%s:' set, found none", needed);
+    return false;
+}
+
+static bool read_data(const fe_network *net, const lamina_net *compiled, const eval_options *o, lamina_dataset **out,
+                      arena *mem, diag *d)
+{
+    if (o->file_count)
+        return cmd_read_files(net, o->files, o->file_count, compiled, out, mem, d);
+    int64_t seed = o->seed >= 0 ? o->seed : fe_train_options(net)->seed;
+    return cmd_dataset(net, o->set, compiled, (uint64_t)seed, out, d);
+}
+
 static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
 {
     const eval_options *o = options;
@@ -91,13 +114,8 @@ static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
     lamina_model *model = NULL;
     lamina_error e;
     ir_module *m = cmd_load(path, &o->build, mem, &net, d);
-    bool ok = m != NULL;
-    if (ok && (!net || !fe_data(net, o->set)->present)) {
-        diag_error(d, (src_loc){path, 0, 0}, "expected a YAML with 'data:' and a '%s:' set, found none", o->set);
-        ok = false;
-    }
-    ok = ok && load_compiled(m, mem, &o->build, &library, d) &&
-         cmd_dataset(net, o->set, lamina_library_net(library), &data, d);
+    bool ok = m && check_data(path, net, o, d) && load_compiled(m, mem, &o->build, &library, d) &&
+              read_data(net, lamina_library_net(library), o, &data, mem, d);
     const lamina_options how = {.workers = o->threads ? o->threads : lamina_processors(), .inference = true};
     if (ok && lamina_model_new(lamina_library_net(library), &how, &model, &e) != LAMINA_OK) {
         diag_error(d, (src_loc){0}, "%s", e.text);
@@ -111,25 +129,42 @@ static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
     return ok;
 }
 
+/* False, and the words printed, of options that say no data set. */
+static bool choose_set(eval_options *o, const char *set)
+{
+    o->set = o->file_count ? "given" : set ? set : "test";
+    if (!o->weights)
+        fputs("lamina eval: expected --weights=FILE, found none\n", stderr);
+    else if (o->file_count && set)
+        fputs("lamina eval: expected --set or files, found both\n", stderr);
+    else if (set && strcmp(set, "train") != 0 && strcmp(set, "validation") != 0 && strcmp(set, "test") != 0)
+        fprintf(stderr, "lamina eval: --set: expected train, validation or test, found '%s'\n", set);
+    else
+        return true;
+    return false;
+}
+
 int cmd_eval(int argc, char **argv)
 {
-    eval_options o = {.set = "test"};
+    eval_options o = {.seed = -1};
+    const char *set = NULL, *words[MOST_FILES] = {0};
     const cmd_option options[] = {
         {"weights", "FILE", "the trained parameters, safetensors", NULL, &o.weights, NULL, 0, 0},
-        {"set", "NAME", "train, validation or test (default: test)", NULL, &o.set, NULL, 0, 0},
+        {"set", "NAME", "train, validation or test (default: test)", NULL, &set, NULL, 0, 0},
+        {"seed", "N", "the one that train was given: it chooses what a split takes", NULL, NULL, &o.seed, 0, INT64_MAX},
         {"threads", "N", "workers (default: all processors)", NULL, NULL, &o.threads, 1, 1024},
         {"json", NULL, "print the values as JSON", &o.json, NULL, NULL, 0, 0},
         CMD_BUILD_OPTIONS(o.build),
         {0}};
-    const cmd_syntax syntax = {"eval", "lamina eval NET.yaml --weights=FILE [options]",
-                               "Measures trained weights on the network's test data.", options};
-    const char *path;
-    int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
+    const cmd_syntax syntax = {"eval", "lamina eval NET.yaml [INPUT=FILE ... | TABLE ...] --weights=FILE [options]",
+                               "Measures trained weights on a data set of the network's, or on other files: one for "
+                               "each input,\nor tables, in the format of its training data.",
+                               options};
+    int code = cmd_parse(&syntax, argc, argv, words, 1, MOST_FILES);
     if (code >= 0)
         return code;
-    if (!o.weights) {
-        fputs("lamina eval: expected --weights=FILE, found none\n", stderr);
-        return EXIT_USAGE;
-    }
-    return cmd_run(evaluate, path, &o, o.build.remarks);
+    o.files = words + 1;
+    while (o.file_count < MOST_FILES - 1 && o.files[o.file_count])
+        o.file_count++;
+    return choose_set(&o, set) ? cmd_run(evaluate, words[0], &o, o.build.remarks) : EXIT_USAGE;
 }

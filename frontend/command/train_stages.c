@@ -171,7 +171,7 @@ static bool open_stages(hierarchy *t)
         return cmd_session_fail(s, &e);
     const lamina_net *fields = lamina_stages_fields(t->stages);
     if (!cmd_training_data(s->net, fields, (uint64_t)s->o->seed, &t->train, &t->validation, NULL, s->d) ||
-        (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, &t->test, s->d)))
+        (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, (uint64_t)s->o->seed, &t->test, s->d)))
         return false;
     plan_whole(t);
     return begin(t);
