@@ -12,6 +12,7 @@
 #include "frontend/network/network.h"
 #include "passes/passes.h"
 #include "tests/unit/any_target.h"
+#include "tests/unit/extent.h"
 #include <CUnit/CUnit.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ALONE = 100, IN_TURNS = 30, SECONDS = 60 };
+enum { SECONDS = 60 };
+
+/* How many there are of one in a row. */
+static int alone(void)
+{
+    return extent_sanitized ? 10 : 100;
+}
+
+/* And of each of two in turns. */
+static int in_turns(void)
+{
+    return extent_sanitized ? 4 : 30;
+}
 
 /* ---- compiling with a limit ---- */
 
@@ -171,7 +184,7 @@ static void compile_turns(const fe_layer_kind *a, const fe_layer_kind *b, bool t
     text y = {0}, what = {0};
     char previous[16] = "first";
     begin(&y, training);
-    for (int i = 0; i < (b ? 2 * IN_TURNS : ALONE); i++) {
+    for (int i = 0; i < (b ? 2 * in_turns() : alone()); i++) {
         add_layer(&y, b && i % 2 ? b : a, i, previous);
         snprintf(previous, sizeof previous, "v%d", i);
     }
@@ -218,7 +231,7 @@ static void activations(void)
             const fe_kind *kind = fe_row(&fe_activations, i);
             text y = {0};
             begin(&y, training);
-            for (int k = 0; k < ALONE; k++)
+            for (int k = 0; k < alone(); k++)
                 text_printf(&y, "  - activation: %s\n", kind->name);
             end(&y, training);
             expect_compiled(kind->name, &y);
