@@ -26,9 +26,16 @@ typedef struct {
     int32_t found;      /* best weights that were read */
 } contents;
 
-enum { EPOCH, STEP, TOTAL_STEPS, BATCH, SEED, DATA, HASH, WORDS };
+enum { EPOCH, STEP, TOTAL_STEPS, BATCH, MICRO_BATCH, SEED, DATA, HASH, WORDS };
 
-static const char *const keys[WORDS] = {"epoch", "step", "total_steps", "batch", "seed", "data", "graph"};
+static const char *const keys[WORDS] = {"epoch",       "step", "total_steps", "batch",
+                                        "micro_batch", "seed", "data",        "graph"};
+
+/* Of a step's examples: gradients of more than one micro-batch add up in another order than those of one. */
+static uint64_t micro_batch(const lamina_net *net, int64_t batch)
+{
+    return (uint64_t)(batch < net->max_batch ? batch : net->max_batch);
+}
 
 static void close_contents(contents *c)
 {
@@ -140,8 +147,13 @@ lamina_status lamina_save_checkpoint(lamina_model *m, const lamina_checkpoint *c
         if (counts[i] < 0)
             return lamina_fail(e, LAMINA_BAD_ARG, "%s: checkpoint: %s: expected 0 or more, found %" PRId64,
                                m->net->name, names[i], counts[i]);
-    const uint64_t number[HASH] = {(uint64_t)c->epoch, (uint64_t)c->step, (uint64_t)m->steps,
-                                   (uint64_t)c->batch, c->seed,           c->data};
+    const uint64_t number[HASH] = {[EPOCH] = (uint64_t)c->epoch,
+                                   [STEP] = (uint64_t)c->step,
+                                   [TOTAL_STEPS] = (uint64_t)m->steps,
+                                   [BATCH] = (uint64_t)c->batch,
+                                   [MICRO_BATCH] = micro_batch(m->net, c->batch),
+                                   [SEED] = c->seed,
+                                   [DATA] = c->data};
     lamina_metadata word[WORDS];
     for (int i = 0; i < WORDS; i++) {
         snprintf(word[i].key, sizeof word[i].key, "%s", keys[i]);
@@ -194,8 +206,10 @@ static lamina_status accept_run(void *user, const lamina_metadata *word, lamina_
                            "%s: a checkpoint of another network: its tensors have the same shapes, but layers, losses "
                            "or optimizer have changed since (graph %s; that of '%s' is %s)",
                            c->path, word[HASH].value, c->net->name, c->net->hash);
-    const uint64_t wanted[HASH] = {
-        [BATCH] = (uint64_t)c->expected->batch, [SEED] = c->expected->seed, [DATA] = c->expected->data};
+    const uint64_t wanted[HASH] = {[BATCH] = (uint64_t)c->expected->batch,
+                                   [MICRO_BATCH] = micro_batch(c->net, c->expected->batch),
+                                   [SEED] = c->expected->seed,
+                                   [DATA] = c->expected->data};
     for (int i = BATCH; i <= DATA; i++)
         if (number[i] != wanted[i])
             return lamina_fail(e, LAMINA_BAD_FILE,

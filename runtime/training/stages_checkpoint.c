@@ -47,7 +47,8 @@ static uint64_t graphs(const lamina_stages *s)
 
 static uint64_t mix_fit(uint64_t hash, const lamina_fit_options *f, const lamina_net *net, bool with_epochs)
 {
-    hash = mix(hash, (uint64_t)(f->batch ? f->batch : net->max_batch));
+    int64_t batch = f->batch ? f->batch : net->max_batch;
+    hash = mix(mix(hash, (uint64_t)batch), (uint64_t)(batch < net->max_batch ? batch : net->max_batch));
     return mix(mix(hash, f->keep_order), with_epochs ? (uint64_t)f->epochs : 0);
 }
 

@@ -139,7 +139,7 @@ static void stages_at_once(void)
     check_resumed("simultaneous", 33);
 }
 
-/* Another number is another run, end to end and of a stage alone. */
+/* Another number is another run, end to end and of a stage alone; and so is another way to come to the same step. */
 static void resumed_with_another(void)
 {
     write_net("other", "adam", "batch: 10, accumulate: 7", "");
@@ -149,9 +149,19 @@ static void resumed_with_another(void)
                         LAMINA_BINARY),
                     3);
     CU_ASSERT_EQUAL(run("grep -q 'a checkpoint of another run: batch: expected 30, found 70' err"), 0);
+    CU_ASSERT_EQUAL(run("sed -i 's/batch: 10, accumulate: 3/batch: 70/' other.yaml; "
+                        "%s train other.yaml --out=other --resume >out 2>err",
+                        LAMINA_BINARY),
+                    3);
+    CU_ASSERT_EQUAL(run("grep -q 'a checkpoint of another run: micro_batch: expected 70, found 10' err"), 0);
     write_stages("staged", "sequential", stages);
     CU_ASSERT_EQUAL(run("%s train staged.yaml --out=staged --max-steps=80 >out 2>err", LAMINA_BINARY), 0);
     CU_ASSERT_EQUAL(run("sed -i 's/accumulate: 5/accumulate: 6/' staged.yaml; "
+                        "%s train staged.yaml --out=staged --resume >out 2>err",
+                        LAMINA_BINARY),
+                    3);
+    CU_ASSERT_EQUAL(run("grep -q 'a checkpoint of another run' err"), 0);
+    CU_ASSERT_EQUAL(run("sed -i 's/batch: 10, accumulate: 6/batch: 50/' staged.yaml; "
                         "%s train staged.yaml --out=staged --resume >out 2>err",
                         LAMINA_BINARY),
                     3);
