@@ -4,7 +4,7 @@
     hierarchy.py LAMINA [--nets=a,b] [--seeds=5] [--threads=2] [--out=FILE]
 
 Each example is trained as it stands, and once more without its sections staging, stages, combine and teacher: the same
-layers, loss, optimizer and data, end to end. A row has the mean over the seeds of what `lamina eval` finds on the test
+layers, loss, optimizer, data and epochs (the file's, once), end to end. A row has the mean over the seeds of what `lamina eval` finds on the test
 data and of the whole run of `lamina train`, compiling included: its seconds, the processor seconds that it used (cores x
 seconds, which is what energy goes by), its peak of resident memory; and the bytes of the library that would ship.
 """
@@ -26,12 +26,14 @@ NETS = ["linear_two_stage_local", "fashion_mlp_staged", "wide_mlp_staged", "fash
 # What an example needs first, as commands of lamina.
 FIRST = {"distill_cnn_to_mlp": [["train", "fashion_cnn.yaml", "--out=runs/fashion_cnn", "--epochs=5"]]}
 HIERARCHY = ("staging", "stages", "combine", "teacher")
+# Where a stage is a file of its own, its layers are in `stages`, which then is coupled.
+KEPT = {"transfer_classes": ("stages",)}
 
 
-def end_to_end(text):
+def end_to_end(net, text):
     """The YAML without the sections that make a hierarchy of it."""
     sections = re.split(r"(?m)^(?=[a-z_]+:)", text)
-    return "".join(s for s in sections if s.split(":")[0] not in HIERARCHY)
+    return "".join(s for s in sections if s.split(":")[0] not in HIERARCHY or s.split(":")[0] in KEPT.get(net, ()))
 
 
 def run(command, folder):
@@ -105,7 +107,7 @@ def main():
             if not (EXAMPLES / f"{net}.yaml").exists():
                 print(f"{net}: there is no such example", file=sys.stderr)
                 continue
-            (folder / f"{net}_whole.yaml").write_text(end_to_end((EXAMPLES / f"{net}.yaml").read_text()))
+            (folder / f"{net}_whole.yaml").write_text(end_to_end(net, (EXAMPLES / f"{net}.yaml").read_text()))
             for command in FIRST.get(net, []):
                 if not (folder / command[2].removeprefix("--out=")).exists():
                     run([args.lamina, *command, f"--threads={args.threads}"], folder)
