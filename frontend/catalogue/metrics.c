@@ -170,9 +170,9 @@ static fe_quotient build_iou(fe_builder *b, const fe_choice *c, const fe_loss *l
 
 /* ---- the table ---- */
 
-#define METRIC(name, higher, own_count, check, build, ...)                                                             \
+#define METRIC(name, short_key, higher, own_count, check, build, ...)                                                  \
     {                                                                                                                  \
-        {#name, NULL, {__VA_ARGS__}}, higher, own_count, check, build                                                  \
+        {#name, short_key, {__VA_ARGS__}}, higher, own_count, check, build                                             \
     }
 #define OF_CLASS                                                                                                       \
     {                                                                                                                  \
@@ -180,13 +180,13 @@ static fe_quotient build_iou(fe_builder *b, const fe_choice *c, const fe_loss *l
     }
 
 static const fe_metric_kind rows[] = {
-    METRIC(accuracy, true, false, check_answers, build_accuracy, NONE),
-    METRIC(top_k, true, false, check_top, build_top, {"k", FE_COUNT, "5"}),
-    METRIC(mean_absolute_error, false, false, check_values, build_absolute, NONE),
-    METRIC(precision, true, true, check_one_class, build_precision, OF_CLASS),
-    METRIC(recall, true, true, check_one_class, build_recall, OF_CLASS),
-    METRIC(f1, true, true, check_one_class, build_f1, OF_CLASS),
-    METRIC(iou, true, true, check_one_class, build_iou, OF_CLASS),
+    METRIC(accuracy, NULL, true, false, check_answers, build_accuracy, NONE),
+    METRIC(top_k, "k", true, false, check_top, build_top, {"k", FE_COUNT, "5"}),
+    METRIC(mean_absolute_error, NULL, false, false, check_values, build_absolute, NONE),
+    METRIC(precision, "of", true, true, check_one_class, build_precision, OF_CLASS),
+    METRIC(recall, "of", true, true, check_one_class, build_recall, OF_CLASS),
+    METRIC(f1, "of", true, true, check_one_class, build_f1, OF_CLASS),
+    METRIC(iou, "of", true, true, check_one_class, build_iou, OF_CLASS),
 };
 
 const fe_catalogue fe_metrics = {

@@ -130,6 +130,7 @@ static void classes(void)
     CU_ASSERT(hits < near && near < EXAMPLES);
     expect("softmax_cross_entropy", "accuracy", "", hits / EXAMPLES);
     expect("softmax_cross_entropy", "top_k", "{k: 2}", near / EXAMPLES);
+    expect("softmax_cross_entropy", "top_k", "2", near / EXAMPLES);
     expect_all("softmax_cross_entropy", "{of: 1}", right, wrong, missed);
 }
 
