@@ -163,7 +163,8 @@ static ir_node *mish(ir_graph *g, const fe_choice *c, ir_node *x)
 static ir_node *softsign(ir_graph *g, const fe_choice *c, ir_node *x)
 {
     (void)c;
-    return ir_divide(g, x, ir_add(g, ir_abs(g, x), ir_like(g, x, 1)));
+    ir_node *one = ir_like(g, x, 1);
+    return ir_divide(g, x, ir_add(g, ir_abs(g, x), one));
 }
 
 static ir_node *exponential(ir_graph *g, const fe_choice *c, ir_node *x)

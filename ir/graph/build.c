@@ -122,7 +122,8 @@ ir_node *ir_broadcast_scalar(ir_graph *g, ir_node *x, ir_type shape)
 
 ir_node *ir_flush_below(ir_graph *g, ir_node *x, double least)
 {
-    ir_node *small = ir_compare(g, "LT", ir_abs(g, x), ir_like(g, x, least));
+    ir_node *edge = ir_like(g, x, least); /* C leaves the order of arguments open, and texts must not depend on it */
+    ir_node *small = ir_compare(g, "LT", ir_abs(g, x), edge);
     return ir_select(g, small, ir_like(g, x, 0), x);
 }
 

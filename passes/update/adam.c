@@ -54,7 +54,8 @@ static moments next_moments(update *u, ir_symbol *my, ir_symbol *vy, ir_node *g)
 {
     ir_graph *at = u->graph;
     double beta_1 = update_own_option(u, "beta_1", 0.9), beta_2 = update_own_option(u, "beta_2", 0.999);
-    ir_node *m = ir_add(at, update_scaled(at, update_read(u, my), beta_1), update_scaled(at, g, 1 - beta_1));
+    ir_node *fresh = update_scaled(at, g, 1 - beta_1);
+    ir_node *m = ir_add(at, update_scaled(at, update_read(u, my), beta_1), fresh);
     ir_node *square = ir_multiply(at, update_scaled(at, g, 1 - beta_2), g);
     ir_node *v = ir_add(at, update_scaled(at, update_read(u, vy), beta_2), square);
     m = ir_flush_below(at, m, LEAST_MOMENT);
@@ -68,7 +69,8 @@ static moments next_moments(update *u, ir_symbol *my, ir_symbol *vy, ir_node *g)
 static ir_node *denominator(const update *u, ir_node *v)
 {
     ir_graph *at = u->graph;
-    return ir_add(at, ir_sqrt(at, v), ir_broadcast_scalar(at, u->group->eps, v->type));
+    ir_node *eps = ir_broadcast_scalar(at, u->group->eps, v->type);
+    return ir_add(at, ir_sqrt(at, v), eps);
 }
 
 /* ---- adam, adamw ---- */
@@ -122,7 +124,8 @@ void nadam_scalars(update *u)
     ir_node *rate = ir_multiply(at, u->group->rate, root);
     ir_node *of_moment = ir_divide(at, next, one_minus(at, ir_multiply(at, product, next)));
     u->group->alpha = ir_multiply(at, rate, of_moment);
-    u->group->of_gradient = ir_multiply(at, rate, ir_divide(at, one_minus(at, momentum), one_minus(at, product)));
+    ir_node *below = one_minus(at, product);
+    u->group->of_gradient = ir_multiply(at, rate, ir_divide(at, one_minus(at, momentum), below));
     u->group->eps = update_scaled(at, root, update_own_option(u, "epsilon", 1e-7));
 }
 
@@ -131,6 +134,7 @@ ir_node *nadam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     ir_graph *at = u->graph;
     ir_symbol *m = update_moment(u, "nadam.m", p, 0), *v = update_moment(u, "nadam.v", p, 0);
     moments of = next_moments(u, m, v, g);
-    ir_node *over = ir_add(at, update_times(at, u->group->alpha, of.m), update_times(at, u->group->of_gradient, g));
+    ir_node *of_gradient = update_times(at, u->group->of_gradient, g);
+    ir_node *over = ir_add(at, update_times(at, u->group->alpha, of.m), of_gradient);
     return ir_subtract(at, w, ir_divide(at, over, denominator(u, of.v)));
 }

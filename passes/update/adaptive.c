@@ -35,7 +35,8 @@ static ir_node *variance(update *u, const ir_symbol *p, ir_node *square, ir_node
     double rho = update_own_option(u, "rho", 0.9);
     ir_symbol *y = update_moment(u, "rmsprop.mean", p, 0);
     ir_node *mean = update_mean(u, y, rho, update_scaled(at, g, 1 - rho), LEAST_MOMENT);
-    return ir_maximum(at, ir_like(at, g, 0), ir_subtract(at, square, ir_multiply(at, mean, mean)));
+    ir_node *rest = ir_subtract(at, square, ir_multiply(at, mean, mean));
+    return ir_maximum(at, ir_like(at, g, 0), rest);
 }
 
 ir_node *rmsprop_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
@@ -56,7 +57,8 @@ ir_node *adagrad_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     ir_graph *at = u->graph;
     double initial = update_own_option(u, "initial_accumulator_value", 0.1);
     ir_symbol *y = update_moment(u, "adagrad.sum", p, initial);
-    ir_node *sum = ir_flush_below(at, ir_add(at, update_read(u, y), ir_multiply(at, g, g)), LEAST_SQUARE);
+    ir_node *square = ir_multiply(at, g, g);
+    ir_node *sum = ir_flush_below(at, ir_add(at, update_read(u, y), square), LEAST_SQUARE);
     update_assign_later(u, y, sum);
     return minus_rate_times(u, w, ir_divide(at, g, plus_epsilon(u, ir_sqrt(at, sum), 1e-7)));
 }
@@ -67,7 +69,8 @@ ir_node *adadelta_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     ir_symbol *x = update_moment(u, "adadelta.step_square", p, 0);
     ir_node *v = square_mean(u, update_moment(u, "adadelta.square", p, 0), g);
     ir_node *root = ir_sqrt(at, plus_epsilon(u, update_read(u, x), 1e-6));
-    ir_node *step = ir_divide(at, ir_multiply(at, root, g), ir_sqrt(at, plus_epsilon(u, v, 1e-6)));
+    ir_node *below = ir_sqrt(at, plus_epsilon(u, v, 1e-6));
+    ir_node *step = ir_divide(at, ir_multiply(at, root, g), below);
     square_mean(u, x, step);
     return minus_rate_times(u, w, step);
 }

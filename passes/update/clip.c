@@ -34,7 +34,8 @@ ir_node *update_clip_factor(ir_graph *g, const ir_row *row, ir_node *const *grad
     }
     ir_node *norm = ir_sqrt(g, sum);
     ir_node *most = ir_like(g, norm, ir_attr_find(row->attrs, "most")->number[0]);
-    ir_node *factor = ir_minimum(g, ir_like(g, norm, 1), ir_divide(g, most, norm));
+    ir_node *share = ir_divide(g, most, norm);
+    ir_node *factor = ir_minimum(g, ir_like(g, norm, 1), share);
     return ir_add(g, factor, ir_subtract(g, norm, norm)); /* 0, but NaN where the norm is not finite */
 }
 

@@ -26,7 +26,8 @@ ir_node *lion_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     ir_graph *at = u->graph;
     double beta_1 = update_own_option(u, "beta_1", 0.9), beta_2 = update_own_option(u, "beta_2", 0.99);
     ir_symbol *y = update_moment(u, "lion.m", p, 0);
-    ir_node *toward = ir_add(at, update_scaled(at, update_read(u, y), beta_1), update_scaled(at, g, 1 - beta_1));
+    ir_node *fresh = update_scaled(at, g, 1 - beta_1);
+    ir_node *toward = ir_add(at, update_scaled(at, update_read(u, y), beta_1), fresh);
     update_mean(u, y, beta_2, update_scaled(at, g, 1 - beta_2), LEAST_MOMENT);
     return ir_subtract(at, w, update_times(at, u->group->rate, ir_sign(at, toward)));
 }

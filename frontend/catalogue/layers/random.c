@@ -28,7 +28,8 @@ static ir_node *normal(fe_builder *b, const fe_layer *l, ir_type shape)
     ir_graph *g = b->g;
     ir_node *u = uniform(b, shape, l->name);
     ir_node *positive = ir_add(g, u, ir_like(g, u, 0x1p-24));
-    ir_node *radius = ir_sqrt(g, ir_multiply(g, ir_log(g, positive), ir_like(g, u, -2)));
+    ir_node *factor = ir_like(g, u, -2);
+    ir_node *radius = ir_sqrt(g, ir_multiply(g, ir_log(g, positive), factor));
     ir_node *turn = uniform(b, shape, arena_printf(b->m->mem, "%s.angle", l->name));
     ir_node *cosine = ir_cosine(g, ir_multiply(g, turn, ir_like(g, turn, 6.283185307179586)));
     return ir_multiply(g, radius, cosine);
