@@ -2,27 +2,9 @@
  * one, every way to keep what the teacher says, stopped and gone on with. What is compared is the weights file, to the
  * byte. */
 #include "tests/unit/extent.h"
+#include "tests/unit/train_runs.h"
 #include <CUnit/CUnit.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-
-static char directory[64];
-
-/* Run a shell command in the test's directory. Returns the exit code. */
-__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
-{
-    char command[2048];
-    int n = snprintf(command, sizeof command, "cd %s && ", directory);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, arguments);
-    va_end(arguments);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 /* inputs x and what a loss compares with, data, and what all nets of a kind have in common */
 static const char of_values[] = "inputs: {x: [10], y: [1]}\n"
@@ -67,10 +49,9 @@ static void train(const char *name, const char *dir, const char *options)
 }
 
 /* The teachers, whose layers are called as the students' are, with dropout and batch statistics. */
-static int open_directory(void)
+static int open_with_teachers(void)
 {
-    strcpy(directory, "/tmp/lamina-distill-XXXXXX");
-    if (!mkdtemp(directory) || run("mkdir data && cp %s/examples/data/* data", LAMINA_SOURCE_DIR))
+    if (open_directory() || run("mkdir data && cp %s/examples/data/* data", LAMINA_SOURCE_DIR))
         return 1;
     write_net("big", of_values,
               "layers:\n"
@@ -86,32 +67,6 @@ static int open_directory(void)
     return trained("big", "big", "") && trained("wise", "wise", "") ? 0 : 1;
 }
 
-static int remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
-}
-
-/* In one go, and again in pieces of so many steps with another number of threads. */
-static void check_resumed(const char *name, int steps)
-{
-    char first[64], more[64], whole[64], parts[64];
-    snprintf(first, sizeof first, "--threads=1 --max-steps=%d", steps);
-    snprintf(more, sizeof more, "--resume --max-steps=%d", steps);
-    snprintf(whole, sizeof whole, "%s-whole", name);
-    snprintf(parts, sizeof parts, "%s-parts", name);
-    train(name, whole, "");
-    train(name, parts, first);
-    int count = 1;
-    while (count < 20 && run("cmp -s %s/weights.safetensors %s/weights.safetensors", whole, parts)) {
-        train(name, parts, more);
-        count++;
-    }
-    CU_ASSERT_TRUE(count > 1 && count < 20);
-    CU_ASSERT_EQUAL(run("test $(wc -l <%s/log.jsonl) = $(wc -l <%s/log.jsonl)", whole, parts), 0);
-}
-
 static const char small[] = "layers: [dense: {units: 3, activation: tanh}, dense: {name: out, units: 1}]\n"
                             "losses: [mean_squared_error]\n";
 
@@ -120,7 +75,8 @@ static void values(void)
     char net[1024];
     snprintf(net, sizeof net, "%steacher: {net: big.yaml, weights: big/weights.safetensors, weight: 0.8}\n", small);
     write_net("values", of_values, net);
-    check_resumed("values", extent_sanitized ? 40 : 25);
+    train_whole("values");
+    check_pieces("values", extent_sanitized ? 40 : 25);
     CU_ASSERT_EQUAL(run("grep -q '\"stage\": *\"student\"' values-whole/log.jsonl"), 0);
     static const char *const caches[] = {"memory", "disk", "none"};
     for (int i = 0; i < 3; i++) {
@@ -169,7 +125,8 @@ static void classes(void)
               "layers: [flatten, dense: {units: 6, activation: relu}, dense: {name: logits, units: 10}]\n"
               "losses: [softmax_cross_entropy: {label_smoothing: 0.1}]\n"
               "teacher: {net: wise.yaml, weights: wise/weights.safetensors, temperature: 3, weight: 0.6}\n");
-    check_resumed("classes", 15);
+    train_whole("classes");
+    check_pieces("classes", 15);
 }
 
 /* A stage in the middle of others is taught, one after the other and at once; a file may teach itself anew. */
@@ -194,7 +151,8 @@ static void stages(void)
                  "combine: average\n",
                  schedules[i]);
         write_net(schedules[i], of_classes, net);
-        check_resumed(schedules[i], i ? 15 : 30);
+        train_whole(schedules[i]);
+        check_pieces(schedules[i], i ? 15 : 30);
     }
     CU_ASSERT_EQUAL(
         run("(cat wise.yaml; echo 'teacher: {net: again.yaml, weights: wise/weights.safetensors}') >again.yaml"), 0);
@@ -204,7 +162,7 @@ static void stages(void)
 void suite_distill(void);
 void suite_distill(void)
 {
-    CU_pSuite s = CU_add_suite("distillation", open_directory, remove_directory);
+    CU_pSuite s = CU_add_suite("distillation", open_with_teachers, remove_directory);
     CU_add_test(s, "a teacher of values, whole and in pieces, each cache", values);
     CU_add_test(s, "the student ships alone", student_ships_alone);
     CU_add_test(s, "weights of 0 and 1", weights);

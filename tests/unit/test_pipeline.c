@@ -4,19 +4,17 @@
 #include "examples/pipeline/bands.h"
 #include "tests/unit/extent.h"
 #include "tests/unit/net_run.h"
+#include "tests/unit/shell.h"
 #include <CUnit/CUnit.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MICRO = 8, STEPS = 2, MOST = 3, MOST_INPUTS = 8, SEED = 5 };
 
-static char directory[64];
 static lamina_error error;
 
 #define OK(call) CU_ASSERT_EQUAL_FATAL(call, LAMINA_OK)
@@ -28,18 +26,6 @@ typedef struct {
     lamina_library *library[MOST], *whole_library;
     const lamina_net *stage[MOST], *whole;
 } libraries;
-
-__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
-{
-    char words[512], command[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
-    va_end(arguments);
-    snprintf(command, sizeof command, "cd %s && %s compile --max-batch=%d %s", directory, LAMINA_BINARY, MICRO, words);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
 
 static lamina_library *open_library(const char *name, const lamina_net **net)
 {
@@ -54,9 +40,13 @@ static lamina_library *open_library(const char *name, const lamina_net **net)
 static libraries open_net(const char *name, int stages)
 {
     libraries l = {.stages = stages};
-    CU_ASSERT_EQUAL_FATAL(run("%s/nets/%s.yaml --partition=fused -o whole.so", LAMINA_TESTS_DIR, name), 0);
+    CU_ASSERT_EQUAL_FATAL(run("%s compile --max-batch=%d %s/nets/%s.yaml --partition=fused -o whole.so", LAMINA_BINARY,
+                              MICRO, LAMINA_TESTS_DIR, name),
+                          0);
     CU_ASSERT_EQUAL_FATAL(
-        run("%s/nets/%s.yaml --partition=auto --stages=%d --emit-stages -o net.so", LAMINA_TESTS_DIR, name, stages), 0);
+        run("%s compile --max-batch=%d %s/nets/%s.yaml --partition=auto --stages=%d --emit-stages -o net.so",
+            LAMINA_BINARY, MICRO, LAMINA_TESTS_DIR, name, stages),
+        0);
     l.whole_library = open_library("whole", &l.whole);
     for (int i = 0; i < stages; i++) {
         char file[32];
@@ -380,16 +370,6 @@ static void test_places(void)
 
 /* ---- the programs of examples/pipeline ---- */
 
-__attribute__((format(printf, 1, 2))) static int shell(const char *format, ...)
-{
-    char command[2048];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    return system(command);
-}
-
 /* What the whole network learns of the same points in one process. */
 static void train_bands(void)
 {
@@ -422,36 +402,21 @@ static void test_examples(void)
 {
     if (extent_sanitized)
         return;
-    CU_ASSERT_EQUAL_FATAL(
-        shell("cd %s && S=%s && L=%s && Y=$S/examples/pipeline && "
-              "$L compile $Y/bands.yaml --partition=fused -o bands.so && "
-              "$L compile $Y/bands.yaml --emit-stages -o bands.so && "
-              "for p in threads processes; do cc -std=gnu11 -Wall -Wextra -Werror -I$S/runtime $Y/$p.c "
-              "$(dirname $L)/liblamina.a -ljansson -lz -lm -lpthread -ldl -o $p && ./$p . >said || "
-              "exit; grep -q accuracy said || exit; done",
-              directory, LAMINA_SOURCE_DIR, LAMINA_BINARY),
-        0);
-    CU_ASSERT_EQUAL(
-        shell("cd %s && %s inspect bands_first.so >said && grep -q 'bands_first_backward$' said && "
-              "grep -q 'wide .*  boundary, backward$' said && grep -q 'point .*  forward and backward$' said",
-              directory, LAMINA_BINARY),
-        0);
+    CU_ASSERT_EQUAL_FATAL(run("S=%s && L=%s && Y=$S/examples/pipeline && "
+                              "$L compile $Y/bands.yaml --partition=fused -o bands.so && "
+                              "$L compile $Y/bands.yaml --emit-stages -o bands.so && "
+                              "for p in threads processes; do cc -std=gnu11 -Wall -Wextra -Werror -I$S/runtime $Y/$p.c "
+                              "$(dirname $L)/liblamina.a -ljansson -lz -lm -lpthread -ldl -o $p && ./$p . >said || "
+                              "exit; grep -q accuracy said || exit; done",
+                              LAMINA_SOURCE_DIR, LAMINA_BINARY),
+                          0);
+    CU_ASSERT_EQUAL(run("%s inspect bands_first.so >said && grep -q 'bands_first_backward$' said && "
+                        "grep -q 'wide .*  boundary, backward$' said && grep -q 'point .*  forward and backward$' said",
+                        LAMINA_BINARY),
+                    0);
     train_bands();
-    CU_ASSERT_EQUAL(shell("cd %s && cmp one.safetensors threads.safetensors", directory), 0);
-    CU_ASSERT_EQUAL(shell("cd %s && cmp one.safetensors processes.safetensors", directory), 0);
-}
-
-static int open_directory(void)
-{
-    strcpy(directory, "/tmp/lamina-pipeline-XXXXXX");
-    return !mkdtemp(directory);
-}
-
-static int remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    CU_ASSERT_EQUAL(run("cmp one.safetensors threads.safetensors"), 0);
+    CU_ASSERT_EQUAL(run("cmp one.safetensors processes.safetensors"), 0);
 }
 
 void suite_pipeline(void);

@@ -1,11 +1,10 @@
 /* Stages that are files of their own, to any depth: the nets that come of them are those of one file that has all of it
  * written out. Compared is the text of the modules. */
 #include "frontend/frontend.h"
+#include "tests/unit/train_runs.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char innermost[] = "inputs: {u: [7], label: {shape: [], dtype: int32}}\n"
                                 "layers:\n"
@@ -58,20 +57,11 @@ static const char by_hand[] =
     "     optimizer: {sgd: 0.3}}\n"
     "  - {name: last, through: logits}\n";
 
-static const char *write_file(const char *folder, const char *name, const char *content, const char *more)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s.yaml", folder, name);
-    FILE *f = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    fprintf(f, "%s%s", content, more);
-    fclose(f);
-    return path;
-}
-
 /* The text of a part's module (NULL: of the whole) as it is built. */
-static void print_part(const char *path, const char *part, text *out)
+static void print_part(const char *name, const char *part, text *out)
 {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
     arena *mem = arena_new();
     diag *d = diag_new();
     const fe_network *n = fe_read(path, mem, d);
@@ -91,36 +81,36 @@ static void print_part(const char *path, const char *part, text *out)
     arena_free(mem);
 }
 
+static void write_with_ends(const char *name, const char *content)
+{
+    text all = {0};
+    text_printf(&all, "%s%s", content, ends);
+    write_yaml(name, text_get(&all));
+    text_free(&all);
+}
+
 /* Three files deep: the parts are those of one file with all of it. */
 static void files_are_one_net(void)
 {
     static const char *const all[] = {"enc_low", "enc_high", "last", NULL};
-    char folder[64] = "/tmp/lamina-files-XXXXXX", path[128], other[128];
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-    write_file(folder, "innermost", innermost, "");
-    write_file(folder, "inner", inner, "");
-    strcpy(other, write_file(folder, "by_hand", by_hand, ends));
-    strcpy(path, write_file(folder, "outer", outer, ends));
+    write_yaml("innermost", innermost);
+    write_yaml("inner", inner);
+    write_with_ends("by_hand", by_hand);
+    write_with_ends("outer", outer);
     for (int i = 0; i < 4; i++) {
         text files = {0}, hand = {0};
-        print_part(path, all[i], &files);
-        print_part(other, all[i], &hand);
+        print_part("outer", all[i], &files);
+        print_part("by_hand", all[i], &hand);
         CU_ASSERT_TRUE(files.length > 100);
         CU_ASSERT_STRING_EQUAL(text_get(&files), text_get(&hand));
         text_free(&files);
         text_free(&hand);
     }
-    for (int i = 0; i < 4; i++) {
-        static const char *const names[] = {"innermost", "inner", "by_hand", "outer"};
-        snprintf(path, sizeof path, "%s/%s.yaml", folder, names[i]);
-        unlink(path);
-    }
-    rmdir(folder);
 }
 
 void suite_stage_files(void);
 void suite_stage_files(void)
 {
-    CU_pSuite s = CU_add_suite("stages in files of their own", NULL, NULL);
+    CU_pSuite s = CU_add_suite("stages in files of their own", open_directory, remove_directory);
     CU_add_test(s, "files three deep are one net", files_are_one_net);
 }

@@ -1,14 +1,9 @@
 /* `lamina train` with `accumulate`, as a user runs it: several batches a step give the weights, to the byte, of one
  * batch that is as large and is computed in pieces. */
 #include "runtime/lamina.h"
-#include "tests/unit/shell.h"
+#include "tests/unit/train_runs.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>
-
-static int open_with_data(void)
-{
-    return open_directory() || run("mkdir data && cp %s/examples/data/linear-*.idx data", LAMINA_SOURCE_DIR);
-}
 
 /* A regression of 3686 records, and 410 to validate with: layers a, dropout and batch norm, b, c. */
 static void write_net(const char *name, const char *optimizer, const char *train, const char *more)
@@ -37,9 +32,9 @@ static void write_net(const char *name, const char *optimizer, const char *train
 
 /* Train NAME to NAME-whole, and to NAME-pieces with one batch of N0 in place of N of 10. Everything but times is equal
  * to the byte. */
-static void check_pieces(const char *name)
+static void check_as_one(const char *name)
 {
-    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s-whole >out 2>err", LAMINA_BINARY, name, name), 0);
+    train_whole(name);
     CU_ASSERT_EQUAL(run("sed 's/batch: 10, accumulate: \\([0-9]*\\)/batch: \\10/' %s.yaml >large.yaml && "
                         "%s train large.yaml --out=%s-pieces --max-batch=10 --threads=1 >out 2>err",
                         name, LAMINA_BINARY, name),
@@ -51,27 +46,12 @@ static void check_pieces(const char *name)
                     0);
 }
 
-/* And NAME-parts is stopped and goes on every so many steps. */
-static void check_resumed(const char *name, int steps)
-{
-    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s-parts --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps),
-                    0);
-    int parts = 1;
-    while (parts < 30 && run("cmp -s %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name)) {
-        if (run("%s train %s.yaml --out=%s-parts --resume --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps))
-            break;
-        parts++;
-    }
-    CU_ASSERT_TRUE(parts > 2 && parts < 30);
-    CU_ASSERT_EQUAL(run("cmp %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name), 0);
-}
-
 /* Batches of 10, 7 a step: 53 steps an epoch, the last one of 46 records in 5 batches. */
 static void end_to_end(void)
 {
     write_net("plain", "{sgd: {learning_rate: 0.05, momentum: 0.5}}", "batch: 10, accumulate: 7, epochs: 3", "");
-    check_pieces("plain");
-    check_resumed("plain", 50);
+    check_as_one("plain");
+    check_pieces("plain", 50);
     CU_ASSERT_EQUAL(run("grep -q '\"epoch\": 3, \"steps\": 53, \"total_steps\": 159' plain-whole/log.jsonl"), 0);
     CU_ASSERT_EQUAL(run("sed 's/, accumulate: 7//' plain.yaml >alone.yaml && "
                         "%s train alone.yaml --out=alone --batch=70 >out 2>err && "
@@ -88,16 +68,16 @@ static void clip_groups_schedule(void)
               "batch: 10, accumulate: 12, epochs: 4, gradient_clip: 0.5, early_stopping: {patience: 2, restore_best: "
               "true}",
               "groups:\n  - {name: last, layers: [c], optimizer: {sgd: 0.02}}\n");
-    check_pieces("rich");
-    check_resumed("rich", 30);
+    check_as_one("rich");
+    check_pieces("rich", 30);
 }
 
 /* More batches than there are: all records a step. */
 static void all_records(void)
 {
     write_net("all", "adam", "batch: 10, accumulate: 1000, epochs: 4", "");
-    check_pieces("all");
-    check_resumed("all", 1);
+    check_as_one("all");
+    check_pieces("all", 1);
     CU_ASSERT_EQUAL(run("tail -n 1 all-whole/log.jsonl | grep -q '\"epoch\": 4, \"steps\": 1, \"total_steps\": 4'"), 0);
 }
 
@@ -120,9 +100,9 @@ static void stages_in_turn(void)
 {
     write_stages("sequential", "sequential", stages);
     write_stages("alternating", "alternating, rounds: 2", stages);
-    check_pieces("sequential");
-    check_resumed("sequential", 151);
-    check_pieces("alternating");
+    check_as_one("sequential");
+    check_pieces("sequential", 151);
+    check_as_one("alternating");
     CU_ASSERT_EQUAL(run("for s in one:74 two:41 three:369 sequential:41; do grep '\"stage\": \"'${s%%:*}'\"' "
                         "sequential-whole/log.jsonl | grep -q '\"steps\": '${s#*:}, || exit; done"),
                     0);
@@ -135,8 +115,8 @@ static void stages_at_once(void)
                  "  - {name: one, through: d, head: auto}\n"
                  "  - {name: two, through: c, optimizer: {sgd: 0.05}}\n"
                  "combine: {fine_tune: {epochs: 1, learning_rate: 0.001}}\n");
-    check_pieces("simultaneous");
-    check_resumed("simultaneous", 33);
+    check_as_one("simultaneous");
+    check_pieces("simultaneous", 33);
 }
 
 /* Another number is another run, end to end and of a stage alone; and so is another way to come to the same step. */

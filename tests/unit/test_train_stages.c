@@ -2,16 +2,11 @@
  * flows between stages, stopped and gone on with, from weights of another run. What is compared is the weights file, to
  * the byte. */
 #include "tests/unit/extent.h"
-#include "tests/unit/shell.h"
+#include "tests/unit/train_runs.h"
 #include <CUnit/CUnit.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-static int open_with_data(void)
-{
-    return open_directory() || run("mkdir data && cp %s/examples/data/linear-*.idx data", LAMINA_SOURCE_DIR);
-}
 
 /* A network NAME.yaml with this staging and these stages. */
 static void write_net(const char *name, const char *staging, const char *stages)
@@ -45,27 +40,6 @@ static const char stages[] =
     "  - {name: three, through: c}\n"
     "combine: {method: learned, fine_tune: {epochs: 1, learning_rate: 0.001}}\n";
 
-/* Train NAME to DIR in one go, and again in pieces of 'steps'; the weights are equal to the byte. */
-static void check_resumed(const char *name, int steps)
-{
-    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s-whole >out 2>err", LAMINA_BINARY, name, name), 0);
-    CU_ASSERT_EQUAL(
-        run("%s train %s.yaml --out=%s-parts --threads=1 --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps),
-        0);
-    int parts = 1;
-    while (parts < 100 && run("cmp -s %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name)) {
-        if (run("%s train %s.yaml --out=%s-parts --resume --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps))
-            break;
-        parts++;
-    }
-    CU_ASSERT_TRUE(parts > 2 && parts < 100);
-    CU_ASSERT_EQUAL(run("cmp %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name), 0);
-    CU_ASSERT_EQUAL(run("for d in whole parts; do sed 's/\"seconds\": [^,]*,//' %s-$d/log.jsonl >$d.log; done; "
-                        "cmp whole.log parts.log",
-                        name),
-                    0);
-}
-
 /* All stages of a simultaneous run take the same steps. */
 static const char together[] = "stages:\n"
                                "  - {name: one, through: a, head: auto}\n"
@@ -80,27 +54,20 @@ static void schedules(void)
     write_net("simultaneous", ", schedule: simultaneous", together);
     /* Each piece compiles all nets anew, which takes long under sanitizers. */
     const int longer = extent_sanitized ? 2 : 1;
-    check_resumed("sequential", 97 * longer);
-    check_resumed("alternating", 151 * longer);
-    check_resumed("simultaneous", 61 * longer);
+    train_whole("sequential");
+    check_pieces("sequential", 97 * longer);
+    train_whole("alternating");
+    check_pieces("alternating", 151 * longer);
+    train_whole("simultaneous");
+    check_pieces("simultaneous", 61 * longer);
     CU_ASSERT_NOT_EQUAL(run("cmp -s sequential-whole/weights.safetensors alternating-whole/weights.safetensors"), 0);
-}
-
-static void write_text(const char *name, const char *content)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
-    FILE *f = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    fputs(content, f);
-    fclose(f);
 }
 
 /* A stage that is a file with two stages, one of them with data of the file's own, in a network without losses of its
  * own. */
 static void files(void)
 {
-    write_text("inner", "inputs: {x: [10], y: [1]}\n"
+    write_yaml("inner", "inputs: {x: [10], y: [1]}\n"
                         "layers:\n"
                         "  - dense: {name: a, units: 6, activation: tanh}\n"
                         "  - batch_norm: {name: code}\n"
@@ -111,7 +78,7 @@ static void files(void)
                         "train: {epochs: 3, batch: 40}\n"
                         "staging: {coupling: local}\n"
                         "stages: [{name: low, through: a, head: auto}, {name: high, through: guess}]\n");
-    write_text("outer", "inputs: {u: [10], y: [1]}\n"
+    write_yaml("outer", "inputs: {u: [10], y: [1]}\n"
                         "layers: [{dense: {name: end, units: 2}}]\n"
                         "data: {train: {format: idx, u: data/linear-train-x.idx, y: data/linear-train-y.idx}}\n"
                         "train: {epochs: 2, batch: 50, seed: 4}\n"
@@ -120,7 +87,8 @@ static void files(void)
                         "  - {name: inner, net: inner.yaml, output: code, inputs: {x: u}}\n"
                         "  - {name: end, through: end, head: [{dense: 1}], losses: [mean_squared_error],\n"
                         "     optimizer: {sgd: 0.01}}\n");
-    check_resumed("outer", 61);
+    train_whole("outer");
+    check_pieces("outer", 61);
     CU_ASSERT_EQUAL(run("test $(grep -c '\"stage\": \"inner_low\".*\"examples\": 512,' outer-whole/log.jsonl) = 3"), 0);
     CU_ASSERT_EQUAL(run("test $(grep -c '\"stage\": \"end\"' outer-whole/log.jsonl) = 2"), 0);
 }

@@ -1,40 +1,9 @@
 /* `lamina train` with what a run has besides a fixed rate, as a user runs it: whole and in pieces, whose weights files
  * and logs are equal to the byte but for the times. */
 #include "tests/unit/extent.h"
+#include "tests/unit/train_runs.h"
 #include <CUnit/CUnit.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-
-static char directory[64];
-
-/* Run a shell command in the test's directory. Returns the exit code. */
-__attribute__((format(printf, 1, 2))) static int run(const char *format, ...)
-{
-    char command[2048];
-    int n = snprintf(command, sizeof command, "cd %s && ", directory);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command + n, sizeof command - (size_t)n, format, arguments);
-    va_end(arguments);
-    int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static int open_directory(void)
-{
-    strcpy(directory, "/tmp/lamina-training-XXXXXX");
-    return mkdtemp(directory) && !run("mkdir data && cp %s/examples/data/linear-*.idx data", LAMINA_SOURCE_DIR) ? 0 : 1;
-}
-
-static int remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
-}
 
 /* A regression of 3686 records, which take 74 steps an epoch, and 410 to validate with. */
 static void write_net(const char *name, const char *rate, const char *train, const char *more)
@@ -58,30 +27,10 @@ static void write_net(const char *name, const char *rate, const char *train, con
     fclose(f);
 }
 
-/* Train NAME to NAME-whole in one go, and to NAME-parts in pieces of 'steps'. */
-static void check_pieces(const char *name, int steps)
-{
-    CU_ASSERT_EQUAL(run("%s train %s.yaml --out=%s-whole >out 2>err", LAMINA_BINARY, name, name), 0);
-    CU_ASSERT_EQUAL(
-        run("%s train %s.yaml --out=%s-parts --threads=1 --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps),
-        0);
-    int parts = 1;
-    while (parts < 60 && run("cmp -s %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name)) {
-        if (run("%s train %s.yaml --out=%s-parts --resume --max-steps=%d >out 2>err", LAMINA_BINARY, name, name, steps))
-            break;
-        parts++;
-    }
-    CU_ASSERT_TRUE(parts > 2 && parts < 60);
-    CU_ASSERT_EQUAL(run("cmp %s-whole/weights.safetensors %s-parts/weights.safetensors", name, name), 0);
-    CU_ASSERT_EQUAL(run("for d in whole parts; do sed 's/\"seconds\": [^,]*//' %s-$d/log.jsonl >log-$d; done; "
-                        "cmp log-whole log-parts",
-                        name),
-                    0);
-}
-
 static void schedules(void)
 {
     write_net("cosine", "{cosine: {initial: 0.05, epochs: 3, final: 0.001, warmup: {epochs: 0.5}}}", ", epochs: 4", "");
+    train_whole("cosine");
     check_pieces("cosine", 50);
     CU_ASSERT_EQUAL(run("grep -q '\"learning_rate\": 0.001,' cosine-whole/log.jsonl"), 0);
     write_net("fixed", "0.05", ", epochs: 4", "");
@@ -102,6 +51,7 @@ static void schedules_of_stages(void)
               "  - {name: one, through: a, head: auto, optimizer: {adam: {one_cycle: {maximum: 0.02, epochs: 4}}}}\n"
               "  - {name: two, through: b, optimizer: {sgd: {step: {initial: 0.05, epochs: 1, gamma: 0.5}}}}\n"
               "combine: {fine_tune: {epochs: 2, learning_rate: {polynomial: {initial: 0.001, epochs: 2}}}}\n");
+    train_whole("stages");
     check_pieces("stages", 67);
     CU_ASSERT_EQUAL(run("grep '\"stage\": \"two\"' stages-whole/log.jsonl | grep -o '\"learning_rate\": [^,]*' >rates; "
                         "printf '\"learning_rate\": %%s\\n' 0.05 0.025 0.0125 0.00625 | cmp - rates"),
@@ -115,6 +65,7 @@ static void schedules_of_stages(void)
 static void early_stopping(void)
 {
     write_net("best", "0.3", ", epochs: 30, early_stopping: {patience: 3, restore_best: true}", "");
+    train_whole("best");
     check_pieces("best", 113);
     CU_ASSERT_EQUAL(
         run("test $(wc -l <best-whole/log.jsonl) -lt 30 && "
@@ -132,6 +83,7 @@ static void plateaus(void)
 {
     write_net("plateau", "{cosine: {initial: 0.3, epochs: 20}}",
               ", epochs: 8, reduce_on_plateau: {monitor: train.loss, patience: 1, factor: 0.3, minimum: 0.001}", "");
+    train_whole("plateau");
     check_pieces("plateau", 97);
     CU_ASSERT_EQUAL(run("grep -q '\"reduced_to\": 0.0' plateau-whole/log.jsonl"), 0);
     CU_ASSERT_EQUAL(
@@ -149,6 +101,7 @@ static void stages_that_watch(void)
               "  - {name: two, through: b, optimizer: {sgd: 0.05}, train: {early_stopping: {monitor: train.loss, "
               "patience: 1, min_delta: 0.02}}}\n"
               "combine: {fine_tune: {epochs: 9, learning_rate: 0.2}}\n");
+    train_whole("watching");
     check_pieces("watching", 131);
     CU_ASSERT_EQUAL(run("for s in one two watching; do grep '\"stopped\"' watching-whole/log.jsonl | "
                         "grep -q '\"stage\": \"'$s'\"' || exit; done"),
@@ -174,7 +127,7 @@ static void killed_and_resumed(void)
 void suite_training(void);
 void suite_training(void)
 {
-    CU_pSuite s = CU_add_suite("training", open_directory, remove_directory);
+    CU_pSuite s = CU_add_suite("training", open_with_data, remove_directory);
     CU_add_test(s, "schedules, whole and in pieces", schedules);
     CU_add_test(s, "schedules of stages", schedules_of_stages);
     CU_add_test(s, "early stopping", early_stopping);
