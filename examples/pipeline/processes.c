@@ -4,18 +4,13 @@
  * libraries, for their descriptions, and has the memory of its own stage alone. A parcel goes over the socket as a
  * header and its bytes; a thread at each end takes what arrives, so that both sides may send at a time. At the end the
  * child writes what it has learned to a pipe, and the parent saves DIRECTORY/processes.safetensors. */
-#include "bands.h"
-#include "lamina.h"
+#include "both.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { FIRST, LAST, STAGES };
-
-static const char *const names[STAGES + 1] = {"bands_first", "bands_last", "bands"};
 
 /* ---- bytes ---- */
 
@@ -96,25 +91,6 @@ static void *receive(void *user)
 
 /* ---- one side ---- */
 
-static lamina_status train(lamina_pipeline *p, lamina_error *e)
-{
-    static float point[BATCH][2];
-    static int32_t band[BATCH];
-    const lamina_net *fields = lamina_pipeline_fields(p);
-    const void *inputs[2];
-    inputs[lamina_net_input(fields, "point")] = point;
-    inputs[lamina_net_input(fields, "band")] = band;
-    lamina_status s = lamina_pipeline_initialize(p, BANDS_SEED, e);
-    for (int step = 0; !s && step < BANDS_STEPS; step++) {
-        make_points(step, point, band);
-        lamina_pipeline_reset_metrics(p);
-        s = lamina_pipeline_train_step(p, inputs, BATCH, e);
-    }
-    for (int32_t i = 0; !s && lamina_pipeline_model(p, LAST) && i < fields->metric_count; i++)
-        printf("%s %.4f\n", fields->metrics[i].name, lamina_pipeline_metric_value(p, i));
-    return s;
-}
-
 /* Train the stage of that number; *out has it afterwards. */
 static lamina_status train_side(const lamina_net *const *net, int stage, int socket, lamina_pipeline **out,
                                 lamina_error *e)
@@ -186,13 +162,7 @@ static int run(int stage, int socket, int results, const char *directory)
     lamina_library *library[STAGES + 1] = {NULL};
     const lamina_net *net[STAGES + 1] = {NULL};
     lamina_pipeline *p = NULL;
-    lamina_status s = LAMINA_OK;
-    for (int i = 0; !s && i <= STAGES; i++) {
-        char path[1024];
-        snprintf(path, sizeof path, "%s/%s.so", directory, names[i]);
-        s = lamina_library_open(path, &library[i], &e);
-        net[i] = s ? NULL : lamina_library_net(library[i]);
-    }
+    lamina_status s = open_all(directory, library, net, &e);
     s = s ? s : train_side(net, stage, socket, &p, &e);
     if (!s)
         s = stage == FIRST ? save(p, net, results, directory, &e) : give(lamina_pipeline_model(p, LAST), results, &e);

@@ -56,6 +56,18 @@ static lamina_status new_order(const lamina_dataset *d, int64_t **order, bool **
     return LAMINA_OK;
 }
 
+/* How many records the fraction is, and all in a random order, none marked to move yet. */
+static lamina_status draw_part(const lamina_dataset *d, double fraction, uint64_t seed, int64_t *part, int64_t **order,
+                               bool **moves, lamina_error *e)
+{
+    if (!(*part = part_of(d, fraction, e)))
+        return LAMINA_BAD_ARG;
+    lamina_status s = new_order(d, order, moves, e);
+    if (!s)
+        lamina_shuffle(*order, d->count, seed, 0, PHILOX_SPLIT);
+    return s;
+}
+
 lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t seed, lamina_dataset **out,
                                    lamina_error *e)
 {
@@ -65,12 +77,9 @@ lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t 
     if (s)
         return s;
     *out = NULL;
-    int64_t part = part_of(d, fraction, e);
-    if (!part)
-        return LAMINA_BAD_ARG;
-    if ((s = new_order(d, &order, &moves, e)))
+    int64_t part;
+    if ((s = draw_part(d, fraction, seed, &part, &order, &moves, e)))
         return s;
-    lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
     for (int64_t i = d->count - part; i < d->count; i++)
         moves[i] = true;
     s = split(d, order, moves, part, out, e);
@@ -145,12 +154,9 @@ lamina_status lamina_dataset_split_classes(lamina_dataset *d, const char *name, 
     *out = NULL;
     if ((s = find_classes(d, name, &input, e)))
         return s;
-    int64_t part = part_of(d, fraction, e);
-    if (!part)
-        return LAMINA_BAD_ARG;
-    if ((s = new_order(d, &order, &moves, e)))
+    int64_t part;
+    if ((s = draw_part(d, fraction, seed, &part, &order, &moves, e)))
         return s;
-    lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
     int64_t *left = lamina_allocate(MOST_CLASSES, sizeof *left);
     if (!left)
         s = lamina_fail_memory(e, "a split", MOST_CLASSES * sizeof *left);
