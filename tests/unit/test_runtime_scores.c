@@ -1,93 +1,66 @@
 /* tests/unit/test_runtime_scores.c - how a run of stages tells where the whole stands and each stage: of hand-written
  * nets, whose combinations are the same net with other names. */
 #include "runtime/base/memory.h"
-#include "tests/unit/runtime_case.h"
+#include "tests/unit/runtime_school.h"
 #include <math.h>
 #include <stdlib.h>
 
-/* The student learns what the teacher says; 'scores' measures what the student says, by the teacher's parameters. */
+/* 'net' measures what the student says, by the teacher's parameters. */
 typedef struct {
-    lamina_net teacher, student, whole, scores;
-    lamina_tensor student_inputs[2], student_tensors[16], output, score_inputs[2], score_tensors[16];
+    school of;
+    lamina_net net;
+    lamina_tensor inputs[2], tensors[16];
     lamina_metric metrics[3];
-    lamina_stage_options stages[2];
-    lamina_stages *s;
-    lamina_dataset *d;
-} school;
+} scored;
 
-static void make_school(school *c)
+static void make_scored(scored *c)
 {
-    const lamina_net *net = fake_net_query(LAMINA_ABI_MAJOR);
-    memset(c, 0, sizeof *c);
-    c->teacher = c->student = c->whole = c->scores = *net;
-    c->whole.name = "whole";
-    c->scores.name = "scores";
-    memcpy(c->student_inputs, net->inputs, sizeof c->student_inputs);
-    memcpy(c->score_inputs, net->inputs, sizeof c->score_inputs);
-    memcpy(c->student_tensors, net->tensors, (size_t)net->tensor_count * sizeof *net->tensors);
-    memcpy(c->score_tensors, net->tensors, (size_t)net->tensor_count * sizeof *net->tensors);
-    c->output = net->outputs[0];
-    c->student_inputs[1].name = "prediction";
-    c->output.name = "copy";
-    c->student_tensors[0].name = "dense2.weight";
-    c->student_tensors[1].name = "dense2.bias";
-    c->student.inputs = c->student_inputs;
-    c->student.tensors = c->student_tensors;
-    c->student.outputs = &c->output;
-    c->score_inputs[1].name = "copy";
-    c->scores.inputs = c->score_inputs;
-    c->scores.tensors = c->score_tensors;
     static const char *const names[] = {"whole_loss", "upto_teacher_loss", "without_teacher_loss"};
+    const lamina_net *net = fake_net_query(LAMINA_ABI_MAJOR);
+    make_school(&c->of);
+    c->net = *net;
+    c->net.name = "scores";
+    memcpy(c->inputs, net->inputs, sizeof c->inputs);
+    memcpy(c->tensors, net->tensors, (size_t)net->tensor_count * sizeof *net->tensors);
+    c->inputs[1].name = "copy";
+    c->net.inputs = c->inputs;
+    c->net.tensors = c->tensors;
     for (int i = 0; i < 3; i++) {
         c->metrics[i] = net->metrics[0];
         c->metrics[i].name = names[i];
     }
-    c->scores.metrics = c->metrics;
-    c->scores.metric_count = 3;
-    c->stages[0] = (lamina_stage_options){.name = "teacher", .net = &c->teacher, .fit = {.epochs = 2}};
-    c->stages[1] = (lamina_stage_options){.name = "student", .net = &c->student};
+    c->net.metrics = c->metrics;
+    c->net.metric_count = 3;
 }
 
-static lamina_status open_stages(school *c)
+static void open_scored(scored *c)
 {
-    lamina_status s = lamina_stages_new(&c->whole, c->stages, 2, NULL, &c->s, &error);
-    return s ? s : lamina_stages_initialize(c->s, 1, &error);
-}
-
-static void open_school(school *c)
-{
-    make_school(c);
-    OK(open_stages(c));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(c->s);
-    c->d = line_data(RECORDS);
-}
-
-static void close_school(school *c)
-{
-    lamina_stages_free(c->s);
-    lamina_dataset_free(c->d);
+    make_scored(c);
+    OK(open_stages(&c->of));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c->of.s);
+    c->of.d = line_data(RECORDS);
 }
 
 static void test_scores_that_do_not_fit(void)
 {
-    school c;
-    open_school(&c);
-    c.scores.evaluate = NULL;
-    FAILS(lamina_stages_set_scores(c.s, &c.scores, &error), LAMINA_BAD_ARG,
+    scored x;
+    open_scored(&x);
+    x.net.evaluate = NULL;
+    FAILS(lamina_stages_set_scores(x.of.s, &x.net, &error), LAMINA_BAD_ARG,
           "scores: expected a network with losses, found none");
-    c.scores.evaluate = c.whole.evaluate;
-    c.score_inputs[1].name = "nothing";
-    FAILS(lamina_stages_set_scores(c.s, &c.scores, &error), LAMINA_BAD_ARG,
+    x.net.evaluate = x.of.whole.evaluate;
+    x.inputs[1].name = "nothing";
+    FAILS(lamina_stages_set_scores(x.of.s, &x.net, &error), LAMINA_BAD_ARG,
           "scores: input 'nothing': expected an output of a stage or a field of the data, found neither");
-    c.score_inputs[1].name = "copy";
-    c.score_tensors[0].name = "dense3.weight";
-    FAILS(lamina_stages_set_scores(c.s, &c.scores, &error), LAMINA_BAD_ARG,
+    x.inputs[1].name = "copy";
+    x.tensors[0].name = "dense3.weight";
+    FAILS(lamina_stages_set_scores(x.of.s, &x.net, &error), LAMINA_BAD_ARG,
           "scores: tensor 'dense3.weight': expected one that a stage or the whole has, found none");
-    c.score_tensors[0].name = "dense1.bias";
-    FAILS(lamina_stages_set_scores(c.s, &c.scores, &error), LAMINA_BAD_ARG, "found one of another type");
-    FAILS(lamina_stages_set_scores(NULL, &c.scores, &error), LAMINA_BAD_ARG, "argument 's'");
-    FAILS(lamina_stages_evaluate(c.s, c.d, NULL, NULL, &error), LAMINA_BAD_ARG, "argument 'scores'");
-    close_school(&c);
+    x.tensors[0].name = "dense1.bias";
+    FAILS(lamina_stages_set_scores(x.of.s, &x.net, &error), LAMINA_BAD_ARG, "found one of another type");
+    FAILS(lamina_stages_set_scores(NULL, &x.net, &error), LAMINA_BAD_ARG, "argument 's'");
+    FAILS(lamina_stages_evaluate(x.of.s, x.of.d, NULL, NULL, &error), LAMINA_BAD_ARG, "argument 'scores'");
+    close_school(&x.of);
 }
 
 /* ---- while stages learn ---- */
@@ -125,65 +98,66 @@ static void listen(void *user, const lamina_stages_report *r)
 
 static void test_scores_are_told(void)
 {
-    school c;
-    open_school(&c);
+    scored x;
+    open_scored(&x);
     listener l = {0};
-    OK(lamina_stages_set_scores(c.s, &c.scores, &error));
-    const lamina_stages_fit_options o = {.report = listen, .user = &l, .validation = c.d, .fine_tune = {.epochs = 1}};
-    OK(lamina_stages_fit(c.s, c.d, &o, NULL, &error));
+    OK(lamina_stages_set_scores(x.of.s, &x.net, &error));
+    const lamina_stages_fit_options o = {
+        .report = listen, .user = &l, .validation = x.of.d, .fine_tune = {.epochs = 1}};
+    OK(lamina_stages_fit(x.of.s, x.of.d, &o, NULL, &error));
     CU_ASSERT_TRUE(l.epochs == 4 && l.stages == 3);
     CU_ASSERT_TRUE(l.counts[0] == 2 && l.counts[1] == 2 && l.counts[2] == 3 && l.counts[3] == 3);
     CU_ASSERT_TRUE(l.own[0] == l.validation[0] && l.own[1] == l.validation[1]);
     CU_ASSERT_TRUE(l.whole[2] == l.validation[2]); /* of the whole, when that itself learns */
     CU_ASSERT_TRUE(isfinite(l.whole[0]) && l.whole[0] != l.whole[1]);
-    close_school(&c);
+    close_school(&x.of);
 }
 
 /* ---- of any data ---- */
 
 static void test_scores_of_any_data(void)
 {
-    school c;
+    scored x;
     const lamina_stages_score *scores;
     int32_t count;
     lamina_model *m;
     double teacher, whole;
-    open_school(&c);
-    OK(lamina_stages_fit(c.s, c.d, NULL, NULL, &error));
+    open_scored(&x);
+    OK(lamina_stages_fit(x.of.s, x.of.d, NULL, NULL, &error));
     lamina_dataset *d = line_data(17);
-    OK(lamina_stages_evaluate(c.s, d, &scores, &count, &error));
+    OK(lamina_stages_evaluate(x.of.s, d, &scores, &count, &error));
     CU_ASSERT_EQUAL_FATAL(count, 3);
     CU_ASSERT_TRUE(isnan(scores[1].contribution)); /* no combinations */
     const double found[] = {scores[0].values[0], scores[1].values[0]};
-    OK(lamina_stages_model(c.s, "teacher", &m, &error));
+    OK(lamina_stages_model(x.of.s, "teacher", &m, &error));
     OK(lamina_evaluate_dataset(m, d, &teacher, &error));
-    OK(lamina_stages_model(c.s, NULL, &m, &error));
+    OK(lamina_stages_model(x.of.s, NULL, &m, &error));
     OK(lamina_evaluate_dataset(m, d, &whole, &error));
     CU_ASSERT_TRUE(found[0] == whole && found[1] == teacher);
     lamina_dataset_free(d);
-    close_school(&c);
+    close_school(&x.of);
 }
 
 /* A network that trains two stages at once has a score for each, of the metrics that begin with its name. */
 static void test_scores_of_members(void)
 {
     static const char *const members[] = {"a", "a_b", "idle"};
-    school c;
+    scored x;
     const lamina_stages_score *scores;
     int32_t count;
-    make_school(&c);
+    make_scored(&x);
     static const char *const names[] = {"a_loss", "a_b_loss", "a_b_accuracy"};
     for (int i = 0; i < 3; i++)
-        c.metrics[i].name = names[i];
-    c.metrics[2].higher_is_better = 1;
-    c.teacher.metrics = c.metrics;
-    c.teacher.metric_count = 3;
-    c.stages[0].members = members;
-    c.stages[0].member_count = 3;
-    OK(lamina_stages_new(&c.whole, c.stages, 1, NULL, &c.s, &error));
-    OK(lamina_stages_initialize(c.s, 1, &error));
-    c.d = line_data(RECORDS);
-    OK(lamina_stages_evaluate(c.s, c.d, &scores, &count, &error));
+        x.metrics[i].name = names[i];
+    x.metrics[2].higher_is_better = 1;
+    x.of.teacher.metrics = x.metrics;
+    x.of.teacher.metric_count = 3;
+    x.of.stages[0].members = members;
+    x.of.stages[0].member_count = 3;
+    OK(lamina_stages_new(&x.of.whole, x.of.stages, 1, NULL, &x.of.s, &error));
+    OK(lamina_stages_initialize(x.of.s, 1, &error));
+    x.of.d = line_data(RECORDS);
+    OK(lamina_stages_evaluate(x.of.s, x.of.d, &scores, &count, &error));
     CU_ASSERT_EQUAL_FATAL(count, 3);
     CU_ASSERT_STRING_EQUAL(scores[1].stage, "a");
     CU_ASSERT_STRING_EQUAL(scores[2].stage, "a_b");
@@ -191,7 +165,7 @@ static void test_scores_of_members(void)
     CU_ASSERT_STRING_EQUAL(scores[1].metrics[0].name, "loss");
     CU_ASSERT_STRING_EQUAL(scores[2].metrics[1].name, "accuracy");
     CU_ASSERT_TRUE(scores[1].share == 0.5 && scores[2].share == 0.5);
-    close_school(&c);
+    close_school(&x.of);
 }
 
 /* ---- every allocation fails once ---- */
@@ -200,19 +174,19 @@ static lamina_dataset *failing_data;
 
 static lamina_status scenario_scores(void)
 {
-    school c;
+    scored x;
     const lamina_stages_score *scores;
     int32_t count;
     const lamina_stages_fit_options o = {.validation = failing_data, .fine_tune = {.epochs = 1}};
-    make_school(&c);
-    lamina_status s = open_stages(&c);
+    make_scored(&x);
+    lamina_status s = open_stages(&x.of);
     if (!s)
-        s = lamina_stages_set_scores(c.s, &c.scores, &error);
+        s = lamina_stages_set_scores(x.of.s, &x.net, &error);
     if (!s)
-        s = lamina_stages_fit(c.s, failing_data, &o, NULL, &error);
+        s = lamina_stages_fit(x.of.s, failing_data, &o, NULL, &error);
     if (!s)
-        s = lamina_stages_evaluate(c.s, failing_data, &scores, &count, &error);
-    lamina_stages_free(c.s);
+        s = lamina_stages_evaluate(x.of.s, failing_data, &scores, &count, &error);
+    lamina_stages_free(x.of.s);
     return s;
 }
 

@@ -1,61 +1,11 @@
 /* tests/unit/test_runtime_stages.c - stages of hand-written nets: what does not fit together is named, every allocation
  * may fail, and a stop is one at any moment. What they learn to the bit is the suite stages'. */
 #include "runtime/base/memory.h"
-#include "tests/unit/runtime_case.h"
+#include "tests/unit/runtime_school.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* The teacher is the hand-written net; the student learns to say what the teacher says. */
-typedef struct {
-    lamina_net teacher, student, whole;
-    lamina_tensor inputs[2], tensors[16], output;
-    lamina_stage_options stages[2];
-    lamina_stages *s;
-    lamina_dataset *d;
-} school;
-
-static void make_school(school *c)
-{
-    const lamina_net *net = fake_net_query(LAMINA_ABI_MAJOR);
-    memset(c, 0, sizeof *c);
-    c->teacher = c->student = c->whole = *net;
-    c->whole.name = "whole";
-    c->student.name = "student";
-    memcpy(c->inputs, net->inputs, sizeof c->inputs);
-    memcpy(c->tensors, net->tensors, (size_t)net->tensor_count * sizeof *net->tensors);
-    c->output = net->outputs[0];
-    c->inputs[1].name = "prediction";
-    c->output.name = "copy";
-    c->tensors[0].name = "dense2.weight";
-    c->tensors[1].name = "dense2.bias";
-    c->student.inputs = c->inputs;
-    c->student.tensors = c->tensors;
-    c->student.outputs = &c->output;
-    c->stages[0] = (lamina_stage_options){.name = "teacher", .net = &c->teacher, .fit = {.epochs = 2}};
-    c->stages[1] = (lamina_stage_options){.name = "student", .net = &c->student};
-}
-
-static lamina_status open_stages(school *c)
-{
-    lamina_status s = lamina_stages_new(&c->whole, c->stages, 2, NULL, &c->s, &error);
-    return s ? s : lamina_stages_initialize(c->s, 1, &error);
-}
-
-static void open_school(school *c)
-{
-    make_school(c);
-    OK(open_stages(c));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(c->s);
-    c->d = line_data(RECORDS);
-}
-
-static void close_school(school *c)
-{
-    lamina_stages_free(c->s);
-    lamina_dataset_free(c->d);
-}
 
 /* ---- what does not fit ---- */
 
