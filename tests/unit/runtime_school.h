@@ -1,5 +1,5 @@
-/* tests/unit/runtime_school.h - two stages made of the hand-written net, for tests of runs of stages: the teacher is the
- * net, and the student learns to say what the teacher says. */
+/* tests/unit/runtime_school.h - two stages made of the hand-written net, for tests of runs of stages: the teacher is
+ * the net, and the student learns to say what the teacher says. */
 #ifndef TESTS_UNIT_RUNTIME_SCHOOL_H
 #define TESTS_UNIT_RUNTIME_SCHOOL_H
 
