@@ -95,7 +95,10 @@ typedef struct {
 /* Read and check a YAML file: syntax, keys, values, shapes of every layer. NULL after errors: each mistake gives one,
  * and they come in the order of their places, 20 at most. 'd' holds none before. Everything lives in mem. */
 fe_network *fe_read(const char *path, arena *mem, diag *d);
-/* The same from text; 'path' names it in messages, and data files are looked for beside it. */
+/* The same with single values replaced: "train.epochs=3", "layers.dense1.units=64", as frontend/network/changes.c has
+ * them, NULL behind the last; 'changes' may be NULL. An error in one has `--set` and the change for its place. */
+fe_network *fe_read_changed(const char *path, const char *const *changes, arena *mem, diag *d);
+/* As fe_read, from text; 'path' names it in messages, and data files are looked for beside it. */
 fe_network *fe_read_text(const char *content, size_t length, const char *path, arena *mem, diag *d);
 
 const char *fe_name(const fe_network *n);

@@ -220,7 +220,7 @@ static fe_network *find_part(fe_network *n, const char *part, diag *d)
 
 static ir_module *load_yaml(const char *path, const cmd_build *b, arena *mem, fe_network **net, diag *d)
 {
-    *net = fe_read(path, mem, d);
+    *net = fe_read_changed(path, b->changes, mem, d);
     if (*net)
         *net = find_part(*net, b->part, d);
     return *net ? fe_build(*net, d) : NULL;
@@ -241,6 +241,10 @@ ir_module *cmd_load(const char *path, const cmd_build *b, arena *mem, fe_network
 {
     *net = NULL;
     bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
+    if (!yaml && b->changes[0]) {
+        diag_error(d, (src_loc){path, 0, 0}, "--set changes a YAML, found an IR text");
+        return NULL;
+    }
     ir_module *m = yaml ? load_yaml(path, b, mem, net, d) : load_ir(path, b, d);
     return m ? settle(m, b, yaml, yaml ? fe_train_options(*net)->batch : 128, d) : NULL;
 }

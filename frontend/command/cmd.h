@@ -10,7 +10,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INVALID = 3, EXIT_SIGN
 
 /* ---- options ---- */
 
-/* --name (flag set) or --name=VALUE / --name VALUE (value or number set). Single letters are names of one letter. */
+/* --name (flag set) or --name=VALUE / --name VALUE (value or number set). Single letters are names of one letter. An
+ * option with a value and a 'most' may be given as often as that: its values go to an array with room for one more. */
 typedef struct {
     const char *name;
     const char *argument; /* "FILE", "N"; NULL for a flag */
@@ -18,7 +19,7 @@ typedef struct {
     bool *flag;
     const char **value;
     int64_t *number;
-    int64_t least, most; /* bounds of number */
+    int64_t least, most; /* bounds of number; most: of values */
 } cmd_option;
 
 typedef struct {
@@ -52,13 +53,16 @@ int cmd_run(cmd_work *work, const char *path, const void *options, bool remarks)
 
 /* ---- from a file to a module ---- */
 
+enum { CMD_MOST_CHANGES = 64 };
+
 typedef struct {
-    const char *cpu;       /* NULL: native */
-    int64_t max_batch;     /* 0: the YAML's train batch, else 128 */
-    const char *partition; /* fused, staged; NULL: as the YAML says */
-    const char *stages;    /* a number, or auto: what is fastest on so many */
-    int64_t workers;       /* 0: this machine's processors */
-    const char *part;      /* of a network whose stages learn on their own; NULL: the whole */
+    const char *changes[CMD_MOST_CHANGES + 1]; /* of the YAML, as fe_read_changed takes them */
+    const char *cpu;                           /* NULL: native */
+    int64_t max_batch;                         /* 0: the YAML's train batch, else 128 */
+    const char *partition;                     /* fused, staged; NULL: as the YAML says */
+    const char *stages;                        /* a number, or auto: what is fastest on so many */
+    int64_t workers;                           /* 0: this machine's processors */
+    const char *part;                          /* of a network whose stages learn on their own; NULL: the whole */
     const char *balance;
     const char *gemm;        /* auto, generated, openblas; NULL: auto */
     const char *convolution; /* auto, direct, winograd; NULL: auto */
@@ -89,9 +93,15 @@ typedef struct {
         "balance", "WHAT", "what N stages share equally: time (default), flops, memory, parameters", NULL,             \
             &(b).balance, NULL, 0, 0                                                                                   \
     }
+/* what is changed of the YAML, */
+#define CMD_SET_OPTION(b)                                                                                              \
+    {                                                                                                                  \
+        "set", "KEY=VALUE", "another value in the YAML's place: train.epochs=3, layers.dense1.units=64", NULL,         \
+            (b).changes, NULL, 0, CMD_MOST_CHANGES                                                                     \
+    }
 /* and all. */
 #define CMD_BUILD_OPTIONS(b)                                                                                           \
-    CMD_TARGET_OPTIONS(b),                                                                                             \
+    CMD_SET_OPTION(b), CMD_TARGET_OPTIONS(b),                                                                          \
         {"partition",                                                                                                  \
          "HOW",                                                                                                        \
          "fused: one step, end to end; staged: a function a stage; auto: stages cut by cost",                          \

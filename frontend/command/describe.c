@@ -9,6 +9,7 @@
 enum { MOST_ROWS = 256, MOST_CLASSES = 1000, PRINTED_CLASSES = 12 };
 
 typedef struct {
+    cmd_build build; /* of it, what is changed of the YAML */
     bool json;
 } describe_options;
 
@@ -230,7 +231,7 @@ static bool describe(const char *path, const void *options, arena *mem, diag *d)
 {
     static const char *const names[] = {"train", "validation", "test"};
     const describe_options *o = options;
-    const fe_network *n = fe_read(path, mem, d);
+    const fe_network *n = fe_read_changed(path, o->build.changes, mem, d);
     if (!n)
         return false;
     if (!fe_data(n, "train")->present && !fe_data(n, "validation")->present && !fe_data(n, "test")->present) {
@@ -269,8 +270,9 @@ static bool describe(const char *path, const void *options, arena *mem, diag *d)
 int cmd_data(int argc, char **argv)
 {
     describe_options o = {0};
-    const cmd_option options[] = {{"json", NULL, "print one object", &o.json, NULL, NULL, 0, 0}, {0}};
-    const cmd_syntax syntax = {"data", "lamina data NET.yaml [--json]",
+    const cmd_option options[] = {
+        {"json", NULL, "print one object", &o.json, NULL, NULL, 0, 0}, CMD_SET_OPTION(o.build), {0}};
+    const cmd_syntax syntax = {"data", "lamina data NET.yaml [--json] [--set=KEY=VALUE ...]",
                                "Reads a network's data and says what each input and column holds.", options};
     const char *path;
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);

@@ -129,6 +129,20 @@ static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
     return ok;
 }
 
+/* Of the words behind --set the last one that is no KEY=VALUE is a data set's name. It is taken out. */
+static const char *take_set(const char **changes)
+{
+    const char *set = NULL, **kept = changes;
+    for (const char **word = changes; *word; word++) {
+        if (strchr(*word, '='))
+            *kept++ = *word;
+        else
+            set = *word;
+    }
+    *kept = NULL;
+    return set;
+}
+
 /* False, and the words printed, of options that say no data set. */
 static bool choose_set(eval_options *o, const char *set)
 {
@@ -147,24 +161,25 @@ static bool choose_set(eval_options *o, const char *set)
 int cmd_eval(int argc, char **argv)
 {
     eval_options o = {.seed = -1};
-    const char *set = NULL, *words[MOST_FILES] = {0};
+    const char *words[MOST_FILES] = {0};
     const cmd_option options[] = {
         {"weights", "FILE", "the trained parameters, safetensors", NULL, &o.weights, NULL, 0, 0},
-        {"set", "NAME", "train, validation or test (default: test)", NULL, &set, NULL, 0, 0},
         {"seed", "N", "the one that train was given: it chooses what a split takes", NULL, NULL, &o.seed, 0, INT64_MAX},
         {"threads", "N", "workers (default: all processors)", NULL, NULL, &o.threads, 1, 1024},
         {"json", NULL, "print the values as JSON", &o.json, NULL, NULL, 0, 0},
         CMD_BUILD_OPTIONS(o.build),
         {0}};
-    const cmd_syntax syntax = {"eval", "lamina eval NET.yaml [INPUT=FILE ... | TABLE ...] --weights=FILE [options]",
-                               "Measures trained weights on a data set of the network's, or on other files: one for "
-                               "each input,\nor tables, in the format of its training data.",
-                               options};
+    const cmd_syntax syntax = {
+        "eval", "lamina eval NET.yaml [INPUT=FILE ... | TABLE ...] --weights=FILE [options]",
+        "Measures trained weights on a data set of the network's, or on other files: one for "
+        "each input,\nor tables, in the format of its training data. --set=train, --set=validation "
+        "and --set=test (default)\nchoose the records, --set=KEY=VALUE changes the YAML.",
+        options};
     int code = cmd_parse(&syntax, argc, argv, words, 1, MOST_FILES);
     if (code >= 0)
         return code;
     o.files = words + 1;
     while (o.file_count < MOST_FILES - 1 && o.files[o.file_count])
         o.file_count++;
-    return choose_set(&o, set) ? cmd_run(evaluate, words[0], &o, o.build.remarks) : EXIT_USAGE;
+    return choose_set(&o, take_set(o.build.changes)) ? cmd_run(evaluate, words[0], &o, o.build.remarks) : EXIT_USAGE;
 }

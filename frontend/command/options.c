@@ -56,6 +56,19 @@ static int empty(const cmd_syntax *s)
     return EXIT_USAGE;
 }
 
+static int set_one_more(const cmd_syntax *s, const cmd_option *o, const char *value)
+{
+    int64_t count = 0;
+    while (o->value[count])
+        count++;
+    if (count == o->most) {
+        fprintf(stderr, "lamina %s: --%s: expected it at most %" PRId64 " times\n", s->name, o->name, o->most);
+        return EXIT_USAGE;
+    }
+    o->value[count] = value;
+    return -1;
+}
+
 static int set(const cmd_syntax *s, const cmd_option *o, const char *value)
 {
     if (!*value) {
@@ -63,6 +76,8 @@ static int set(const cmd_syntax *s, const cmd_option *o, const char *value)
                 o->name, o->argument);
         return EXIT_USAGE;
     }
+    if (o->value && o->most)
+        return set_one_more(s, o, value);
     if (o->value)
         *o->value = value;
     if (!o->number)

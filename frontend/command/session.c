@@ -4,16 +4,19 @@
  *     DIR/log.jsonl               a line an epoch
  *     DIR/checkpoint/last.safetensors   where to go on from
  *     DIR/weights.safetensors     the parameters, once training ended or was interrupted
+ *     DIR/set.txt                 what --set changed of the YAML, a line each
  *     DIR/.lock                   held while a process trains there
  *
  * What is in DIR is of one run, and no run begins over what another one has learned unless it is told to. */
 #include "frontend/command/session.h"
 #include "backend/backend.h"
+#include "backend/library/link.h"
 #include "frontend/command/data.h"
 #include "frontend/command/directory.h"
 #include "frontend/command/measure.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 bool cmd_session_fail(cmd_session *s, const lamina_error *e)
@@ -34,13 +37,13 @@ bool cmd_session_build(cmd_session *s, ir_module *m, const char **library)
     return cmd_run_passes(m, &s->o->build, s->d) && be_compile(m, &object, s->d) && be_compile(m, &header, s->d);
 }
 
-static void name_files(cmd_session *s)
+void cmd_session_name(cmd_session *s, const char *name)
 {
-    const char *name = fe_name(s->net);
     s->dir = s->o->out ? s->o->out : arena_printf(s->mem, "runs/%s", name);
     s->log = arena_printf(s->mem, "%s/log.jsonl", s->dir);
     s->checkpoint = arena_printf(s->mem, "%s/checkpoint/last.safetensors", s->dir);
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
+    s->changes = arena_printf(s->mem, "%s/set.txt", s->dir);
 }
 
 int64_t cmd_session_step(const cmd_session *s, const fe_train *t)
@@ -58,6 +61,52 @@ void cmd_session_watch(const fe_train *t, lamina_fit_options *o)
                                   plateau->factor,
                                   plateau->minimum,
                                   plateau->cooldown};
+}
+
+/* A change that is made again counts where it is made again. */
+static bool is_among(const char *line, const char *const *changes)
+{
+    for (; *changes; changes++)
+        if (!strcmp(line, *changes))
+            return true;
+    return false;
+}
+
+/* The lines of a file; NULL behind the last. */
+static const char **read_lines(const char *path, arena *mem)
+{
+    text content = {0};
+    const char **lines = arena_new_array(mem, const char *, 1);
+    int count = 0;
+    if (text_read_file(&content, path))
+        for (char *line = arena_strdup(mem, text_get(&content)), *end; (end = strchr(line, '\n')); line = end + 1) {
+            *end = 0;
+            lines = arena_grown(mem, lines, (size_t)count, sizeof *lines);
+            lines[count++] = line;
+        }
+    text_free(&content);
+    lines = arena_grown(mem, lines, (size_t)count, sizeof *lines);
+    lines[count] = NULL;
+    return lines;
+}
+
+bool cmd_session_recall(cmd_session *s, cmd_build *b, bool *more)
+{
+    const char *all[CMD_MOST_CHANGES + 1] = {0};
+    int count = 0;
+    for (const char **line = read_lines(s->changes, s->mem); *line && count <= CMD_MOST_CHANGES; line++)
+        if (!is_among(*line, b->changes))
+            all[count++] = *line;
+    *more = count > 0;
+    for (const char *const *c = b->changes; *c && count <= CMD_MOST_CHANGES; c++)
+        all[count++] = *c;
+    if (count > CMD_MOST_CHANGES) {
+        diag_error(s->d, (src_loc){s->changes, 0, 0}, "expected at most %d changes, with those of --set",
+                   CMD_MOST_CHANGES);
+        return false;
+    }
+    memcpy(b->changes, all, sizeof all);
+    return true;
 }
 
 static bool exists(const char *path)
@@ -85,13 +134,13 @@ static bool check_overwrite(cmd_session *s)
 
 bool cmd_session_enter(cmd_session *s)
 {
-    name_files(s);
     const char *name = fe_name(s->net), *checkpoints = arena_printf(s->mem, "%s/checkpoint", s->dir);
     if (!check_resume(s) || !cmd_make_directories(s->dir, s->d) || !cmd_make_directories(checkpoints, s->d) ||
         !cmd_lock_directory(s->dir, s->d) || !check_overwrite(s))
         return false;
     cmd_sweep(s->dir, arena_printf(s->mem, "%s.key", name));
     cmd_sweep(s->dir, "weights.safetensors");
+    cmd_sweep(s->dir, "set.txt");
     cmd_sweep(checkpoints, "last.safetensors");
     return true;
 }
@@ -172,15 +221,33 @@ void cmd_session_tell_saved(cmd_session *s, int64_t steps)
     fprintf(stderr, "saved %s after %" PRId64 " steps\n", s->checkpoint, steps);
 }
 
-void cmd_session_begin(cmd_session *s, const void *place)
+/* Before the first checkpoint, since a run that goes on from it needs them. */
+static bool write_changes(cmd_session *s)
+{
+    text lines = {0};
+    for (const char *const *c = s->o->build.changes; *c; c++)
+        text_printf(&lines, "%s\n", *c);
+    bool ok = true;
+    if (lines.length)
+        ok = be_write_file(s->changes, text_get(&lines), lines.length, s->d);
+    else
+        unlink(s->changes);
+    text_free(&lines);
+    return ok;
+}
+
+bool cmd_session_begin(cmd_session *s, const void *place)
 {
     if (s->o->resume) {
         s->saved_at = cmd_seconds();
-        return;
+        return write_changes(s);
     }
     unlink(s->checkpoint);
     unlink(s->weights);
-    cmd_session_save(s, place);
+    bool ok = write_changes(s);
+    if (ok)
+        cmd_session_save(s, place);
+    return ok;
 }
 
 bool cmd_session_keep(cmd_session *s, lamina_model *m, const void *place)

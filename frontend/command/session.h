@@ -18,7 +18,7 @@ typedef struct cmd_session cmd_session;
 struct cmd_session {
     const cmd_train_options *o;
     const fe_network *net;
-    const char *dir, *library, *log, *checkpoint, *weights;
+    const char *dir, *library, *log, *checkpoint, *weights, *changes;
     arena *mem;
     diag *d;
     lamina_progress *progress;
@@ -34,8 +34,13 @@ struct cmd_session {
 
 /* False, and the error among the session's. */
 bool cmd_session_fail(cmd_session *s, const lamina_error *e);
-/* Name the files and make the directory ours. */
+/* Name the files that a network of this name has. */
+void cmd_session_name(cmd_session *s, const char *name);
+/* Make the directory ours. */
 bool cmd_session_enter(cmd_session *s);
+/* Put what an earlier run in the directory changed of its YAML before the changes of this one. *more: there was
+ * something. False after an error. */
+bool cmd_session_recall(cmd_session *s, cmd_build *b, bool *more);
 /* Examples of a step: batches, of the command line's or else the YAML's size, as many as `train` accumulates. */
 int64_t cmd_session_step(const cmd_session *s, const fe_train *t);
 /* What `train` watches, for a run. */
@@ -43,8 +48,8 @@ void cmd_session_watch(const fe_train *t, lamina_fit_options *o);
 /* Compile a module to DIR/NAME.so and its header. */
 bool cmd_session_build(cmd_session *s, ir_module *m, const char **library);
 /* From here on the directory is this run's: an earlier one's results go, and a run that is killed at any moment can be
- * resumed. */
-void cmd_session_begin(cmd_session *s, const void *place);
+ * resumed. False after an error. */
+bool cmd_session_begin(cmd_session *s, const void *place);
 /* Logs that hold what was logged of so many epochs, and the bar. */
 bool cmd_session_open_reports(cmd_session *s, int64_t epochs);
 /* False if a line of the logs was lost. */

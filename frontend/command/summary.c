@@ -287,6 +287,7 @@ int cmd_summary(int argc, char **argv)
         {"measure", NULL, "with --partition: measure each stage, on one thread", &o.measure, NULL, NULL, 0, 0},
         {"seconds", "S", "how long all stages are measured (default: 0.5)", NULL, &o.seconds, NULL, 0, 0},
         {"json", NULL, "print JSON", &o.json, NULL, NULL, 0, 0},
+        CMD_SET_OPTION(o.build),
         CMD_TARGET_OPTIONS(o.build),
         {"remarks", NULL, "say what passes did and did not do", &o.build.remarks, NULL, NULL, 0, 0},
         {0}};

@@ -92,8 +92,7 @@ static int learn(training *t)
     cmd_session *s = t->run;
     if (!open_data(t) || !open_model(t, &at))
         return cmd_report(s->d, s->o->build.remarks);
-    cmd_session_begin(s, &at);
-    if (!cmd_session_open_reports(s, at.epoch))
+    if (!cmd_session_begin(s, &at) || !cmd_session_open_reports(s, at.epoch))
         return cmd_report(s->d, s->o->build.remarks);
     const volatile int32_t *stop = cmd_catch_interrupts();
     lamina_fit_options fit = {.epochs = s->o->epochs,
@@ -154,6 +153,24 @@ static ir_module *load(cmd_session *s, const char *path)
     return NULL;
 }
 
+/* A run that goes on is that of the YAML as it was changed, with what is changed now. The directory is called as the
+ * network, which may take a first reading. */
+static ir_module *load_resumed(cmd_session *s, const char *path, cmd_train_options *o)
+{
+    bool more;
+    ir_module *m = o->out ? NULL : load(s, path);
+    if (!o->out && !m)
+        return NULL;
+    cmd_session_name(s, o->out ? "" : fe_name(s->net));
+    bool ok = cmd_session_recall(s, &o->build, &more);
+    if (ok && m && !more)
+        return m;
+    ir_module_free(m);
+    if (ok)
+        diag_clear(s->d);
+    return ok ? load(s, path) : NULL;
+}
+
 /* What the command line leaves open the YAML says; of stages each one's own keys do. */
 static void settle_options(cmd_session *s, cmd_train_options *o)
 {
@@ -169,9 +186,10 @@ static void settle_options(cmd_session *s, cmd_train_options *o)
 
 static int train(cmd_session *s, const char *path, cmd_train_options *o)
 {
-    ir_module *m = load(s, path);
+    ir_module *m = o->resume ? load_resumed(s, path, o) : load(s, path);
     int code = EXIT_FAILED;
     if (m) {
+        cmd_session_name(s, fe_name(s->net));
         settle_options(s, o);
         if (cmd_session_enter(s))
             code = fe_stages(s->net) ? cmd_train_stages(s, m) : train_end_to_end(s, m);

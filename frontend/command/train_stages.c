@@ -301,8 +301,7 @@ static int learn(hierarchy *t)
     lamina_error e;
     if (!open_stages(t) || !find_place(t, &at))
         return cmd_report(s->d, s->o->build.remarks);
-    cmd_session_begin(s, &at);
-    if (!cmd_session_open_reports(s, epochs_done(t, &at)))
+    if (!cmd_session_begin(s, &at) || !cmd_session_open_reports(s, epochs_done(t, &at)))
         return cmd_report(s->d, s->o->build.remarks);
     const volatile int32_t *stop = t->fit.stop = cmd_catch_interrupts();
     const lamina_stages_place from = at;

@@ -107,13 +107,23 @@ static bool read_keys(fe_reader *r, fe_choice *c, const fe_yaml *y)
     return known;
 }
 
+/* A mapping that a change made of the short form; where a kind has none, the mapping stands in its place. */
+static void read_short_value(fe_reader *r, fe_choice *c, const fe_yaml *y)
+{
+    const char *key = c->kind->short_key;
+    if (y->short_value && key && !fe_yaml_find(y, key))
+        c->failed |= !fe_read_value(r, y->short_value, find_option(c, key));
+}
+
 /* What stands behind a kind. True if it is known which keys were given. */
 static bool read_given(fe_reader *r, fe_choice *c, const fe_yaml *y)
 {
     if (y->broken)
         c->failed = true;
-    if (y->kind == FE_MAP && !is_short_value(r, c, y))
+    if (y->kind == FE_MAP && !is_short_value(r, c, y)) {
+        read_short_value(r, c, y);
         return read_keys(r, c, y) && !y->broken;
+    }
     if (fe_yaml_is_null(y))
         return !y->broken;
     bool ok = c->kind->short_key ? fe_read_value(r, y, find_option(c, c->kind->short_key))

@@ -21,6 +21,8 @@ struct fe_yaml {
     int count;        /* entries of a list or map */
     fe_yaml **item;   /* a list's entries, a map's values */
     fe_yaml **key;    /* a map's keys, all scalars */
+    /* FE_MAP: what stands for the kind's short key where the map lacks it, or NULL; changes.c makes such maps. */
+    const fe_yaml *short_value;
 };
 
 /* The tree of 'content'; NULL after an error behind which nothing can be read. 'file' names it in messages and must

@@ -46,6 +46,8 @@ static bool mentions_input(const fe_yaml *y)
 {
     if (y->kind == FE_SCALAR)
         return strstr(y->word, "$input");
+    if (y->short_value && mentions_input(y->short_value))
+        return true;
     for (int i = 0; i < y->count; i++)
         if (mentions_input(y->item[i]))
             return true;
@@ -136,6 +138,8 @@ static const fe_yaml *arguments(expander *e, const fe_yaml *block, const char *k
         const fe_yaml *own = value && value->kind == FE_MAP ? fe_yaml_find(value, known[i])
                              : is_short && !i               ? value
                                                             : NULL;
+        if (!own && !i && value && value->kind == FE_MAP)
+            own = value->short_value;
         if (!own && fe_yaml_is_null(parameters->item[i]))
             ok = fe_missing(r, entry->at, kind, known[i], "a value, as the block has none for it");
         fe_tree_set(r->mem, given, known[i], fe_tree_copy(r->mem, own ? own : parameters->item[i]));

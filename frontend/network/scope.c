@@ -141,6 +141,9 @@ const fe_yaml *fe_substituted(fe_reader *r, const fe_scope *s, const fe_yaml *y)
         return y->word ? substituted_word(r, s, y) : y;
     fe_yaml *copy = y->kind == FE_MAP ? fe_tree_map(r->mem, y->at, y->count) : fe_tree_list(r->mem, y->at, y->count);
     copy->broken = y->broken;
+    copy->short_value = y->short_value ? fe_substituted(r, s, y->short_value) : NULL;
+    if (y->short_value && !copy->short_value)
+        return NULL;
     for (; copy->count < y->count; copy->count++) {
         const fe_yaml *item = fe_substituted(r, s, y->item[copy->count]);
         if (!item)
@@ -191,11 +194,14 @@ const fe_yaml *fe_resolved_entry(arena *mem, const fe_scope *s, const fe_yaml *e
     fe_yaml *out = fe_tree_copy(mem, entry);
     out->item = arena_new_array(mem, fe_yaml *, 1);
     out->item[0] = fe_tree_copy(mem, value);
+    bool short_reference = block || (kind->short_key && is_reference(NULL, kind->short_key));
     if (value->kind != FE_MAP) {
-        if (block || (kind->short_key && is_reference(NULL, kind->short_key)))
+        if (short_reference)
             out->item[0] = resolved_names(mem, s, value);
         return out;
     }
+    if (value->short_value && short_reference)
+        out->item[0]->short_value = resolved_names(mem, s, value->short_value);
     out->item[0]->item = arena_new_array(mem, fe_yaml *, (size_t)value->count + 1);
     for (int i = 0; i < value->count; i++)
         out->item[0]->item[i] =
@@ -220,6 +226,7 @@ const fe_yaml *fe_named_entry(arena *mem, const fe_yaml *entry, const char *name
         keys->key[keys->count] = value->key[i];
         keys->item[keys->count++] = value->item[i];
     }
+    keys->short_value = value && value->kind == FE_MAP ? value->short_value : NULL;
     fe_yaml *out = fe_tree_map(mem, entry->at, 1);
     out->key[0] = entry->kind == FE_MAP ? entry->key[0] : fe_tree_word(mem, entry->at, entry->word);
     out->item[0] = keys;

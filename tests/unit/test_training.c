@@ -108,6 +108,23 @@ static void stages_that_watch(void)
                     0);
 }
 
+/* What --set says is as if the file said it, and a run that goes on need not be told again. */
+static void changed(void)
+{
+    write_net("changed", "0.02", ", epochs: 2, accumulate: 2", "");
+    train_whole("changed");
+    write_net("changed", "0.5", ", epochs: 9", "");
+    CU_ASSERT_EQUAL(run("%s train changed.yaml --out=changed --max-steps=30 --set train.epochs=2 --set "
+                        "train.accumulate=2 --set optimizer.adam.learning_rate=0.02 >out 2>err",
+                        LAMINA_BINARY),
+                    0);
+    CU_ASSERT_EQUAL(run("%s train changed.yaml --out=changed --resume >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("cmp changed/weights.safetensors changed-whole/weights.safetensors"), 0);
+    CU_ASSERT_EQUAL(run("%s train changed.yaml --out=changed --resume --set train.epochs=3 >out 2>err", LAMINA_BINARY),
+                    0);
+    CU_ASSERT_EQUAL(run("test $(wc -l <changed/log.jsonl) -eq 3 && test $(wc -l <changed/set.txt) -eq 4"), 0);
+}
+
 /* Killed at any moment, a run goes on from at most so many steps before. */
 static void killed_and_resumed(void)
 {
@@ -133,5 +150,6 @@ void suite_training(void)
     CU_add_test(s, "early stopping", early_stopping);
     CU_add_test(s, "plateaus", plateaus);
     CU_add_test(s, "stages that watch", stages_that_watch);
+    CU_add_test(s, "changed on the command line", changed);
     CU_add_test(s, "killed and resumed", killed_and_resumed);
 }
