@@ -4,10 +4,11 @@
 
 #include "ir/ir.h"
 
-/* Files for an input: a path, or patterns of the shell's, made relative to the current directory, from the YAML's. */
+/* Files for an input: paths, or patterns of the shell's, made relative to the current directory, from the YAML's. */
 typedef struct {
     const char *input; /* name of the network's input */
-    const char *path;
+    const char **paths;
+    int path_count;
     src_loc loc;
 } fe_data_field;
 

@@ -21,36 +21,17 @@ static bool fail(diag *d, src_loc at, const lamina_error *e)
     return false;
 }
 
-static bool read_fields(const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out, diag *d)
-{
-    lamina_status (*add)(lamina_dataset *, const char *, const char *, lamina_error *) =
-        !strcmp(set->format, "npy")   ? lamina_dataset_add_npy
-        : !strcmp(set->format, "raw") ? lamina_dataset_add_raw
-                                      : lamina_dataset_add_idx;
-    lamina_error e;
-    for (int i = 0; i < set->field_count; i++) {
-        const fe_data_field *f = &set->fields[i];
-        if (lamina_net_input(compiled, f->input) < 0) /* what nothing reads that is compiled here */
-            continue;
-        if (add(out, f->input, f->path, &e) != LAMINA_OK)
-            return fail(d, f->loc, &e);
-    }
-    return true;
-}
-
-/* ---- tables ---- */
-
 /* The paths with their patterns replaced by the files that match, in sorted order. NULL after an error. */
-static const char **expand(const fe_table *t, arena *mem, int32_t *count, diag *d)
+static const char **expand(const char **paths, int path_count, src_loc at, arena *mem, int32_t *count, diag *d)
 {
     const char **files = NULL;
     glob_t found = {0};
     int code = 0;
-    for (int i = 0; !code && i < t->path_count; i++) {
-        bool pattern = strpbrk(t->paths[i], "*?[");
-        code = glob(t->paths[i], (i ? GLOB_APPEND : 0) | (pattern ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE), NULL, &found);
+    for (int i = 0; !code && i < path_count; i++) {
+        bool pattern = strpbrk(paths[i], "*?[");
+        code = glob(paths[i], (i ? GLOB_APPEND : 0) | (pattern ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE), NULL, &found);
         if (code)
-            diag_error(d, t->at, "%s: expected files of such names, found none", t->paths[i]);
+            diag_error(d, at, "%s: expected files of such names, found none", paths[i]);
     }
     if (!code) {
         *count = (int32_t)found.gl_pathc;
@@ -61,6 +42,33 @@ static const char **expand(const fe_table *t, arena *mem, int32_t *count, diag *
     globfree(&found);
     return files;
 }
+
+static lamina_file_format format_of(const fe_data_set *set)
+{
+    return !strcmp(set->format, "npy")   ? LAMINA_FILE_NPY
+           : !strcmp(set->format, "raw") ? LAMINA_FILE_RAW
+                                         : LAMINA_FILE_IDX;
+}
+
+static bool read_fields(const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out, diag *d)
+{
+    arena *mem = arena_new();
+    lamina_error e;
+    bool ok = true;
+    for (int i = 0; ok && i < set->field_count; i++) {
+        const fe_data_field *f = &set->fields[i];
+        int32_t count;
+        if (lamina_net_input(compiled, f->input) < 0) /* what nothing reads that is compiled here */
+            continue;
+        const char **files = expand(f->paths, f->path_count, f->loc, mem, &count, d);
+        ok = files && (lamina_dataset_add_files(out, f->input, format_of(set), files, count, &e) == LAMINA_OK ||
+                       fail(d, f->loc, &e));
+    }
+    arena_free(mem);
+    return ok;
+}
+
+/* ---- tables ---- */
 
 /* Of what nothing reads that is compiled here no column is wanted. */
 static lamina_csv_options options_of(const fe_table *t, const lamina_net *compiled, arena *mem)
@@ -99,7 +107,7 @@ static bool read_table(const fe_data_set *set, const lamina_net *compiled, lamin
     arena *mem = arena_new();
     lamina_error e;
     int32_t count;
-    const char **files = expand(t, mem, &count, d);
+    const char **files = expand(t->paths, t->path_count, t->at, mem, &count, d);
     const lamina_csv_options o = options_of(t, compiled, mem);
     bool ok = files && (lamina_dataset_add_csv(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
     arena_free(mem);

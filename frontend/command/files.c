@@ -22,7 +22,10 @@ static bool split_word(const fe_network *net, const char *word, fe_data_field *f
     size_t length = strcspn(word, "=");
     for (int i = 0; word[length] && word[length + 1] && i < count; i++)
         if (strlen(names[i]) == length && !strncmp(word, names[i], length)) {
-            *f = (fe_data_field){.input = names[i], .path = word + length + 1};
+            f->input = names[i];
+            f->paths = arena_make(mem, const char *);
+            f->paths[0] = word + length + 1;
+            f->path_count = 1;
             return true;
         }
     const char *found = arena_printf(mem, "%.*s", (int)length, word);
@@ -50,7 +53,7 @@ static bool name_fields(const fe_network *net, const lamina_net *compiled, const
         if (!split_word(net, words[i], f, mem, d))
             return false;
         if (field_of(set, f->input)) {
-            diag_error(d, (src_loc){0}, "expected one file for input '%s', found '%s' too", f->input, f->path);
+            diag_error(d, (src_loc){0}, "expected one file for input '%s', found '%s' too", f->input, f->paths[0]);
             return false;
         }
         set->field_count++;

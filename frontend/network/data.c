@@ -73,12 +73,10 @@ static bool read_field(fe_reader *r, const fe_network *n, fe_data_set *set, cons
         known[i] = n->inputs[i].name;
         if (strcmp(known[i], key->word))
             continue;
-        if (!fe_expect_kind(r, y, key->word, FE_SCALAR, "the path of a file"))
-            return false;
-        if (!*y->word)
-            return fe_mismatch(r, y->at, key->word, "the path of a file", "nothing");
-        set->fields[set->field_count++] = (fe_data_field){known[i], fe_beside_yaml(r, n->path, y->word), y->at};
-        return true;
+        fe_data_field *f = &set->fields[set->field_count++];
+        *f = (fe_data_field){.input = known[i], .loc = y->at};
+        f->paths = fe_read_paths(r, n, y, key->word, &f->path_count);
+        return f->paths;
     }
     if (fe_may_be_lost(n, key->word))
         return false;

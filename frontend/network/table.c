@@ -173,16 +173,16 @@ static bool read_drop(fe_reader *r, fe_table *t, const fe_yaml *y)
     return words;
 }
 
-static bool read_paths(fe_reader *r, const fe_network *n, fe_table *t, const fe_yaml *y)
+const char **fe_read_paths(fe_reader *r, const fe_network *n, const fe_yaml *y, const char *what, int *count)
 {
-    t->at = y->at;
-    t->paths = read_words(r, y, "path", "the path of a file, or a list of them", &t->path_count);
-    for (int i = 0; t->paths && i < t->path_count; i++)
-        t->paths[i] = *t->paths[i] ? fe_beside_yaml(r, n->path, t->paths[i]) : NULL;
-    for (int i = 0; t->paths && i < t->path_count; i++)
-        if (!t->paths[i])
-            return fe_mismatch(r, y->at, "path", "the path of a file, or a list of them", "nothing");
-    return t->paths && (t->path_count || fe_mismatch(r, y->at, "path", "the path of a file, or a list of them", "[]"));
+    static const char expected[] = "the path of a file, or a list of them";
+    const char **paths = read_words(r, y, what, expected, count);
+    bool ok = paths && (*count || fe_mismatch(r, y->at, what, expected, "[]"));
+    for (int i = 0; ok && i < *count; i++) {
+        ok = *paths[i] || fe_mismatch(r, y->at, what, expected, "nothing");
+        paths[i] = fe_beside_yaml(r, n->path, paths[i]);
+    }
+    return ok ? paths : NULL;
 }
 
 /* ---- the whole ---- */
@@ -250,10 +250,14 @@ const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *
     fe_table *t = arena_make(r->mem, fe_table);
     const fe_option *path = fe_get(c, "path"), *columns = fe_get(c, "columns"), *delimiter = fe_get(c, "delimiter");
     *t = (fe_table){.delimiter = !strcmp(fe_yaml_find(y, "format")->word, "tsv") ? '\t' : ',',
+                    .at = path->at,
                     .header = fe_get_bool(c, "header"),
                     .keep_missing = fe_get_bool(c, "keep_missing")};
-    bool ok =
-        path->present ? read_paths(r, n, t, path->tree) : fe_missing(r, y->at, "csv", "path", "the path of a file");
+    if (path->present)
+        t->paths = fe_read_paths(r, n, path->tree, "path", &t->path_count);
+    else
+        fe_missing(r, y->at, "csv", "path", "the path of a file");
+    bool ok = t->paths;
     ok &= columns->present ? read_columns(r, n, t, columns->tree)
                            : fe_missing(r, y->at, "csv", "columns", "a mapping of inputs to columns");
     ok &= !delimiter->present || read_delimiter(r, t, delimiter->tree);

@@ -160,6 +160,14 @@ static bool reads_inputs_alone(const adoption *a)
     return true;
 }
 
+static bool same_paths(const fe_data_field *a, const fe_data_field *b)
+{
+    bool same = a->path_count == b->path_count;
+    for (int i = 0; same && i < a->path_count; i++)
+        same = !strcmp(a->paths[i], b->paths[i]);
+    return same;
+}
+
 static bool is_same_set(const fe_data_set *a, const fe_data_set *b)
 {
     bool same = a->present == b->present && !a->records && !b->records && !a->table && !b->table &&
@@ -169,7 +177,7 @@ static bool is_same_set(const fe_data_set *a, const fe_data_set *b)
         int k = 0;
         while (k < b->field_count && strcmp(a->fields[i].input, b->fields[k].input))
             k++;
-        same = k < b->field_count && !strcmp(a->fields[i].path, b->fields[k].path);
+        same = k < b->field_count && same_paths(&a->fields[i], &b->fields[k]);
     }
     return same;
 }

@@ -3,6 +3,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include <inttypes.h>
+#include <sys/mman.h>
 
 static const struct {
     const char *name;
@@ -56,6 +57,25 @@ static lamina_status fail_truncated(const lamina_stream *s, const lamina_array *
                        lamina_stream_path(s), x->dim[0], types[x->type].name, expected, bound, found);
 }
 
+void lamina_array_release(lamina_array *x)
+{
+    if (x->map)
+        munmap(x->map, x->map_bytes);
+    else
+        lamina_release(x->data);
+    x->data = x->map = NULL;
+}
+
+/* Is a plain file of just this size mapped instead of read? */
+static bool map(lamina_stream *s, uint64_t header, uint64_t bytes, uint64_t most, lamina_array *x)
+{
+    if (bytes < ARRAY_MAPS_FROM || bytes != most || header % types[x->type].bytes)
+        return false;
+    x->map = lamina_stream_map(s, &x->map_bytes);
+    x->data = x->map ? (char *)x->map + header : NULL;
+    return x->map;
+}
+
 lamina_status lamina_array_read(lamina_stream *s, uint64_t header, lamina_array *x, lamina_error *e)
 {
     bool packed;
@@ -66,6 +86,8 @@ lamina_status lamina_array_read(lamina_stream *s, uint64_t header, lamina_array 
     most = most > header ? most - header : 0;
     if (bytes > most)
         return fail_truncated(s, x, bytes, packed ? "at most " : "", most, e);
+    if (!packed && map(s, header, bytes, most, x))
+        return LAMINA_OK;
     x->data = lamina_allocate(1, bytes);
     if (!x->data)
         return lamina_fail_memory(e, lamina_stream_path(s), bytes);

@@ -21,14 +21,21 @@ typedef struct {
     int32_t rank; /* 1 .. LAMINA_MAX_RANK; the first dimension counts records */
     int64_t dim[LAMINA_MAX_RANK];
     int64_t count; /* elements */
-    void *data;    /* row-major, in this machine's byte order; end it with lamina_release */
+    void *data;    /* row-major, in this machine's byte order */
+    void *map;     /* where the file is mapped that they lie in; NULL: they are in memory of their own */
+    size_t map_bytes;
 } lamina_array;
+
+/* Files are mapped, not read, from this size on, where they are plain and their elements aligned. */
+enum { ARRAY_MAPS_FROM = 1 << 26 };
 
 const char *lamina_array_type_name(int32_t type);
 size_t lamina_array_type_bytes(int32_t type);
 
-/* x's elements as the input's type; takes x->data over or leaves it. */
-lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e);
+void lamina_array_release(lamina_array *x); /* its elements */
+
+/* Give x's elements the input's type, whatever x->type says from then on. */
+lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char *path, lamina_error *e);
 
 /* One element on its way: integers stay integers, since a double holds no i64 exactly. */
 typedef struct {
@@ -43,8 +50,8 @@ bool lamina_is_real(int32_t dtype);
 
 /* Multiply the dimensions, into x->count; BAD_FILE for a dimension below 1, or too many elements. */
 lamina_status lamina_array_count(lamina_array *x, const char *path, lamina_error *e);
-/* Read x->count elements into memory of x's, where the file ends; 'header' bytes of it are read already. Memory is
- * taken only if a file of this size can hold so many. On an error x->data is NULL. */
+/* Read or map x->count elements, behind which the file ends; 'header' bytes of it are read already. Memory is taken
+ * only if a file of this size can hold so many. On an error x->data is NULL. */
 lamina_status lamina_array_read(lamina_stream *s, uint64_t header, lamina_array *x, lamina_error *e);
 void lamina_swap_bytes(void *data, int64_t count, size_t size);
 

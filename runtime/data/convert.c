@@ -68,13 +68,10 @@ bool lamina_is_real(int32_t dtype)
     return dtype == LAMINA_F32 || dtype == LAMINA_F64;
 }
 
-lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char *path, void **out, lamina_error *e)
+lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char *path, lamina_error *e)
 {
-    if (same_type(x->type, t->dtype)) {
-        *out = x->data;
-        x->data = NULL;
+    if (same_type(x->type, t->dtype))
         return LAMINA_OK;
-    }
     if (x->type >= ARRAY_F32 && !lamina_is_real(t->dtype))
         return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected integers for %s, found %s", path, t->name,
                            lamina_dtype_name(t->dtype), lamina_array_type_name(x->type));
@@ -91,6 +88,7 @@ lamina_status lamina_convert(lamina_array *x, const lamina_tensor *t, const char
                                path, t->name, i / (x->count / x->dim[0]), lamina_dtype_name(t->dtype), v.i);
         }
     }
-    *out = data;
+    lamina_array_release(x);
+    x->data = data;
     return LAMINA_OK;
 }

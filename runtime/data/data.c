@@ -6,8 +6,6 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/array.h"
-#include "runtime/data/idx.h"
-#include "runtime/data/npy.h"
 #include "runtime/data/store.h"
 #include <inttypes.h>
 #include <string.h>
@@ -15,17 +13,27 @@
 
 /* ---- life ---- */
 
+void lamina_release_field(lamina_field *f)
+{
+    for (int32_t i = 0; i < f->piece_count; i++) {
+        lamina_array x = {.data = f->pieces[i].data, .map = f->pieces[i].map, .map_bytes = f->pieces[i].map_bytes};
+        lamina_array_release(&x);
+        lamina_release(f->pieces[i].source);
+    }
+    if (!f->pieces)
+        lamina_release(f->data);
+    lamina_release(f->pieces);
+    lamina_release(f->source);
+    lamina_words_free(&f->names);
+}
+
 static void release_store(lamina_store *s)
 {
     if (!s || --s->views > 0)
         return;
-    for (int32_t i = 0; i < s->inputs; i++) {
-        if (s->fields[i].lent)
-            continue;
-        lamina_release(s->fields[i].data);
-        lamina_release(s->fields[i].source);
-        lamina_words_free(&s->fields[i].names);
-    }
+    for (int32_t i = 0; i < s->inputs; i++)
+        if (!s->fields[i].lent)
+            lamina_release_field(&s->fields[i]);
     lamina_release(s);
 }
 
@@ -63,26 +71,6 @@ lamina_status lamina_dataset_new(const lamina_net *net, lamina_dataset **out, la
 }
 
 /* ---- adding ---- */
-
-/* The next dimension of a record that is not 1, from *i on; 0 at the end. */
-static int64_t next_dim(const int64_t *dim, int32_t rank, int32_t *i)
-{
-    while (*i < rank && dim[*i] == 1)
-        ++*i;
-    return *i < rank ? dim[(*i)++] : 0;
-}
-
-/* The batch counts records and is 1 in the descriptor, so it drops out with the other ones. */
-static bool same_record(const lamina_array *x, const lamina_tensor *t)
-{
-    for (int32_t i = 1, j = 0;;) {
-        int64_t a = next_dim(x->dim, x->rank, &i), b = next_dim(t->dim, t->rank, &j);
-        if (a != b)
-            return false;
-        if (a == 0)
-            return true;
-    }
-}
 
 lamina_status lamina_find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e)
 {
@@ -125,69 +113,6 @@ lamina_status lamina_add_field(lamina_dataset *d, int32_t input, const char *sou
     return LAMINA_OK;
 }
 
-static lamina_status add_read(lamina_dataset *d, int32_t input, const char *path, lamina_array *x, lamina_error *e)
-{
-    const lamina_tensor *t = &d->net->inputs[input];
-    if (!same_record(x, t)) {
-        char want[128], found[128];
-        lamina_shape_text(t->dtype, t->rank, t->dim, t->batch_dim, want, sizeof want);
-        lamina_shape_text(t->dtype, x->rank - 1, x->dim + 1, -1, found, sizeof found);
-        return lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected records of shape %s, found %s", path, t->name,
-                           strchr(want, '['), strchr(found, '['));
-    }
-    lamina_status s = lamina_check_new(d, input, path, x->dim[0], e);
-    void *data = NULL;
-    if (!s)
-        s = lamina_convert(x, t, path, &data, e);
-    return s ? s : lamina_add_field(d, input, path, data, x->dim[0], e);
-}
-
-typedef lamina_status reader(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e);
-
-static lamina_status add_file(lamina_dataset *d, const char *name, const char *path, reader *read, lamina_error *e)
-{
-    int32_t input;
-    lamina_array x;
-    lamina_status s = lamina_find_field(d, name, &input, e);
-    if (!s)
-        s = read(path, &d->net->inputs[input], &x, e);
-    if (s)
-        return s;
-    s = add_read(d, input, path, &x, e);
-    lamina_release(x.data);
-    return s;
-}
-
-static lamina_status read_idx(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e)
-{
-    (void)t;
-    return lamina_idx_read(path, out, e);
-}
-
-static lamina_status read_npy(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e)
-{
-    (void)t;
-    return lamina_npy_read(path, out, e);
-}
-
-lamina_status lamina_dataset_add_idx(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
-{
-    lamina_status s = lamina_need(e, "lamina_dataset_add_idx", "d name path", d, name, path);
-    return s ? s : add_file(d, name, path, read_idx, e);
-}
-
-lamina_status lamina_dataset_add_npy(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
-{
-    lamina_status s = lamina_need(e, "lamina_dataset_add_npy", "d name path", d, name, path);
-    return s ? s : add_file(d, name, path, read_npy, e);
-}
-
-lamina_status lamina_dataset_add_raw(lamina_dataset *d, const char *name, const char *path, lamina_error *e)
-{
-    lamina_status s = lamina_need(e, "lamina_dataset_add_raw", "d name path", d, name, path);
-    return s ? s : add_file(d, name, path, lamina_raw_read, e);
-}
-
 lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void *records, int64_t count,
                                  lamina_error *e)
 {
@@ -209,6 +134,25 @@ lamina_status lamina_dataset_add(lamina_dataset *d, const char *name, const void
 }
 
 /* ---- looking ---- */
+
+const lamina_piece *lamina_find_piece(const lamina_field *f, int64_t at)
+{
+    int32_t low = 0, high = f->piece_count;
+    while (high - low > 1) {
+        int32_t middle = low + (high - low) / 2;
+        *(f->pieces[middle].first <= at ? &low : &high) = middle;
+    }
+    return &f->pieces[low];
+}
+
+const char *lamina_place_of(const lamina_dataset *d, int32_t input, int64_t at, int64_t *record)
+{
+    const lamina_field *f = &d->store->fields[input];
+    at = lamina_lies_at(d, input, at);
+    const lamina_piece *p = f->pieces ? lamina_find_piece(f, at) : NULL;
+    *record = p ? at - p->first : at;
+    return p ? p->source : f->source;
+}
 
 int64_t lamina_dataset_count(const lamina_dataset *d)
 {
@@ -263,11 +207,12 @@ lamina_status lamina_dataset_check_labels(const lamina_dataset *d, const char *n
     int64_t each = (int64_t)(t->bytes / lamina_dtype_bytes(t->dtype));
     for (int64_t i = 0; i < d->count * each; i++) {
         int64_t at = lamina_order(d, i / each), v = lamina_integer_at(t->dtype, lamina_record(d, input, at), i % each);
-        if (v < 0 || v >= classes)
-            return lamina_fail(e, LAMINA_BAD_FILE,
-                               "%s: input '%s': record %" PRId64 ": expected a label in 0 .. %" PRId64
-                               ", found %" PRId64,
-                               f->source, name, at, classes - 1, v);
+        if (v >= 0 && v < classes)
+            continue;
+        const char *source = lamina_place_of(d, input, at, &at);
+        return lamina_fail(e, LAMINA_BAD_FILE,
+                           "%s: input '%s': record %" PRId64 ": expected a label in 0 .. %" PRId64 ", found %" PRId64,
+                           source, name, at, classes - 1, v);
     }
     return LAMINA_OK;
 }

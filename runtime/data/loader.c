@@ -45,7 +45,7 @@ static bool gathers(const lamina_dataset *d, bool shuffled)
 {
     bool scattered = shuffled || d->order || d->make;
     for (int32_t i = 0; !scattered && i < d->store->inputs; i++)
-        scattered = d->store->fields[i].order;
+        scattered = d->store->fields[i].order || d->store->fields[i].piece_count > 1;
     return scattered;
 }
 
@@ -140,8 +140,9 @@ static bool input_bad_value(const lamina_loader *l, int32_t input, int64_t count
         double value = real_at(t->dtype, l->inputs[input], i);
         if (isfinite(value))
             continue;
-        int64_t at = first + i / each, lies_at = lamina_lies_at(l->data, input, l->order ? l->order[at] : at);
-        *out = (lamina_bad_value){t->name, l->data->store->fields[input].source, lies_at, value};
+        int64_t at = first + i / each;
+        *out = (lamina_bad_value){.input = t->name, .value = value};
+        out->source = lamina_place_of(l->data, input, l->order ? l->order[at] : at, &out->record);
         return true;
     }
     return false;

@@ -177,7 +177,7 @@ static lamina_status widen_halves(lamina_array *x, const char *path, lamina_erro
         return lamina_fail_memory(e, path, (size_t)x->count * sizeof *wide);
     for (int64_t i = 0; i < x->count; i++)
         wide[i] = half_value(((const uint16_t *)x->data)[i]);
-    lamina_release(x->data);
+    lamina_array_release(x);
     x->data = wide;
     x->type = ARRAY_F32;
     return LAMINA_OK;
@@ -225,7 +225,7 @@ lamina_status lamina_npy_read(const char *path, lamina_array *out, lamina_error 
         status = read_elements(s, &h, out, e);
     lamina_stream_close(s);
     if (status) {
-        lamina_release(out->data);
+        lamina_array_release(out);
         *out = (lamina_array){0};
     }
     return status;

@@ -69,7 +69,7 @@ static int64_t keep(const lamina_dataset *d, int32_t input, const int64_t *value
 static void renumber(const lamina_dataset *d, int32_t input, const int64_t *values, int32_t count, int64_t at)
 {
     const lamina_tensor *t = &d->net->inputs[input];
-    char *value = d->store->fields[input].data + (uint64_t)at * t->bytes;
+    char *value = (char *)lamina_record(d, input, at); /* of the store's own, or of a private mapping */
     int64_t k = find_value(values, count, lamina_integer_at(t->dtype, value, 0));
     memcpy(value, &k, t->bytes); /* little-endian, as everything that generated code reads */
 }

@@ -98,9 +98,11 @@ static bool class_at(const lamina_dataset *d, int32_t input, int64_t at, int64_t
     *class = lamina_integer_at(t->dtype, lamina_record(d, input, at), 0);
     if (*class >= 0 && *class < MOST_CLASSES)
         return true;
+    int64_t record;
+    const char *source = lamina_place_of(d, input, at, &record);
     lamina_fail(e, LAMINA_BAD_FILE,
-                "%s: input '%s': record %" PRId64 ": expected a class from 0 to %d to split by, found %" PRId64,
-                d->store->fields[input].source, t->name, at, MOST_CLASSES - 1, *class);
+                "%s: input '%s': record %" PRId64 ": expected a class from 0 to %d to split by, found %" PRId64, source,
+                t->name, record, MOST_CLASSES - 1, *class);
     return false;
 }
 

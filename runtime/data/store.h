@@ -5,11 +5,21 @@
 #include "runtime/data/data.h"
 #include "runtime/data/words.h"
 
+/* Records of one of a field's files. */
 typedef struct {
-    char *data;   /* records in the input's dtype, one after the other; NULL: none yet, or made with each batch */
-    char *source; /* file name for errors, or "memory"; NULL: there is no such field yet */
+    int64_t first; /* number of the first among the field's */
+    char *data, *source;
+    void *map; /* as an array's */
+    size_t map_bytes;
+} lamina_piece;
+
+typedef struct {
+    char *data; /* records in the input's dtype, one after the other; NULL: none yet, or made with each batch */
+    lamina_piece *pieces; /* where they are from files: 'data' is the first one's; else NULL */
+    int32_t piece_count;
+    char *source;         /* file name for errors, or "memory"; NULL: there is no such field yet */
     const int64_t *order; /* record i is the one that lies at order[i]; NULL: at i */
-    bool lent;            /* all three belong to somebody else */
+    bool lent;            /* all these belong to somebody else */
     lamina_words names;   /* of a record's elements, or of classes, if they have any */
 } lamina_field;
 
@@ -37,6 +47,7 @@ lamina_status lamina_check_new(const lamina_dataset *d, int32_t input, const cha
 /* Add them; takes data over, whatever comes of it. */
 lamina_status lamina_add_field(lamina_dataset *d, int32_t input, const char *source, void *data, int64_t count,
                                lamina_error *e);
+
 static inline int64_t lamina_order(const lamina_dataset *d, int64_t i)
 {
     return d->order ? d->order[i] : i;
@@ -49,9 +60,19 @@ static inline int64_t lamina_lies_at(const lamina_dataset *d, int32_t input, int
     return f->order ? f->order[at] : at;
 }
 
+/* What a field holds that is not lent. */
+void lamina_release_field(lamina_field *f);
+/* The piece that holds number 'at' of a field of several. */
+const lamina_piece *lamina_find_piece(const lamina_field *f, int64_t at);
 static inline const char *lamina_record(const lamina_dataset *d, int32_t input, int64_t at)
 {
-    return d->store->fields[input].data + (uint64_t)lamina_lies_at(d, input, at) * d->net->inputs[input].bytes;
+    const lamina_field *f = &d->store->fields[input];
+    at = lamina_lies_at(d, input, at);
+    const lamina_piece *p = f->piece_count > 1 ? lamina_find_piece(f, at) : NULL;
+    return (p ? p->data : f->data) + (uint64_t)(p ? at - p->first : at) * d->net->inputs[input].bytes;
 }
+
+/* The file that has the store's record number 'at', for errors; *record is its number there. */
+const char *lamina_place_of(const lamina_dataset *d, int32_t input, int64_t at, int64_t *record);
 
 #endif

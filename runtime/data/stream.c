@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -168,4 +169,11 @@ uint64_t lamina_stream_most(const lamina_stream *s, bool *packed)
     if (s->gzip && __builtin_mul_overflow(s->file_bytes, (uint64_t)MAX_INFLATION, &most))
         most = UINT64_MAX;
     return most;
+}
+
+void *lamina_stream_map(const lamina_stream *s, size_t *bytes)
+{
+    *bytes = s->file_bytes;
+    void *at = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, s->fd, 0);
+    return at == MAP_FAILED ? NULL : at;
 }

@@ -15,6 +15,9 @@ const char *lamina_stream_path(const lamina_stream *s);
 lamina_status lamina_stream_get(lamina_stream *s, void *dst, size_t want, size_t *got, lamina_error *e);
 /* BAD_FILE unless the file ends here, behind 'bytes' of data. */
 lamina_status lamina_stream_end(lamina_stream *s, uint64_t bytes, lamina_error *e);
+/* The whole of a plain file in memory that may be written to without changing the file; munmap ends it. NULL where that
+ * is not to be had. */
+void *lamina_stream_map(const lamina_stream *s, size_t *bytes);
 /* The most bytes that a file of this size can give: all that it has, or what deflate can make of them (*packed). */
 uint64_t lamina_stream_most(const lamina_stream *s, bool *packed);
 

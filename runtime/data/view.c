@@ -2,24 +2,25 @@
  * each batch. */
 #include "runtime/data/store.h"
 
-static void set_field(lamina_dataset *d, int32_t input, const char *data, const char *source, const int64_t *order,
-                      int64_t count)
+static void set_field(lamina_dataset *d, int32_t input, lamina_field field, int64_t count)
 {
-    d->store->fields[input] =
-        (lamina_field){.data = (char *)data, .source = (char *)source, .order = order, .lent = true}; /* only read */
+    field.lent = true;
+    field.names = (lamina_words){0};
+    d->store->fields[input] = field;
     d->store->count = d->count = count;
 }
 
 void lamina_dataset_lend(lamina_dataset *d, int32_t input, const lamina_dataset *from, int32_t from_input)
 {
-    const lamina_field *f = &from->store->fields[from_input];
-    set_field(d, input, f->data, f->source, from->order, from->count);
+    lamina_field field = from->store->fields[from_input];
+    field.order = from->order;
+    set_field(d, input, field, from->count);
 }
 
 void lamina_dataset_lend_memory(lamina_dataset *d, int32_t input, const void *records, const char *source,
                                 int64_t count)
 {
-    set_field(d, input, records, source, NULL, count);
+    set_field(d, input, (lamina_field){.data = (char *)records, .source = (char *)source}, count); /* only read */
 }
 
 void lamina_dataset_set_maker(lamina_dataset *d, lamina_make *make, void *maker)
@@ -30,7 +31,7 @@ void lamina_dataset_set_maker(lamina_dataset *d, lamina_make *make, void *maker)
 
 void lamina_dataset_make(lamina_dataset *d, int32_t input, const char *source, int64_t count)
 {
-    set_field(d, input, NULL, source, NULL, count);
+    set_field(d, input, (lamina_field){.source = (char *)source}, count);
 }
 
 bool lamina_dataset_has(const lamina_dataset *d, int32_t input)

@@ -58,6 +58,7 @@ void fail_each(lamina_status (*scenario)(void), lamina_status expected, int64_t 
 void add_runtime_data(CU_pSuite s);
 void add_runtime_csv(CU_pSuite s);
 void add_runtime_npy(CU_pSuite s);
+void add_runtime_files(CU_pSuite s);
 void add_runtime_adapt(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_select(CU_pSuite s);

@@ -227,8 +227,8 @@ static void test_data_and_training(void)
     diag *d = diag_new();
     fe_network *n = fe_read_text(yaml, strlen(yaml), "some/net.yaml", mem, d);
     CU_ASSERT_PTR_NOT_NULL_FATAL(n);
-    CU_ASSERT_STRING_EQUAL(fe_data(n, "train")->fields[0].path, "some/data/x.gz");
-    CU_ASSERT_STRING_EQUAL(fe_data(n, "train")->fields[1].path, "/abs/y.gz");
+    CU_ASSERT_STRING_EQUAL(fe_data(n, "train")->fields[0].paths[0], "some/data/x.gz");
+    CU_ASSERT_STRING_EQUAL(fe_data(n, "train")->fields[1].paths[0], "/abs/y.gz");
     CU_ASSERT_EQUAL(fe_data(n, "validation")->split, 0.1);
     CU_ASSERT_FALSE(fe_data(n, "test")->present);
     CU_ASSERT_EQUAL(fe_train_options(n)->epochs, 3);

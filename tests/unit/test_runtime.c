@@ -246,6 +246,7 @@ void suite_runtime(void)
     add_runtime_data(s);
     add_runtime_csv(s);
     add_runtime_npy(s);
+    add_runtime_files(s);
     add_runtime_adapt(s);
     add_runtime_model(s);
     add_runtime_select(s);

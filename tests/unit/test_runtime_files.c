@@ -1,0 +1,132 @@
+/* tests/unit/test_runtime_files.c - inputs from several files, and from files that are mapped. */
+#include "runtime/data/array.h"
+#include "runtime/data/data.h"
+#include "runtime/data/idx.h"
+#include "tests/unit/runtime_case.h"
+#include <stdio.h>
+#include <unistd.h>
+
+/* Two files of pixels, with 2 records and with 1. */
+static const char *const *two_files(void)
+{
+    static char path[2][128];
+    static const char *const paths[2] = {path[0], path[1]};
+    static const unsigned char one[] = {0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9};
+    strcpy(path[0], path_of("a.idx"));
+    strcpy(path[1], path_of("b.idx"));
+    write_file(path[0], small_idx, sizeof small_idx);
+    write_file(path[1], one, sizeof one);
+    return paths;
+}
+
+static void test_files_come_one_after_the_other(void)
+{
+    lamina_dataset *d = NULL;
+    lamina_loader l;
+    int64_t count;
+    const char *const *paths = two_files();
+    const int32_t labels[3] = {0, 1, 99};
+    OK(lamina_dataset_new(&label_net, &d, &error));
+    OK(lamina_dataset_add_files(d, "image", LAMINA_FILE_IDX, paths, 2, &error));
+    OK(lamina_dataset_add(d, "label", labels, 3, &error));
+    CU_ASSERT_EQUAL(lamina_dataset_count(d), 3);
+    for (int64_t i = 0; i < 3; i++) {
+        const uint8_t *record = lamina_dataset_record(d, 0, i);
+        CU_ASSERT_EQUAL(memcmp(record, i < 2 ? small_idx + 12 + 3 * i : (const unsigned char *)"\7\10\11", 3), 0);
+    }
+    OK(lamina_loader_new(d, 3, false, &l, &error)); /* no run of records: they are gathered */
+    OK(lamina_loader_next(&l, &count, &error));
+    CU_ASSERT_EQUAL(count, 3);
+    CU_ASSERT_EQUAL(memcmp(l.inputs[0], small_idx + 12, 6), 0);
+    CU_ASSERT_EQUAL(memcmp((const char *)l.inputs[0] + 6, "\7\10\11", 3), 0);
+    lamina_loader_free(&l);
+    lamina_dataset_free(d);
+}
+
+static void test_files_that_do_not_fit(void)
+{
+    lamina_dataset *d = NULL;
+    const char *const *paths = two_files(), *const none[] = {paths[0], NULL};
+    OK(lamina_dataset_new(&label_net, &d, &error));
+    FAILS(lamina_dataset_add_files(d, "image", LAMINA_FILE_IDX, paths, 0, &error), LAMINA_BAD_ARG,
+          "expected 1 or more files, found 0");
+    FAILS(lamina_dataset_add_files(d, "image", LAMINA_FILE_IDX, none, 2, &error), LAMINA_BAD_ARG, "argument 'path'");
+    FAILS(lamina_dataset_add_files(d, "picture", LAMINA_FILE_IDX, paths, 2, &error), LAMINA_BAD_ARG,
+          "no input 'picture'");
+    write_file(paths[1], small_idx, 11);
+    FAILS(lamina_dataset_add_files(d, "image", LAMINA_FILE_IDX, paths, 2, &error), LAMINA_BAD_FILE,
+          "b.idx: truncated: expected 2 dimensions of 4 bytes, found 7");
+    lamina_dataset_free(d);
+}
+
+/* An error names the file and the record in it, behind a split too. */
+static void test_labels_name_their_file(void)
+{
+    static const unsigned char first[] = {0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2}, second[] = {0, 0, 8, 1, 0, 0, 0, 2, 0, 99};
+    lamina_dataset *d = NULL, *part = NULL;
+    const char *const *paths = two_files();
+    write_file(paths[0], first, sizeof first);
+    write_file(paths[1], second, sizeof second);
+    OK(lamina_dataset_new(&label_net, &d, &error));
+    OK(lamina_dataset_add_files(d, "label", LAMINA_FILE_IDX, paths, 2, &error));
+    FAILS(lamina_dataset_check_labels(d, "label", 10, &error), LAMINA_BAD_FILE,
+          "b.idx: input 'label': record 1: expected a label in 0 .. 9, found 99");
+    OK(lamina_dataset_split(d, 0.4, 1, &part, &error));
+    CU_ASSERT_EQUAL(lamina_dataset_count(d) + lamina_dataset_count(part), 5);
+    lamina_dataset_free(part);
+    lamina_dataset_free(d);
+}
+
+/* A large file is mapped: its last byte is there, and what changes in the data set does not change the file. */
+static void test_large_files_are_mapped(void)
+{
+    lamina_array x;
+    lamina_dataset *d = NULL;
+    char path[128], last;
+    const int64_t values[] = {5, 0};
+    strcpy(path, path_of("a.npy"));
+    write_file(path, "\5", 1);
+    CU_ASSERT_EQUAL(truncate(path, ARRAY_MAPS_FROM), 0);
+    OK(lamina_dataset_new(&label_net, &d, &error));
+    OK(lamina_dataset_add_files(d, "label", LAMINA_FILE_RAW, (const char *[]){path}, 1, &error));
+    CU_ASSERT_EQUAL(lamina_dataset_count(d), ARRAY_MAPS_FROM / 4);
+    OK(lamina_dataset_select(d, "label", values, 2, &error));
+    CU_ASSERT_EQUAL(*(const int32_t *)lamina_dataset_record(d, 1, 0), 0);
+    CU_ASSERT_EQUAL(*(const int32_t *)lamina_dataset_record(d, 1, ARRAY_MAPS_FROM / 4 - 1), 1);
+    CU_ASSERT_EQUAL(read_file(path, &last, 1), 1);
+    CU_ASSERT_EQUAL(last, 5);
+    lamina_dataset_free(d);
+    write_file(path, "\0\0\10\1\4\0\0\0", 8);
+    CU_ASSERT_EQUAL(truncate(path, ARRAY_MAPS_FROM + 8), 0);
+    OK(lamina_idx_read(path, &x, &error));
+    CU_ASSERT_PTR_NOT_NULL(x.map);
+    CU_ASSERT_EQUAL(((const char *)x.data)[ARRAY_MAPS_FROM - 1], 0);
+    lamina_array_release(&x);
+    CU_ASSERT_EQUAL(truncate(path, ARRAY_MAPS_FROM + 9), 0);
+    FAILS(lamina_idx_read(path, &x, &error), LAMINA_BAD_FILE, "expected the file to end after 67108864 bytes");
+    write_file(path, "", 0);
+}
+
+static lamina_status scenario_files(void)
+{
+    lamina_dataset *d = NULL;
+    lamina_status s = lamina_dataset_new(&label_net, &d, &error);
+    if (!s)
+        s = lamina_dataset_add_files(d, "image", LAMINA_FILE_IDX, two_files(), 2, &error);
+    lamina_dataset_free(d);
+    return s;
+}
+
+static void test_files_without_memory(void)
+{
+    fail_each(scenario_files, LAMINA_NO_MEMORY, 8);
+}
+
+void add_runtime_files(CU_pSuite s)
+{
+    CU_add_test(s, "files come one after the other", test_files_come_one_after_the_other);
+    CU_add_test(s, "files that do not fit", test_files_that_do_not_fit);
+    CU_add_test(s, "labels name their file", test_labels_name_their_file);
+    CU_add_test(s, "large files are mapped", test_large_files_are_mapped);
+    CU_add_test(s, "files without memory", test_files_without_memory);
+}
