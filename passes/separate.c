@@ -379,12 +379,13 @@ static bool separate(separation *s)
 /* A stage's library takes a step apart, and the norm by which gradients are clipped is of all stages' gradients. */
 static bool check_module(const separation *s)
 {
-    const ir_row *clip = ir_row_find(s->m, "clip", NULL);
+    const ir_row *clip = ir_row_find(s->m, "clip", "global_norm");
     src_loc at = clip ? clip->loc : s->m->functions ? s->m->functions->loc : (src_loc){0};
     if (clip)
-        diag_error(s->d, at,
-                   "gradient_clip: expected none where each stage has a library of its own, found a norm, which is of "
-                   "the gradients of all stages");
+        diag_error(
+            s->d, at,
+            "gradient_clip: expected value or norm where each stage has a library of its own, found global_norm, "
+            "which is of the gradients of all stages");
     for (int64_t i = 1; i <= s->stages && !clip; i++)
         if (!function_of(s, i, "forward") || !function_of(s, i, "backward") || !ir_function_find(s->m, "update")) {
             diag_error(s->d, at,

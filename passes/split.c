@@ -11,8 +11,9 @@
  * (parameters, reshapes, constants) is repeated where it is read. Scalars that all stages share (Adam's step size) are
  * computed in each function that needs them and assigned in the first stage's, whose update runs last.
  *
- * Where gradients are clipped, no update may run before all stages' backward: then there is no backward_update, and a
- * stage's forward comes from gradients too. Each stage's update computes the norm, as it does other shared scalars.
+ * Where gradients are clipped by the norm of all, no update may run before all stages' backward: then there is no
+ * backward_update, and a stage's forward comes from gradients too. Each stage's update computes the norm, as it does
+ * other shared scalars.
  *
  * backward (from gradients) and backward_update (from train_step) read what one forward saved: both functions come from
  * the same graph, so their slots agree one by one, which is checked.
@@ -328,7 +329,7 @@ static bool open_function(source *s, ir_module *m, const char *name, arena *mem,
 
 static bool split_module(ir_module *m, int64_t stages, arena *mem, diag *d)
 {
-    bool apart = ir_row_find(m, "clip", NULL);
+    bool apart = ir_row_find(m, "clip", "global_norm");
     source train, gradients, update;
     if (!open_function(&train, m, apart ? "gradients" : "train_step", mem, d) ||
         !open_function(&gradients, m, "gradients", mem, d) || !open_function(&update, m, "update", mem, d))

@@ -80,7 +80,7 @@ static void add_numbers(ir_module *m, ir_row *row, const fe_choice *c)
 }
 
 /* `row rate @learning_rate {...}`, which fe_build_rate completes, `row optimizer @adam {...}`, `row group @NAME
- * {optimizer = sgd, ...}`, and `row clip @global_norm {...}` where gradients are clipped. */
+ * {optimizer = sgd, ...}`, and `row clip @norm {...}` where gradients are clipped. */
 void fe_build_rows(const fe_network *n, ir_module *m)
 {
     const fe_choice *c = n->optimizer;
@@ -96,7 +96,7 @@ void fe_build_rows(const fe_network *n, ir_module *m)
         add_numbers(m, row, g->optimizer);
     }
     if (n->gradient_clip) {
-        row = ir_row_new(m, "clip", "global_norm", n->gradient_clip->at);
+        row = ir_row_new(m, "clip", n->gradient_clip->key->name, n->gradient_clip->at);
         ir_attr_set_numbers(m->mem, &row->attrs, "most", &n->gradient_clip->number, 1);
     }
 }

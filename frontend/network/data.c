@@ -176,7 +176,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"seed", FE_WHOLE, "0"},
                                            {"max_steps", FE_WHOLE, "0"},
                                            {"checkpoint_minutes", FE_POSITIVE, "5"},
-                                           {"gradient_clip", FE_POSITIVE, NULL},
+                                           {"gradient_clip", FE_TREE, NULL},
                                            {"accumulate", FE_COUNT, "1"},
                                            {"checkpoint_steps", FE_WHOLE, "0"},
                                            {"early_stopping", FE_TREE, NULL},
@@ -193,9 +193,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
                           .checkpoint_steps = fe_get_int(c, "checkpoint_steps"),
                           .loc = c->at};
-    const fe_option *clip = fe_get(c, "gradient_clip");
-    n->gradient_clip = clip->present ? clip : NULL;
-    return fe_read_watches(r, c, &n->train);
+    return fe_read_clip(r, n, c) && fe_read_watches(r, c, &n->train);
 }
 
 const fe_data_set *fe_data(const fe_network *n, const char *which)

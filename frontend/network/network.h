@@ -79,7 +79,7 @@ struct fe_network {
     const fe_choice *optimizer; /* NULL where nothing trains */
     const fe_option *own_rate;  /* in place of the optimizer's; NULL: there is none */
     fe_group *groups;
-    const fe_option *gradient_clip; /* NULL: none */
+    const fe_option *gradient_clip; /* the key that says how; NULL: it is not */
     const fe_weights *weights;      /* to begin with; NULL: none */
     fe_data_set data[3];            /* train, validation, test */
     fe_train train;
@@ -118,6 +118,8 @@ const fe_yaml *fe_expand_layers(fe_reader *r, const fe_yaml *layers, const fe_ya
  * it names nothing. */
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above);
 bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
+/* `gradient_clip` of a section `train`. */
+bool fe_read_clip(fe_reader *r, fe_network *n, const fe_choice *train);
 /* `early_stopping` and `reduce_on_plateau` of a section `train`; whether a network and the nets of its stages have what
  * they watch. */
 bool fe_read_watches(fe_reader *r, const fe_choice *train, fe_train *t);

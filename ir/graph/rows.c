@@ -68,13 +68,21 @@ static bool check_sum(const ir_module *m, const ir_row *r, const char *which, di
     return false;
 }
 
+static bool verify_clip(const ir_row *r, diag *d)
+{
+    if (!strcmp(r->name, "value") || !strcmp(r->name, "norm") || !strcmp(r->name, "global_norm"))
+        return check_positive(r->name, r->attrs, "most", r->loc, d);
+    diag_error(d, r->loc, "row clip: expected @value, @norm or @global_norm, found @%s", r->name);
+    return false;
+}
+
 static bool verify_row(const ir_module *m, const ir_row *r, diag *d)
 {
     if (!strcmp(r->kind, "metric"))
         return check_word(r->name, r->attrs, "kind", "mean", r->loc, d) && check_sum(m, r, "sum", d) &&
                check_sum(m, r, "count", d) && check_number(r->name, r->attrs, "higher_is_better", 1, r->loc, d);
     if (!strcmp(r->kind, "clip"))
-        return check_positive(r->name, r->attrs, "most", r->loc, d);
+        return verify_clip(r, d);
     return strcmp(r->kind, "rate") != 0 || verify_rate(r, d);
 }
 

@@ -3,6 +3,10 @@
  *            alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)        eps_t = epsilon sqrt(1 - beta_2^t)
  *            m = beta_1 m + (1 - beta_1) g     v = beta_2 v + ((1 - beta_2) g) g     w -= alpha m / (sqrt(v) + eps_t)
  *     adamw: the same; its weight decay is not 0 where nothing is said
+ *     lamb:  You et al. 2019, as Keras has it: adam's step u, taken as far as the parameter is long,
+ *            u = m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)
+ *            w -= lr (|w| / |u|) u, over each parameter by itself, and lr u where one of the lengths is 0.
+ *            In the paper, weight decay is a part of u
  *     nadam: Dozat 2016, as PyTorch has it; Keras' is the one with a momentum_decay of 1. The same m and v,
  *            mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2)      c_t = mu_1 mu_2 ... mu_t
  *            u = mu_(t+1) m / (1 - c_t mu_(t+1)) + (1 - mu_t) g / (1 - c_t)
@@ -79,14 +83,20 @@ const optimizer_power adam_powers[] = {{.state = "adam.beta_1_power", .option = 
                                        {.state = "adam.beta_2_power", .option = "beta_2", .fallback = 0.999},
                                        {0}};
 
-void adam_scalars(update *u)
+/* alpha = over sqrt(1 - beta_2^t) / (1 - beta_1^t), where NULL is 1; and eps_t. */
+static void bias_corrections(update *u, ir_node *over)
 {
     ir_graph *at = u->graph;
-    update_rate(u);
     ir_node *first = one_minus_power(u, &adam_powers[0]);
     ir_node *root = ir_sqrt(at, one_minus_power(u, &adam_powers[1]));
-    u->group->alpha = ir_divide(at, ir_multiply(at, u->group->rate, root), first);
+    u->group->alpha = ir_divide(at, over ? ir_multiply(at, over, root) : root, first);
     u->group->eps = update_scaled(at, root, update_own_option(u, "epsilon", 1e-7));
+}
+
+void adam_scalars(update *u)
+{
+    update_rate(u);
+    bias_corrections(u, u->group->rate);
 }
 
 ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
@@ -96,6 +106,39 @@ ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
     moments of = next_moments(u, m, v, g);
     ir_node *over = update_times(at, u->group->alpha, of.m);
     return ir_subtract(at, w, ir_divide(at, over, denominator(u, of.v)));
+}
+
+/* ---- lamb ---- */
+
+void lamb_scalars(update *u)
+{
+    update_rate(u);
+    bias_corrections(u, NULL);
+}
+
+static ir_node *length(ir_graph *g, ir_node *x)
+{
+    return ir_sqrt(g, update_sum_of_squares(g, x));
+}
+
+/* |w| / |step|, but 1 where one of them is 0. */
+static ir_node *trust_ratio(ir_graph *g, ir_node *w, ir_node *step)
+{
+    ir_node *of_w = length(g, w), *of_step = length(g, step);
+    ir_node *zero = ir_like(g, of_w, 0), *one = ir_like(g, of_w, 1);
+    ir_node *ratio = ir_divide(g, of_w, of_step);
+    ratio = ir_select(g, ir_compare(g, "GT", of_step, zero), ratio, one);
+    return ir_select(g, ir_compare(g, "GT", of_w, zero), ratio, one);
+}
+
+ir_node *lamb_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g)
+{
+    ir_graph *at = u->graph;
+    ir_symbol *m = update_moment(u, "lamb.m", p, 0), *v = update_moment(u, "lamb.v", p, 0);
+    moments of = next_moments(u, m, v, g);
+    ir_node *step = ir_divide(at, update_times(at, u->group->alpha, of.m), denominator(u, of.v));
+    ir_node *rate = ir_multiply(at, u->group->rate, trust_ratio(at, w, step));
+    return ir_subtract(at, w, update_times(at, rate, step));
 }
 
 /* ---- nadam ---- */

@@ -124,11 +124,10 @@ static void update_scalars(update *u, const gradients *all)
     }
 }
 
-/* As shared as these; NULL where nothing is clipped. */
-static ir_node *clip_factor(ir_graph *g, const gradients *all)
+/* As shared as these; NULL where gradients have none in common. */
+static ir_node *clip_factor(ir_graph *g, const ir_row *clip, const gradients *all)
 {
-    const ir_row *clip = ir_row_find(g->module, "clip", NULL);
-    if (!clip)
+    if (!update_clips_globally(clip))
         return NULL;
     aim(g, clip->loc, "clip.step", 0);
     return update_clip_factor(g, clip, all->value, all->count);
@@ -140,12 +139,12 @@ static void add_update(ir_graph *g, const update_groups *groups, const gradients
     arena *tmp = arena_new();
     update u = {.graph = g, .groups = groups, .mem = tmp, .readers = readers_of(g, tmp)};
     update_scalars(&u, all);
-    ir_node *factor = clip_factor(g, all);
+    u.clip = ir_row_find(g->module, "clip", NULL);
+    u.clip_factor = clip_factor(g, u.clip, all);
     for (int p = 0; p < all->count; p++) {
         ir_symbol *y = all->param[p];
         aim(g, y->loc, update_label(g->module->mem, y->name), all->stage[p]);
-        ir_node *w = update_read(&u, y), *value = all->value[p];
-        value = factor ? update_clipped(g, value, factor) : value;
+        ir_node *w = update_read(&u, y), *value = update_clipped(&u, all->value[p]);
         u.group = update_group_find(groups, y);
         update_assign_later(&u, y, u.group->rule->step(&u, y, update_decayed(&u, w), value));
     }

@@ -1,5 +1,5 @@
 /* passes/update/optimizers.c - which optimizer a row names, its options checked, and what their rules share. The rules
- * stand in momentum.c (sgd, lion), adam.c (adam, adamw, nadam) and adaptive.c (rmsprop, adagrad, adadelta).
+ * stand in momentum.c (sgd, lion), adam.c (adam, adamw, lamb, nadam) and adaptive.c (rmsprop, adagrad, adadelta).
  *
  * With a `weight_decay` d every rule finds w - (lr d) w in place of w (Loshchilov & Hutter 2019, as Keras does for all
  * its optimizers and PyTorch for its AdamW): what a gradient's size does to the step does nothing to the decay. */
@@ -76,9 +76,10 @@ ir_node *update_decayed(const update *u, ir_node *w)
     }
 
 static const optimizer optimizers[] = {
-    {"sgd", OPTIONS("momentum", "nesterov"), {"sgd.velocity"}, NULL, update_rate, sgd_step},
+    {"sgd", OPTIONS("momentum", "nesterov", "rate_in_velocity"), {"sgd.velocity"}, NULL, update_rate, sgd_step},
     {"adam", OPTIONS("beta_1", "beta_2", "epsilon"), {"adam.m", "adam.v"}, adam_powers, adam_scalars, adam_step},
     {"adamw", OPTIONS("beta_1", "beta_2", "epsilon"), {"adam.m", "adam.v"}, adam_powers, adam_scalars, adam_step},
+    {"lamb", OPTIONS("beta_1", "beta_2", "epsilon"), {"lamb.m", "lamb.v"}, adam_powers, lamb_scalars, lamb_step},
     {"nadam",
      OPTIONS("beta_1", "beta_2", "epsilon", "momentum_decay"),
      {"nadam.m", "nadam.v"},

@@ -52,6 +52,8 @@ struct update {
     ir_graph *graph;
     const update_groups *groups;
     update_group *group;    /* of what is being written */
+    const ir_row *clip;     /* NULL: gradients are not clipped */
+    ir_node *clip_factor;   /* that all gradients are multiplied by; NULL: there is none */
     arena *mem;             /* scratch */
     update_assign *assigns; /* to come, in order */
     size_t nassigns;
@@ -76,6 +78,7 @@ double update_own_option(const update *u, const char *name, double fallback);
 /* The group's scalars: its rate, which is all that most rules need; by the others, the bias corrections' too. */
 void update_rate(update *u);
 void adam_scalars(update *u);
+void lamb_scalars(update *u);
 void nadam_scalars(update *u);
 /* The weight decay's, once the rate is there; and w without what decays of it. */
 void update_decay(update *u);
@@ -87,6 +90,7 @@ extern const optimizer_power adam_powers[], nadam_powers[];
 ir_node *sgd_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
 ir_node *lion_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
 ir_node *adam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
+ir_node *lamb_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
 ir_node *nadam_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
 ir_node *rmsprop_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
 ir_node *adagrad_step(update *u, const ir_symbol *p, ir_node *w, ir_node *g);
@@ -117,9 +121,15 @@ ir_node *update_read(update *u, ir_symbol *y);
 /* Assign y at the function's end, after every read, with the label and stage that new nodes have now. */
 void update_assign_later(update *u, ir_symbol *y, ir_node *value);
 
-/* Of gradients that are clipped: what each is multiplied by, and one that is. */
-ir_node *update_clip_factor(ir_graph *g, const ir_row *row, ir_node *const *gradient, int count);
-ir_node *update_clipped(ir_graph *g, ir_node *gradient, ir_node *factor);
+/* ---- clipping ---- */
+
+/* By the norm of all gradients together? NULL: no. Then what each of them is multiplied by. */
+bool update_clips_globally(const ir_row *clip);
+ir_node *update_clip_factor(ir_graph *g, const ir_row *clip, ir_node *const *gradient, int count);
+/* A parameter's gradient as its optimizer is to see it. */
+ir_node *update_clipped(const update *u, ir_node *gradient);
+/* Of all elements, in an order that no layout changes. */
+ir_node *update_sum_of_squares(ir_graph *g, ir_node *x);
 
 /* False after an error: the text has in the way what the update of 'step' needs. */
 bool update_check(const ir_graph *step, const update_groups *groups, diag *d);

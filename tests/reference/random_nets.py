@@ -124,10 +124,16 @@ def unsure_of(model):
 
 
 def clipped(description, gradients):
-    """By the norm of all together, where the YAML asks for it."""
-    most = description.get("train", {}).get("gradient_clip")
-    norm = sum(g.square().sum() for g in gradients).sqrt()
-    return [g * (number(most) / norm) for g in gradients] if most is not None and norm > number(most) else gradients
+    """By value, by the norm of each or by that of all together, where the YAML asks for it."""
+    clip = description.get("train", {}).get("gradient_clip", {})
+    (kind, most), = clip.items() if isinstance(clip, dict) and clip else [("global_norm", clip or math.inf)]
+    most = number(most)
+    if kind == "value":
+        return [g.clamp(-most, most) for g in gradients]
+    norms = [g.norm() for g in gradients]
+    if kind == "global_norm":
+        norms = [sum(n.square() for n in norms).sqrt()] * len(norms)
+    return [g * (most / n) if n > most else g for g, n in zip(gradients, norms)]
 
 
 def reference_step(net, description, before, inputs, dtype=torch.float64, jitter=0):
@@ -163,8 +169,12 @@ def sgd(keys, rate, before, after, name, gradient):
     if not momentum:
         return {name: -step}
     moment = "sgd.velocity/" + name
-    velocity = momentum * before[moment].double() - step
     nesterov = keys.get("nesterov", False)
+    if not keys.get("rate_in_velocity", True):
+        velocity = momentum * before[moment].double() + gradient
+        along = gradient + momentum * after[moment].double() if nesterov else after[moment].double()
+        return {moment: velocity, name: -rate * along}
+    velocity = momentum * before[moment].double() - step
     return {moment: velocity, name: momentum * after[moment].double() - step if nesterov else after[moment].double()}
 
 
@@ -177,6 +187,16 @@ def adam(keys, rate, before, after, name, gradient):
     return {m: beta_1 * before[m].double() + (1 - beta_1) * gradient,
             v: beta_2 * before[v].double() + (1 - beta_2) * gradient**2,
             name: -rate * hat_m / (hat_v.sqrt() + number(keys.get("epsilon", 1e-7)))}
+
+
+def lamb(keys, rate, before, after, name, gradient):
+    """You et al. 2019 as keras.optimizers.Lamb has it: the weight has decayed before."""
+    result = {key.replace("adam.", "lamb."): value for key, value in adam(
+        keys, 1, *({k.replace("lamb.", "adam."): v for k, v in t.items()} for t in (before, after)), name,
+        gradient).items()}
+    weight, step = before[name].double(), result[name]
+    lengths = (weight - decay_of("lamb", keys, rate, weight)).norm(), step.norm()
+    return result | {name: rate * step * (lengths[0] / lengths[1] if min(lengths) > 0 else 1)}
 
 
 def nadam(keys, rate, before, after, name, gradient):
@@ -230,7 +250,7 @@ def lion(keys, rate, before, after, name, gradient):
     return {m: beta_2 * before[m].double() + (1 - beta_2) * gradient, name: -rate * toward.sign()}
 
 
-RULES = {"sgd": (sgd, 0.01), "adam": (adam, 0.001), "adamw": (adam, 0.001), "nadam": (nadam, 0.001),
+RULES = {"sgd": (sgd, 0.01), "adam": (adam, 0.001), "adamw": (adam, 0.001), "lamb": (lamb, 0.001), "nadam": (nadam, 0.001),
          "rmsprop": (rmsprop, 0.001), "adagrad": (adagrad, 0.01), "adadelta": (adadelta, 1), "lion": (lion, 0.0001)}
 
 

@@ -150,6 +150,9 @@ static const char *any_optimizer(maker *m)
                                         "{adam: {weight_decay: 0.2, decay_vectors: true}}",
                                         "adamw",
                                         "{adamw: {learning_rate: 0.01, weight_decay: 0.1, beta_1: 0.8}}",
+                                        "{sgd: {momentum: 0.9, rate_in_velocity: false, weight_decay: 0.1}}",
+                                        "lamb",
+                                        "{lamb: {learning_rate: 0.01, beta_1: 0.8, epsilon: 1e-4, weight_decay: 0.1}}",
                                         "nadam",
                                         "{nadam: {learning_rate: 0.01, momentum_decay: 1, weight_decay: 0.1}}",
                                         "rmsprop",
@@ -187,8 +190,20 @@ static void add_groups(maker *m)
 /* Below what gradients mostly are, about it, and above. */
 static const char *any_clip(maker *m)
 {
-    static const char *const kinds[] = {
-        "", "", "", "", ", gradient_clip: 0.001", ", gradient_clip: 0.3", ", gradient_clip: 1", ", gradient_clip: 50"};
+    static const char *const kinds[] = {"",
+                                        "",
+                                        "",
+                                        "",
+                                        "",
+                                        "",
+                                        ", gradient_clip: 0.001",
+                                        ", gradient_clip: 0.3",
+                                        ", gradient_clip: {global_norm: 1}",
+                                        ", gradient_clip: 50",
+                                        ", gradient_clip: {norm: 0.1}",
+                                        ", gradient_clip: {norm: 2}",
+                                        ", gradient_clip: {value: 0.01}",
+                                        ", gradient_clip: {value: 1}"};
     return DRAW(m, kinds);
 }
 

@@ -201,6 +201,12 @@ static void matrix_clipped(void)
     check_net("clipped", NULL, off, 3, 0);
 }
 
+static void matrix_norms(void)
+{
+    static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
+    check_net("norms", NULL, off, 3, 0);
+}
+
 static void matrix_optimizers(void)
 {
     static const char *const off[] = {NULL, "simplify,cleanup", "fuse"};
@@ -300,6 +306,7 @@ void suite_matrix(void)
     CU_add_test(s, "two branches and dropout, in chains", matrix_residual);
     CU_add_test(s, "frozen layers", matrix_frozen);
     CU_add_test(s, "groups, and clipped gradients", matrix_clipped);
+    CU_add_test(s, "lengths of whole parameters", matrix_norms);
     CU_add_test(s, "every optimizer, in groups", matrix_optimizers);
     CU_add_test(s, "moments decay to 0", decaying_moments);
     CU_add_test(s, "a CNN by minimal filtering", matrix_filtered);

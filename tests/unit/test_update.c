@@ -342,11 +342,12 @@ static float sum_of_row(const float *x, int64_t count)
     return chain[0];
 }
 
-static float global_norm(const learner *l)
+/* Of one gradient, or of all. */
+static float norm_of(const learner *l, const char *gradient)
 {
     float all = 0;
     for (const ir_symbol *y = l->m->symbols; y; y = y->next) {
-        if (y->segment != SEG_GRADIENT)
+        if (y->segment != SEG_GRADIENT || (gradient && strcmp(y->name, gradient)))
             continue;
         const float *x = evaluator_symbol(l->e, y->name)->data;
         int64_t count = ir_static_count(&y->type), row = y->type.dim[y->type.rank - 1].n;
@@ -358,8 +359,15 @@ static float global_norm(const learner *l)
     return sqrtf(all);
 }
 
-/* Does each parameter stand where its gradient times 'factor' leads, from where 'from' has it? */
-static bool moved_by(const learner *l, const learner *from, float factor)
+/* By the norm of each ('each') or of all together. */
+static float clip_factor(const learner *l, bool each, const char *gradient, float most)
+{
+    float norm = norm_of(l, each ? gradient : NULL);
+    return most / norm < 1 ? most / norm : 1;
+}
+
+/* Does each parameter stand where its clipped gradient leads, from where 'from' has it? */
+static bool moved_by(const learner *l, const learner *from, bool each, float most)
 {
     bool ok = true;
     for (const ir_symbol *y = l->m->symbols; y; y = y->next) {
@@ -368,24 +376,24 @@ static bool moved_by(const learner *l, const learner *from, float factor)
         char name[64];
         snprintf(name, sizeof name, "gradient/%s", y->name);
         const float *g = evaluator_symbol(l->e, name)->data, *w = evaluator_symbol(from->e, y->name)->data,
-                    *got = evaluator_symbol(l->e, y->name)->data;
+                    *got = evaluator_symbol(l->e, y->name)->data, factor = clip_factor(l, each, name, most);
         for (int64_t i = 0; i < ir_static_count(&y->type); i++)
             ok &= got[i] == w[i] - RATE * (factor * g[i]);
     }
     return ok;
 }
 
-static void clip_and_check(float most)
+static void clip_and_check(const char *kind, float most)
 {
     arena *mem = arena_new();
-    learner l = learner_new(clipped_net(mem, arena_printf(mem, ", gradient_clip: %.9g", most))),
-            whole = learner_new(clipped_net(mem, arena_printf(mem, ", gradient_clip: %.9g", most))),
+    const char *clip = arena_printf(mem, ", gradient_clip: {%s: %.9g}", kind, most);
+    learner l = learner_new(clipped_net(mem, clip)), whole = learner_new(clipped_net(mem, clip)),
             unmoved = learner_new(clipped_net(mem, ""));
     call(&l, "gradients");
-    float norm = global_norm(&l), factor = most / norm < 1 ? most / norm : 1;
+    float norm = norm_of(&l, NULL);
     CU_ASSERT(norm > 0.1f && norm < 10);
     call(&l, "update");
-    CU_ASSERT(moved_by(&l, &unmoved, factor));
+    CU_ASSERT(moved_by(&l, &unmoved, !strcmp(kind, "norm"), most));
     call(&whole, "train_step");
     for (const ir_symbol *y = l.m->symbols; y; y = y->next)
         CU_ASSERT(y->segment != SEG_PARAM || same(&l, &whole, y->name));
@@ -397,9 +405,11 @@ static void clip_and_check(float most)
 
 static void clipping(void)
 {
-    clip_and_check(0.01f);
-    clip_and_check(0.1f);
-    clip_and_check(20); /* longer than they are: nothing changes */
+    clip_and_check("global_norm", 0.01f);
+    clip_and_check("global_norm", 0.1f);
+    clip_and_check("global_norm", 20); /* longer than they are: nothing changes */
+    clip_and_check("norm", 0.01f);
+    clip_and_check("norm", 0.2f);
 }
 
 /* Gradients of a batch that was too much: the norm is NaN, infinite, or finite gradients' whose square is not. */
@@ -420,15 +430,19 @@ static void clipping_what_is_not_finite(void)
     arena_free(mem);
 }
 
-/* The norm needs the gradients of all stages: no stage updates in its backward part. */
+/* The norm of all needs the gradients of all stages: no stage updates in its backward part. A parameter's own norm, or
+ * values, need nothing of other stages. */
 static void clipping_in_stages(void)
 {
     static const char stages[] = "stages: [{name: a, through: conv}, {name: b, through: top}]\n";
+    static const char *const clips[] = {"", ", gradient_clip: {value: 1}", ", gradient_clip: {norm: 1}",
+                                        ", gradient_clip: 1"};
     arena *mem = arena_new();
-    for (int clipped = 0; clipped < 2; clipped++) {
-        ir_module *m = staged(arena_printf(mem, "%s%s", clipped_net(mem, clipped ? ", gradient_clip: 1" : ""), stages));
-        CU_ASSERT_EQUAL(ir_function_find(m, "a.backward_update") == NULL, clipped);
-        CU_ASSERT_EQUAL(ir_function_find(m, "b.backward_update") == NULL, clipped);
+    for (int i = 0; i < 4; i++) {
+        bool apart = i == 3;
+        ir_module *m = staged(arena_printf(mem, "%s%s", clipped_net(mem, clips[i]), stages));
+        CU_ASSERT_EQUAL(ir_function_find(m, "a.backward_update") == NULL, apart);
+        CU_ASSERT_EQUAL(ir_function_find(m, "b.backward_update") == NULL, apart);
         CU_ASSERT_PTR_NOT_NULL(ir_function_find(m, "a.backward"));
         CU_ASSERT_PTR_NOT_NULL(ir_function_find(m, "b.update"));
         ir_module_free(m);
