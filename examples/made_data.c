@@ -1,9 +1,13 @@
-/* examples/made_data.c - data sets that the examples need and nobody ships: made_data DIRECTORY
+/* examples/made_data.c - data sets that the examples need and nobody ships: made_data DIRECTORY, which writes
  *
  * linear-{train,test}-{x,y}.idx, float32: ten numbers x between -1 and 1, and y = map . x + 0.7 with a little noise.
  * wide-{train,test}-{x,label}.idx, bytes: a thousand measurements x of sixteen hidden numbers, each a weighted sum of
  * them, and the class, 0 to 9, of which of thirty places those lie about, three to a class. Places overlap, so that no
  * classifier is always right.
+ * tabular-{train,test}-{x,label}.idx, bytes: the same with a hundred measurements and other places.
+ *
+ * made_data noise <IMAGES >NOISY: reads an IDX file of byte images and writes it with noise of deviation 0.3 on every
+ * pixel, black being 0 and white 1.
  *
  * The numbers come from a generator of this file's own, so every machine writes the same bytes. */
 #include <stdint.h>
@@ -98,22 +102,25 @@ static int write_linear(const char *folder, const char *set, int records, uint64
     return ended(x, y, folder, set);
 }
 
-/* ---- a thousand measurements ---- */
+/* ---- many measurements of a few hidden numbers ---- */
 
-enum { WIDE_WIDTH = 1000, WIDE_TRAIN = 8000, WIDE_TEST = 2000, HIDDEN = 16, PLACES = 30, CLASSES = 10 };
+enum { WIDE_WIDTH = 1000, TABULAR_WIDTH = 100, MEASURED_TRAIN = 8000, MEASURED_TEST = 2000 };
+enum { HIDDEN = 16, PLACES = 30, CLASSES = 10 };
 
 typedef struct {
+    int width;
     float place[PLACES][HIDDEN], weight[WIDE_WIDTH][HIDDEN];
-} wide;
+} measured;
 
-static void make_wide(wide *w, uint64_t *state)
+static void make_places(measured *m, int width, uint64_t *state)
 {
+    m->width = width;
     for (int p = 0; p < PLACES; p++)
         for (int h = 0; h < HIDDEN; h++)
-            w->place[p][h] = normal(state);
-    for (int k = 0; k < WIDE_WIDTH; k++)
+            m->place[p][h] = normal(state);
+    for (int k = 0; k < width; k++)
         for (int h = 0; h < HIDDEN; h++)
-            w->weight[k][h] = normal(state);
+            m->weight[k][h] = normal(state);
 }
 
 static unsigned char byte_of(float v)
@@ -121,19 +128,19 @@ static unsigned char byte_of(float v)
     return (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static int write_wide(const wide *w, const char *folder, const char *set, int records, uint64_t *state)
+static int write_measured(const measured *m, const char *folder, const char *set, int records, uint64_t *state)
 {
-    FILE *x = begin(folder, set, "x", BYTES, records, WIDE_WIDTH),
+    FILE *x = begin(folder, set, "x", BYTES, records, m->width),
          *label = begin(folder, set, "label", BYTES, records, 0);
     for (int i = 0; x && label && i < records; i++) {
         float hidden[HIDDEN];
         int place = (int)((next(state) + 1) / 2 * PLACES);
         for (int h = 0; h < HIDDEN; h++)
-            hidden[h] = w->place[place][h] + 0.9f * normal(state);
-        for (int k = 0; k < WIDE_WIDTH; k++) {
+            hidden[h] = m->place[place][h] + 0.9f * normal(state);
+        for (int k = 0; k < m->width; k++) {
             float sum = 3 * normal(state);
             for (int h = 0; h < HIDDEN; h++)
-                sum += w->weight[k][h] * hidden[h];
+                sum += m->weight[k][h] * hidden[h];
             fputc(byte_of(128 + 12 * sum), x);
         }
         fputc(place % CLASSES, label);
@@ -141,17 +148,42 @@ static int write_wide(const wide *w, const char *folder, const char *set, int re
     return ended(x, label, folder, set);
 }
 
+static int write_sets(const char *folder)
+{
+    static measured m;
+    uint64_t state = 1;
+    int failed = write_linear(folder, "linear-train", LINEAR_TRAIN, &state) |
+                 write_linear(folder, "linear-test", LINEAR_TEST, &state);
+    make_places(&m, WIDE_WIDTH, &state);
+    failed |= write_measured(&m, folder, "wide-train", MEASURED_TRAIN, &state) |
+              write_measured(&m, folder, "wide-test", MEASURED_TEST, &state);
+    make_places(&m, TABULAR_WIDTH, &state);
+    return failed | write_measured(&m, folder, "tabular-train", MEASURED_TRAIN, &state) |
+           write_measured(&m, folder, "tabular-test", MEASURED_TEST, &state);
+}
+
+/* ---- noise ---- */
+
+enum { IMAGE_HEADER = 16 };
+
+static int add_noise(FILE *in, FILE *out)
+{
+    unsigned char header[IMAGE_HEADER];
+    uint64_t state = 1;
+    int failed = fread(header, sizeof header, 1, in) != 1 || fwrite(header, sizeof header, 1, out) != 1;
+    for (int c; !failed && (c = getc(in)) != EOF;)
+        putc(byte_of((float)c + 0.3f * 255 * normal(&state)), out);
+    failed |= ferror(in) || fflush(out) != 0 || ferror(out);
+    if (failed)
+        fprintf(stderr, "made_data: cannot add noise to these images\n");
+    return failed;
+}
+
 int main(int argc, char **argv)
 {
-    static wide w;
     if (argc != 2) {
-        fprintf(stderr, "usage: made_data DIRECTORY\n");
+        fprintf(stderr, "usage: made_data DIRECTORY, or made_data noise <IMAGES >NOISY\n");
         return 2;
     }
-    uint64_t state = 1;
-    int failed = write_linear(argv[1], "linear-train", LINEAR_TRAIN, &state) |
-                 write_linear(argv[1], "linear-test", LINEAR_TEST, &state);
-    make_wide(&w, &state);
-    return failed | write_wide(&w, argv[1], "wide-train", WIDE_TRAIN, &state) |
-           write_wide(&w, argv[1], "wide-test", WIDE_TEST, &state);
+    return strcmp(argv[1], "noise") == 0 ? add_noise(stdin, stdout) : write_sets(argv[1]);
 }

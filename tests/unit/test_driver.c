@@ -91,6 +91,13 @@ static void libraries_from_dumps(void)
     check_options_of_text(LAMINA_TESTS_DIR "/nets/mlp.yaml");
 }
 
+static void examples_are_networks(void)
+{
+    CU_ASSERT_EQUAL(run("for net in %s/examples/*.yaml; do %s check $net || exit; done 2>err && ! grep . err",
+                        LAMINA_SOURCE_DIR, LAMINA_BINARY),
+                    0);
+}
+
 static void few_kernels(void)
 {
     text out = {0};
@@ -479,6 +486,7 @@ void suite_driver(void)
     CU_pSuite s = CU_add_suite("driver", open_directory, remove_directory);
     CU_add_test(s, "every pass's dump reads back to the same bytes", dumps_read_back);
     CU_add_test(s, "every dump compiles to the same library", libraries_from_dumps);
+    CU_add_test(s, "every example is a network, without a warning", examples_are_networks);
     CU_add_test(s, "a step of fashion_mlp is at most 12 named kernels", few_kernels);
     CU_add_test(s, "a library stands alone", library_stands_alone);
     CU_add_test(s, "the header is clean C99 and C++17", header_is_clean);
