@@ -63,12 +63,13 @@ struct fe_layer {
     const void *found; /* what 'shape' found out for 'build', of a type that its family has for this; else NULL */
     int nparams;
     fe_param *param;
-    bool trainable;    /* false: frozen, its parameters stay as they are */
-    const char *group; /* that learns it by an optimizer of its own; NULL: the net's does */
-    const bool *stops; /* by input: no gradient goes back to it; NULL: to all it does */
-    bool is_read;      /* by another layer */
-    bool is_output;    /* a result of infer */
-    bool failed;       /* an error was reported: its type is not known, and what reads it is not looked at */
+    const fe_layer *owner; /* above, whose parameters it uses (`share`); NULL: they are its own */
+    bool trainable;        /* false: frozen, its parameters stay as they are */
+    const char *group;     /* that learns it by an optimizer of its own; NULL: the net's does */
+    const bool *stops;     /* by input: no gradient goes back to it; NULL: to all it does */
+    bool is_read;          /* by another layer */
+    bool is_output;        /* a result of infer */
+    bool failed;           /* an error was reported: its type is not known, and what reads it is not looked at */
 };
 
 /* A row of the loss catalogue. The arguments are the kind's first two keys. 'build' gives f32[B]. */
@@ -125,7 +126,9 @@ const char *fe_describe_type(arena *mem, const ir_type *t);
 /* ---- for rules that build ---- */
 
 ir_node *fe_use_param(fe_builder *b, const fe_layer *l, const char *role);
-ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role);
+/* A state by now: as an earlier use of its layer leaves it, else as it is on entry; and what this use leaves. */
+ir_node *fe_use_state(fe_builder *b, const fe_layer *l, const char *role);
+void fe_leave_state(fe_builder *b, const fe_layer *l, const char *role, ir_node *value);
 /* Row-wise work: reduce the last dimension; spread a value that lacks x's last dimension, or has only it, over x. */
 ir_node *fe_reduce_last(ir_graph *g, const char *kind, ir_node *x);
 ir_node *fe_spread_rows(ir_graph *g, ir_node *v, const ir_node *x);

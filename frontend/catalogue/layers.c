@@ -13,8 +13,11 @@ static const fe_rows *const tables[] = {&fe_dense_layers,
                                         &fe_joining_layers,
                                         NULL};
 
-const fe_catalogue fe_layers = {
-    "layer",
-    tables,
-    {{"name", FE_NAME, NULL}, {"input", FE_NAME, NULL}, {"inputs", FE_NAMES, NULL}, {"trainable", FE_BOOL, "true"}},
-    NULL};
+const fe_catalogue fe_layers = {"layer",
+                                tables,
+                                {{"name", FE_NAME, NULL},
+                                 {"input", FE_NAME, NULL},
+                                 {"inputs", FE_NAMES, NULL},
+                                 {"share", FE_NAME, NULL},
+                                 {"trainable", FE_BOOL, "true"}},
+                                NULL};

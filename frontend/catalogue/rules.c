@@ -70,7 +70,7 @@ ir_node *fe_log_softmax(ir_graph *g, ir_node *x)
     return ir_subtract(g, shifted, fe_spread_rows(g, log_sum, x));
 }
 
-ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role)
+static ir_symbol *param_symbol(fe_builder *b, const fe_layer *l, const char *role)
 {
     for (int i = 0; i < l->nparams; i++)
         if (!strcmp(l->param[i].role, role))
@@ -80,8 +80,31 @@ ir_symbol *fe_param_symbol(fe_builder *b, const fe_layer *l, const char *role)
 
 ir_node *fe_use_param(fe_builder *b, const fe_layer *l, const char *role)
 {
-    ir_symbol *s = fe_param_symbol(b, l, role);
+    ir_symbol *s = param_symbol(b, l, role);
     ir_node *n = s->segment == SEG_PARAM ? ir_param(b->g, s) : ir_state(b->g, s);
     n->name = s->name;
     return n;
+}
+
+static ir_node *assign_of(const fe_builder *b, const ir_symbol *s)
+{
+    ir_node *n = b->g->last;
+    while (n && (n->op != IR_ASSIGN || n->symbol != s))
+        n = n->prev;
+    return n;
+}
+
+ir_node *fe_use_state(fe_builder *b, const fe_layer *l, const char *role)
+{
+    const ir_node *assign = l->owner ? assign_of(b, param_symbol(b, l, role)) : NULL;
+    return assign ? assign->in[0] : fe_use_param(b, l, role);
+}
+
+void fe_leave_state(fe_builder *b, const fe_layer *l, const char *role, ir_node *value)
+{
+    ir_symbol *s = param_symbol(b, l, role);
+    ir_node *earlier = l->owner ? assign_of(b, s) : NULL;
+    if (earlier)
+        ir_unlink(earlier);
+    ir_assign(b->g, s, value);
 }

@@ -142,6 +142,22 @@ static fe_choice *read_kind(fe_reader *r, const fe_kind *kind, const fe_key *com
     return c;
 }
 
+/* Keys of entries, such as their names, are nobody else's; all others are. */
+static fe_choice *read_like(fe_reader *r, const fe_kind *kind, const fe_key *common, src_loc at, const fe_yaml *y,
+                            const fe_choice *like)
+{
+    fe_choice *c = new_choice(r, kind, common, at);
+    c->failed = !like || like->kind != kind;
+    read_given(r, c, y);
+    for (int i = 0; !c->failed && i < c->count; i++) {
+        fe_option *o = &c->options[i];
+        bool is_entrys = !o->key->fallback && common <= o->key && o->key < common + FE_MAX_COMMON;
+        if (!o->present && !is_entrys)
+            *o = like->options[i];
+    }
+    return c;
+}
+
 /* What can be read of an entry whose kind is not known: the keys that all kinds have, its name among them. */
 static fe_choice *read_stranger(fe_reader *r, const fe_catalogue *catalogue, const char *name, src_loc at,
                                 const fe_yaml *y)
@@ -161,17 +177,23 @@ fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *comm
     return c->failed ? NULL : c;
 }
 
+static const fe_yaml *word_of(const fe_yaml *y)
+{
+    if (y->kind == FE_MAP && y->count == 1)
+        return y->key[0];
+    return y->kind == FE_SCALAR && !fe_yaml_is_null(y) ? y : NULL;
+}
+
 fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
 {
-    bool map = y->kind == FE_MAP && y->count == 1;
-    if (!map && (y->kind != FE_SCALAR || fe_yaml_is_null(y))) {
+    const fe_yaml *word = word_of(y), *given = word && word != y ? y->item[0] : NULL;
+    if (!word) {
         const char *expected =
             arena_printf(r->mem, "a name, or one name with its keys ({%s: {...}})", fe_row(c, 0)->name);
         if (!y->broken)
             fe_mismatch(r, y->at, c->what, expected, fe_yaml_describe(y, r->mem));
         return read_stranger(r, c, "", y->at, NULL);
     }
-    const fe_yaml *word = map ? y->key[0] : y, *given = map ? y->item[0] : NULL;
     const fe_kind *kind = find_kind(c, word->word);
     if (kind) {
         fe_choice *choice = read_kind(r, kind, c->common, word->at, given);
@@ -180,6 +202,13 @@ fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)
     }
     unknown_kind(r, c, word);
     return read_stranger(r, c, word->word, word->at, given);
+}
+
+fe_choice *fe_read_entry_like(fe_reader *r, const fe_catalogue *c, const fe_yaml *y, const fe_choice *like)
+{
+    const fe_yaml *word = word_of(y);
+    const fe_kind *kind = find_kind(c, word->word);
+    return kind ? read_like(r, kind, c->common, word->at, y->item[0], like) : fe_read_entry(r, c, y);
 }
 
 fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y)

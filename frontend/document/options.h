@@ -10,7 +10,7 @@
 #include "frontend/document/yaml.h"
 #include "ir/ir.h"
 
-enum { FE_MAX_KEYS = 16 };
+enum { FE_MAX_KEYS = 16, FE_MAX_COMMON = 8 };
 
 typedef enum {
     FE_NO_KEY,
@@ -106,7 +106,7 @@ typedef struct {
 typedef struct {
     const char *what; /* "layer" */
     const fe_rows *const *tables;
-    fe_key common[5];                          /* the last has no name */
+    fe_key common[FE_MAX_COMMON];              /* the last has no name */
     bool (*check)(fe_reader *r, fe_choice *c); /* of a kind that was read without an error; may be NULL */
 } fe_catalogue;
 
@@ -139,6 +139,9 @@ bool fe_enough(const fe_reader *r);
 fe_choice *fe_read_choice(fe_reader *r, const fe_catalogue *c, const fe_yaml *y);
 /* The same for an entry to which others may refer, with as much as could be read after an error: never NULL. */
 fe_choice *fe_read_entry(fe_reader *r, const fe_catalogue *c, const fe_yaml *y);
+/* The same, but what is not given is as in 'like', a choice of the same kind; but for keys of the
+ * catalogue that have no default, as a name. NULL there: it is not known, since an error was reported. */
+fe_choice *fe_read_entry_like(fe_reader *r, const fe_catalogue *c, const fe_yaml *y, const fe_choice *like);
 /* Read a section's `{key: value, ...}`, or the value of its short key. 'common' ends with an FE_NO_KEY or is NULL. */
 fe_choice *fe_read_options(fe_reader *r, const fe_kind *kind, const fe_key *common, const fe_yaml *y);
 

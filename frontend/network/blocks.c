@@ -97,13 +97,15 @@ static const fe_yaml *substituted_keys(expander *e, const fe_scope *s, const fe_
     return keys;
 }
 
-/* NAME_1, NAME_2, ... */
-static bool expand_repeat(expander *e, const fe_scope *outer, const fe_yaml *entry, const char *name, const char *last)
+/* NAME_1, NAME_2, ... If they share, all with the first. */
+static bool expand_repeat(expander *e, const fe_scope *outer, int index, const fe_yaml *entry, const char *name,
+                          const char *last)
 {
     static const fe_kind section = {.name = "repeat",
                                     .keys = {{"name", FE_NAME, NULL},
                                              {"input", FE_NAME, NULL},
                                              {"times", FE_COUNT, FE_REQUIRED},
+                                             {"share", FE_BOOL, "false"},
                                              {"layers", FE_TREE, FE_REQUIRED}}};
     fe_reader *r = e->r;
     const fe_yaml *keys = substituted_keys(e, outer, entry);
@@ -115,7 +117,15 @@ static bool expand_repeat(expander *e, const fe_scope *outer, const fe_yaml *ent
     for (int i = 1; i <= times; i++) {
         fe_scope s = {.outer = outer, .block = "repeat", .layers = fe_get(c, "layers")->tree, .number = i};
         const char *reads = input->present && i == 1 ? fe_resolved_name(e->r->mem, outer, input->word) : NULL;
-        const char *each = arena_printf(r->mem, "%s_%d", name, i);
+        const char *each = arena_printf(r->mem, "%s_%d", name, i), *twin = fe_twin_name(r->mem, outer, index);
+        s.twin_at = outer->twin_at;
+        if (fe_get_bool(c, "share") && i > 1) {
+            s.twin = s.twin_last = arena_printf(r->mem, "%s_1", name);
+            s.twin_at = entry->at;
+        } else if (twin) {
+            s.twin = arena_printf(r->mem, "%s_%d", twin, i);
+            s.twin_last = i == times && last ? fe_twin_last(r->mem, outer, index) : s.twin;
+        }
         if (!expand_use(e, &s, entry->at, each, i == times ? last : NULL, reads))
             return false;
     }
@@ -128,11 +138,12 @@ static const fe_yaml *arguments(expander *e, const fe_yaml *block, const char *k
     fe_reader *r = e->r;
     const fe_yaml *value = fe_value_of(entry), *parameters = fe_yaml_find(block, "parameters");
     int count = parameters ? parameters->count : 0;
-    const char **known = arena_new_array(r->mem, const char *, (size_t)count + 2);
+    const char **known = arena_new_array(r->mem, const char *, (size_t)count + 3);
     fe_yaml *given = fe_tree_map(r->mem, entry->at, count + 1);
     bool ok = true, is_short = value && value->kind != FE_MAP && !fe_yaml_is_null(value);
     known[count] = "name";
     known[count + 1] = "input";
+    known[count + 2] = "share";
     for (int i = 0; i < count; i++) {
         known[i] = parameters->key[i]->word;
         const fe_yaml *own = value && value->kind == FE_MAP ? fe_yaml_find(value, known[i])
@@ -149,11 +160,11 @@ static const fe_yaml *arguments(expander *e, const fe_yaml *block, const char *k
                          fe_yaml_describe(value, r->mem));
     for (int i = 0; value && value->kind == FE_MAP && i < value->count; i++) {
         int k = 0;
-        while (k < count + 2 && strcmp(known[k], value->key[i]->word) != 0)
+        while (k < count + 3 && strcmp(known[k], value->key[i]->word) != 0)
             k++;
-        if (k == count + 2)
+        if (k == count + 3)
             ok = fe_unknown(r, value->key[i]->at, arena_printf(r->mem, "%s: parameter", kind), value->key[i]->word,
-                            known, (size_t)count + 2);
+                            known, (size_t)count + 3);
     }
     return ok ? given : NULL;
 }
@@ -166,21 +177,26 @@ static bool is_in_itself(const fe_scope *s, const char *block)
     return false;
 }
 
-static bool expand_block(expander *e, const fe_scope *outer, const fe_yaml *entry, const fe_yaml *block,
+static bool expand_block(expander *e, const fe_scope *outer, int index, const fe_yaml *entry, const fe_yaml *block,
                          const char *name, const char *last)
 {
     fe_reader *r = e->r;
     const char *kind = fe_kind_of(entry);
     const fe_yaml *value = fe_value_of(entry),
-                  *input = value && value->kind == FE_MAP ? fe_yaml_find(value, "input") : NULL;
+                  *input = value && value->kind == FE_MAP ? fe_yaml_find(value, "input") : NULL,
+                  *share = value && value->kind == FE_MAP ? fe_yaml_find(value, "share") : NULL;
     if (is_in_itself(outer, kind)) {
         diag_error(r->d, entry->at, "block '%s' comes to use itself", kind);
         return false;
     }
     fe_scope s = {.outer = outer, .block = kind, .layers = fe_yaml_find(block, "layers")};
     s.given = arguments(e, block, kind, entry);
-    if (!s.given || (input && !fe_expect_kind(r, input, "input", FE_SCALAR, "a name")))
+    if (!s.given || (input && !fe_expect_kind(r, input, "input", FE_SCALAR, "a name")) ||
+        (share && !fe_expect_kind(r, share, "share", FE_SCALAR, "a name")))
         return false;
+    s.twin = share ? share->word : fe_twin_name(r->mem, outer, index);
+    s.twin_last = share ? share->word : fe_twin_last(r->mem, outer, index);
+    s.twin_at = share ? share->at : outer->twin_at;
     return expand_use(e, &s, entry->at, name, last, input ? input->word : NULL);
 }
 
@@ -192,13 +208,16 @@ static bool expand_entry(expander *e, const fe_scope *s, int index)
     const char *kind = fe_kind_of(entry), *name = kind ? fe_full_name(e->r->mem, s, index) : NULL,
                *last = fe_last_name(s, index);
     if (kind && !strcmp(kind, "repeat"))
-        return expand_repeat(e, s, entry, name, last);
+        return expand_repeat(e, s, index, entry, name, last);
     const fe_yaml *block = kind && e->blocks ? fe_yaml_find(e->blocks, kind) : NULL;
     if (!(entry = fe_substituted(e->r, s, fe_resolved_entry(e->r->mem, s, entry, block))))
         return false;
     if (block)
-        return expand_block(e, s, entry, block, name, last);
-    return append(e, kind ? fe_named_entry(e->r->mem, entry, last ? last : name) : entry);
+        return expand_block(e, s, index, entry, block, name, last);
+    entry = kind ? fe_named_entry(e->r->mem, entry, last ? last : name) : entry;
+    if (kind && s->twin)
+        entry = fe_sharing_entry(e->r->mem, entry, fe_twin_last(e->r->mem, s, index), s->twin_at);
+    return append(e, entry);
 }
 
 static bool expand_list(expander *e, fe_scope *s)
@@ -237,9 +256,10 @@ static bool check_parameters(fe_reader *r, const fe_yaml *y)
     bool ok = fe_expect_kind(r, y, "parameters", FE_MAP, "a mapping of names and values");
     for (int i = 0; ok && i < y->count; i++) {
         const char *word = y->key[i]->word;
-        bool taken = !strcmp(word, "name") || !strcmp(word, "input") || !strcmp(word, "index");
+        bool taken =
+            !strcmp(word, "name") || !strcmp(word, "input") || !strcmp(word, "share") || !strcmp(word, "index");
         if (taken || !fe_is_name(word))
-            ok = fe_mismatch(r, y->key[i]->at, "parameters", "a name other than name, input and index",
+            ok = fe_mismatch(r, y->key[i]->at, "parameters", "a name other than name, input, share and index",
                              fe_yaml_describe(y->key[i], r->mem));
     }
     return ok;

@@ -15,6 +15,9 @@ struct fe_scope {
     const char **names;    /* of its entries, as the list knows them */
     const char *prefix;    /* of what they are called outside */
     const char *last;      /* what the last layer is called there; NULL: as the others */
+    const char *twin;      /* what the use is called whose parameters its layers share; NULL: they have their own */
+    const char *twin_last; /* and its last layer */
+    src_loc twin_at;       /* who said so */
     const char *input;     /* what `$input` is called; NULL: there is none */
     const fe_yaml *given;  /* arguments by name, all that there are, from the outer scope's point of view */
     int number;            /* `$index`; 0: there is none */
@@ -39,6 +42,11 @@ const fe_yaml *fe_resolved_entry(arena *mem, const fe_scope *s, const fe_yaml *e
 const char *fe_resolved_name(arena *mem, const fe_scope *s, const char *name);
 /* With each `$word` replaced by what it stands for; NULL (and a message) if that is nothing. */
 const fe_yaml *fe_substituted(fe_reader *r, const fe_scope *s, const fe_yaml *y);
+/* What the layer, or the last one, of entry 'index' is called there; and the entry as a whole. NULL: no twin. */
+const char *fe_twin_last(arena *mem, const fe_scope *s, int index);
+const char *fe_twin_name(arena *mem, const fe_scope *s, int index);
+/* A layer's entry with `share: twin` in place of what that one says for both; as it is if it shares another's. */
+const fe_yaml *fe_sharing_entry(arena *mem, const fe_yaml *entry, const char *twin, src_loc at);
 /* `{kind: {name: ..., ...}}`, whichever form the entry has; the entry itself where that cannot be. */
 const fe_yaml *fe_named_entry(arena *mem, const fe_yaml *entry, const char *name);
 

@@ -34,6 +34,9 @@ static bool add_layers(fe_reader *r, fe_network *n, const fe_group *g, const fe_
         if (l->group)
             return fe_mismatch(r, layers->name_at[i], "layers", "a layer that is in no group yet",
                                arena_printf(r->mem, "'%s', which is in '%s'", l->name, l->group));
+        if (l->owner)
+            return fe_mismatch(r, layers->name_at[i], "layers", "a layer with parameters of its own",
+                               arena_printf(r->mem, "'%s', which has those of '%s'", l->name, l->owner->name));
         l->group = g->name;
         any |= fe_learns(l) || l->failed;
     }

@@ -283,11 +283,24 @@ static bool read_layer(fe_reader *r, fe_network *n, const layer_list *list, cons
     return fe_take_name(r, n, l, n->nlayers) && !c->failed;
 }
 
+/* The layer that an entry names by `share`; NULL after an error. */
+static const fe_layer *find_owner(fe_reader *r, const fe_network *n, const layer_list *list, const fe_yaml *name)
+{
+    fe_ref ref;
+    if (!resolve_in_list(r, n, list, n->nlayers, name->word, name->at, &ref))
+        return NULL;
+    if (!ref.is_input)
+        return &n->layers[ref.index];
+    fe_mismatch(r, name->at, "share", "a layer above", arena_printf(r->mem, "input '%s'", name->word));
+    return NULL;
+}
+
 static bool find_shape(fe_reader *r, fe_network *n, const layer_list *list, int index)
 {
     fe_layer *l = &n->layers[index];
-    bool ok = read_layer_inputs(r, n, list, l, index) && !l->failed && l->kind->shape(r, l) &&
-              fe_check_size(r, l->at, l->name, &l->type);
+    bool sound = !l->failed && !(l->owner && l->owner->failed);
+    bool ok = read_layer_inputs(r, n, list, l, index) && sound && l->kind->shape(r, l) &&
+              fe_check_size(r, l->at, l->name, &l->type) && (!l->owner || fe_share_params(r, l));
     l->failed = !ok;
     return ok;
 }
@@ -298,8 +311,11 @@ static bool read_entries(fe_reader *r, fe_network *n, const layer_list *list, co
     bool ok = true;
     const fe_choice **entries = arena_new_array(r->mem, const fe_choice *, (size_t)y->count);
     for (int i = 0; i < y->count && !fe_enough(r); i++) {
-        entries[i] = fe_read_entry(r, &fe_layers, y->item[i]);
+        const fe_yaml *shared = fe_shared_name(y->item[i]);
+        const fe_layer *owner = shared ? find_owner(r, n, list, shared) : NULL;
+        entries[i] = shared ? fe_read_sharing(r, y->item[i], owner) : fe_read_entry(r, &fe_layers, y->item[i]);
         ok &= read_layer(r, n, list, entries, i);
+        n->layers[n->nlayers].owner = owner && owner->owner ? owner->owner : owner;
         n->nlayers++;
         ok &= fe_place_runs(r, n, n->layers[n->nlayers - 1].name);
     }

@@ -117,6 +117,17 @@ const fe_yaml *fe_expand_layers(fe_reader *r, const fe_yaml *layers, const fe_ya
 /* Append a list of layers to n, which has room for them. Their names begin with 'prefix'; the first reads 'above' where
  * it names nothing. */
 bool fe_read_layer_list(fe_reader *r, fe_network *n, const fe_yaml *y, const char *prefix, const char *above);
+/* ---- layers that share parameters ---- */
+
+/* Does the layer whose parameters are shared say this for all that share them? */
+bool fe_is_owners_key(const fe_kind *kind, const char *name);
+/* The value of the key `share` of an entry of `layers`, or NULL. */
+const fe_yaml *fe_shared_name(const fe_yaml *entry);
+/* Such an entry, with the keys of the layer named there; NULL: an error was reported of it. */
+const fe_choice *fe_read_sharing(fe_reader *r, const fe_yaml *entry, const fe_layer *owner);
+/* Once its shapes are known: let it use its owner's parameters. False (and a message) if they have other shapes. */
+bool fe_share_params(fe_reader *r, fe_layer *l);
+
 bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* `gradient_clip` of a section `train`. */
 bool fe_read_clip(fe_reader *r, fe_network *n, const fe_choice *train);

@@ -53,6 +53,16 @@ const char *fe_last_name(const fe_scope *s, int index)
     return index == s->layers->count - 1 ? s->last : NULL;
 }
 
+const char *fe_twin_name(arena *mem, const fe_scope *s, int index)
+{
+    return s->twin ? arena_printf(mem, "%s_%s", s->twin, s->names[index]) : NULL;
+}
+
+const char *fe_twin_last(arena *mem, const fe_scope *s, int index)
+{
+    return s->twin && index == s->layers->count - 1 ? s->twin_last : fe_twin_name(mem, s, index);
+}
+
 /* Is it NAME_1 or its like, of a `repeat` called NAME? */
 static bool is_repetition(const fe_scope *s, int index, const char *name)
 {
@@ -182,7 +192,7 @@ static fe_yaml *resolved_names(arena *mem, const fe_scope *s, const fe_yaml *y)
 /* Does the value of that key name layers? Of a block's parameters each may; of a layer's keys these do. */
 static bool is_reference(const fe_yaml *block, const char *key)
 {
-    return block ? strcmp(key, "name") != 0 : !strcmp(key, "input") || !strcmp(key, "inputs");
+    return block ? strcmp(key, "name") != 0 : !strcmp(key, "input") || !strcmp(key, "inputs") || !strcmp(key, "share");
 }
 
 const fe_yaml *fe_resolved_entry(arena *mem, const fe_scope *s, const fe_yaml *entry, const fe_yaml *block)
@@ -231,5 +241,23 @@ const fe_yaml *fe_named_entry(arena *mem, const fe_yaml *entry, const char *name
     out->key[0] = entry->kind == FE_MAP ? entry->key[0] : fe_tree_word(mem, entry->at, entry->word);
     out->item[0] = keys;
     out->count = 1;
+    return out;
+}
+
+const fe_yaml *fe_sharing_entry(arena *mem, const fe_yaml *entry, const char *twin, src_loc at)
+{
+    const fe_yaml *given = fe_value_of(entry);
+    const fe_kind *kind = fe_layer_kind_called(fe_kind_of(entry));
+    if (!kind || !given || given->kind != FE_MAP || fe_yaml_find(given, "share"))
+        return entry;
+    fe_yaml *keys = fe_tree_map(mem, given->at, given->count + 1), *out = fe_tree_copy(mem, entry);
+    for (int i = 0; i < given->count; i++)
+        if (!fe_is_owners_key(kind, given->key[i]->word)) {
+            keys->key[keys->count] = given->key[i];
+            keys->item[keys->count++] = given->item[i];
+        }
+    fe_tree_set(mem, keys, "share", fe_tree_word(mem, at, twin));
+    out->item = arena_new_array(mem, fe_yaml *, 1);
+    out->item[0] = keys;
     return out;
 }

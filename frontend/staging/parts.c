@@ -281,8 +281,39 @@ static bool add_teacher(fe_staging *s, const fe_teacher *t)
     return true;
 }
 
+/* A parameter is one value for all stages that have one of that name: what one stage learned, another would move. */
+static bool check_own(fe_staging *s, ir_map *owners, fe_part_stage *stage, int first, int count)
+{
+    for (int i = first; i < first + count; i++) {
+        const fe_layer *l = &s->all->layers[i];
+        for (int k = 0; k < l->nparams; k++) {
+            const fe_part_stage *other = ir_map_get(owners, l->param[k].name);
+            if (other && other != stage)
+                return fe_mismatch(s->r, fe_get(l->options, "share")->at, "share",
+                                   "a layer of the same stage, as the stages learn on their own",
+                                   arena_printf(s->r->mem, "'%s' of '%s'", l->owner->name, other->name));
+            ir_map_set(owners, l->param[k].name, stage);
+        }
+    }
+    return true;
+}
+
+static bool check_sharing(fe_staging *s)
+{
+    ir_map *owners = ir_map_new(s->r->mem, IR_MAP_TEXTS);
+    for (int i = 0; i < s->nstages; i++) {
+        fe_part_stage *stage = &s->stage[i];
+        if (!check_own(s, owners, stage, stage->first, stage->last - stage->first + 1) ||
+            !check_own(s, owners, stage, stage->head_first, stage->head_count))
+            return false;
+    }
+    return true;
+}
+
 bool fe_make_parts(fe_staging *s)
 {
+    if (!check_sharing(s))
+        return false;
     s->h->parts = arena_new_array(s->r->mem, fe_part, 2 * (size_t)s->nstages + 1);
     s->h->stages = arena_new_array(s->r->mem, const char *, (size_t)s->nstages + 1);
     for (int i = 0; i < s->nstages; i++)

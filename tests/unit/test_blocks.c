@@ -105,6 +105,30 @@ static void nested(void)
                      "  - dense: {name: last, units: 8}\n" TAIL);
 }
 
+/* What a layer says for all that share its parameters is left out of the others. */
+static void sharing(void)
+{
+    expect_same(HEAD "blocks:\n"
+                     "  two: {layers: [dense: {name: a, units: 8, bias_initializer: ones}, layer_norm]}\n"
+                     "layers:\n"
+                     "  - repeat: {name: r, times: 2, share: true, layers: [prelu: {alpha_initializer: ones}, two]}\n"
+                     "  - two\n"
+                     "  - two: {name: more, share: two1}\n"
+                     "  - prelu: {share: r_1_prelu1, input: r_1}\n" TAIL,
+                HEAD "layers:\n"
+                     "  - prelu: {name: r_1_prelu1, alpha_initializer: ones}\n"
+                     "  - dense: {name: r_1_two1_a, units: 8, bias_initializer: ones}\n"
+                     "  - layer_norm: {name: r_1}\n"
+                     "  - prelu: {name: r_2_prelu1, share: r_1_prelu1}\n"
+                     "  - dense: {name: r_2_two1_a, share: r_1_two1_a}\n"
+                     "  - layer_norm: {name: r_2, share: r_1}\n"
+                     "  - dense: {name: two1_a, units: 8, bias_initializer: ones}\n"
+                     "  - layer_norm: {name: two1}\n"
+                     "  - dense: {name: more_a, share: two1_a}\n"
+                     "  - layer_norm: {name: more, share: two1}\n"
+                     "  - prelu: {name: prelu1, share: r_1_prelu1, input: r_1}\n" TAIL);
+}
+
 void suite_blocks(void);
 void suite_blocks(void)
 {
@@ -112,4 +136,5 @@ void suite_blocks(void)
     CU_add_test(s, "layers that are repeated", repeated);
     CU_add_test(s, "a block with arguments and its input", residual);
     CU_add_test(s, "blocks in blocks and repetitions", nested);
+    CU_add_test(s, "blocks and repetitions that share parameters", sharing);
 }

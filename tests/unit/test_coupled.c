@@ -190,6 +190,11 @@ static void residual(void)
     check_net(&(net){"residual", {"stem", "norm1", "branch", "norm2", "hidden", "logits"}, 6});
 }
 
+static void shared(void)
+{
+    check_net(&(net){"shared", {"a_dense1", "a", "side", "logits"}, 4});
+}
+
 void suite_coupled(void);
 void suite_coupled(void)
 {
@@ -197,4 +202,5 @@ void suite_coupled(void)
     CU_add_test(s, "an MLP", mlp);
     CU_add_test(s, "a CNN", cnn);
     CU_add_test(s, "a residual net with batch norm", residual);
+    CU_add_test(s, "parameters that stages share", shared);
 }

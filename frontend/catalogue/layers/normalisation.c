@@ -52,11 +52,11 @@ static void update_moving(fe_builder *b, const fe_layer *l, const char *role, ir
 {
     ir_graph *g = b->g;
     double momentum = fe_get_number(l->options, "momentum");
-    ir_node *old = fe_use_param(b, l, role);
+    ir_node *old = fe_use_state(b, l, role);
     old = ir_multiply(g, old, ir_like(g, seen, momentum));
     ir_node *fresh = ir_multiply(g, seen, ir_like(g, seen, 1 - momentum));
     ir_node *moved = ir_flush_below(g, ir_add(g, old, fresh), 0x1p-100);
-    ir_assign(g, fe_param_symbol(b, l, role), moved);
+    fe_leave_state(b, l, role, moved);
 }
 
 /* Sum over everything but the last dimension. */
