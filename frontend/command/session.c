@@ -39,7 +39,7 @@ bool cmd_session_build(cmd_session *s, ir_module *m, const char **library)
 
 void cmd_session_name(cmd_session *s, const char *name)
 {
-    s->dir = s->o->out ? s->o->out : arena_printf(s->mem, "runs/%s", name);
+    s->dir = s->o->out ? s->o->out : arena_printf(s->mem, "runs/%s%s", name, s->o->overfit ? "_overfit" : "");
     s->log = arena_printf(s->mem, "%s/log.jsonl", s->dir);
     s->checkpoint = arena_printf(s->mem, "%s/checkpoint/last.safetensors", s->dir);
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
@@ -150,6 +150,8 @@ bool cmd_session_open_reports(cmd_session *s, int64_t epochs)
     lamina_error e;
     if (lamina_log_resume(s->log, epochs, &s->file_log, &e) != LAMINA_OK)
         return cmd_session_fail(s, &e);
+    if (s->o->dry_run)
+        return true;
     lamina_status ok =
         s->o->json ? lamina_log_new("-", true, &s->json_log, &e) : lamina_progress_new(stdout, &s->progress, &e);
     return ok == LAMINA_OK || cmd_session_fail(s, &e);
@@ -275,6 +277,8 @@ bool cmd_session_print_test(cmd_session *s, lamina_model *m, const lamina_datase
         return true;
     if (lamina_evaluate_dataset(m, test, values, &e) != LAMINA_OK)
         return cmd_session_fail(s, &e);
+    if (s->o->dry_run)
+        return true;
     FILE *out = s->o->json ? stderr : stdout;
     fprintf(out, "test (%" PRId64 " examples):", lamina_dataset_count(test));
     for (int32_t i = 0; i < net->metric_count; i++)

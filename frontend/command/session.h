@@ -4,6 +4,7 @@
 #define FRONTEND_CMD_SESSION_H
 
 #include "frontend/command/cmd.h"
+#include "frontend/command/trial.h"
 #include "runtime/lamina.h"
 
 typedef struct {
@@ -12,6 +13,8 @@ typedef struct {
     bool resume, overwrite, json;
     int64_t epochs, batch, seed, threads, max_steps;
     const char *weights; /* in place of the YAML's; NULL: as it says */
+    bool dry_run;        /* two steps of everything, in a directory that goes again */
+    int64_t overfit;     /* records to train on and to validate with; 0: all, as the YAML says */
 } cmd_train_options;
 
 typedef struct cmd_session cmd_session;
@@ -30,6 +33,8 @@ struct cmd_session {
     int64_t save_steps, unsaved;   /* and steps, 0 for any number; steps since the last checkpoint */
     double saved_at, save_seconds; /* of the last checkpoint: when, and how long it took */
     bool save_failed;
+    cmd_trial trial;                     /* of a dry run and of overfitting */
+    int64_t records, validation_records; /* of a dry run: those that a real one has */
 };
 
 /* False, and the error among the session's. */
@@ -45,6 +50,20 @@ bool cmd_session_recall(cmd_session *s, cmd_build *b, bool *more);
 int64_t cmd_session_step(const cmd_session *s, const fe_train *t);
 /* What `train` watches, for a run. */
 void cmd_session_watch(const fe_train *t, lamina_fit_options *o);
+/* How many epochs a run has: what the command line says, else the YAML, and of few records as many as make 300
+ * steps. */
+int64_t cmd_session_epochs(const cmd_session *s, const fe_train *t);
+/* Leave of the data what a trial asks for; of overfitting *validation is then 'train' itself. False after an error. */
+bool cmd_session_shorten(cmd_session *s, lamina_dataset *train, lamina_dataset **validation, lamina_dataset **test);
+/* Is it only a trial? Then reports are noted for its last words. */
+bool cmd_session_note(cmd_session *s, const char *stage, const lamina_report *r);
+/* Of overfitting, say whether it worked; false if it did not. */
+bool cmd_session_judge(cmd_session *s);
+/* The last words of a dry run: of a network or stage that would learn for so many epochs of 'records', in steps of
+ * 'batch'; the seconds that this takes. */
+double cmd_session_print_stage(cmd_session *s, const char *stage, int64_t epochs, int64_t records, int64_t batch);
+/* The whole takes so long, and a model so much memory. */
+void cmd_session_print_dry(cmd_session *s, double seconds, size_t bytes);
 /* Compile a module to DIR/NAME.so and its header. */
 bool cmd_session_build(cmd_session *s, ir_module *m, const char **library);
 /* From here on the directory is this run's: an earlier one's results go, and a run that is killed at any moment can be

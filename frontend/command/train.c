@@ -3,6 +3,7 @@
  * Ctrl-C lets the running step end, saves and exits; --resume goes on to the same bits. A process that is killed has
  * saved a checkpoint now and then, from the very beginning on. What lies in the run's directory: session.c. */
 #include "frontend/command/data.h"
+#include "frontend/command/measure.h"
 #include "frontend/command/session.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@ static bool open_data(training *t)
 {
     const lamina_net *compiled = lamina_library_net(t->loaded);
     cmd_session *s = t->run;
-    return cmd_training_data(s->net, compiled, (uint64_t)s->o->seed, &t->train, &t->validation, &t->test, s->d);
+    return cmd_training_data(s->net, compiled, (uint64_t)s->o->seed, &t->train, &t->validation, &t->test, s->d) &&
+           cmd_session_shorten(s, t->train, &t->validation, &t->test);
 }
 
 static bool open_model(training *t, lamina_checkpoint *at)
@@ -64,6 +66,8 @@ static void keep(training *t, const lamina_report *r)
 static void report(void *user, const lamina_report *r)
 {
     training *t = user;
+    if (cmd_session_note(t->run, NULL, r))
+        return;
     lamina_log_report(t->run->file_log, r);
     if (t->run->json_log)
         lamina_log_report(t->run->json_log, r);
@@ -80,9 +84,14 @@ static bool end(training *t, lamina_status status, const lamina_checkpoint *at, 
     bool ok = sound ? cmd_session_keep(s, t->model, at) : cmd_session_fail(s, e);
     ok = ok && (status == LAMINA_INTERRUPTED || cmd_session_print_test(s, t->model, t->test));
     ok &= cmd_session_close_reports(s);
-    if (ok && status == LAMINA_OK && !s->o->json)
+    if (!ok || status != LAMINA_OK)
+        return ok;
+    if (s->o->dry_run)
+        cmd_session_print_dry(s, cmd_session_print_stage(s, NULL, s->o->epochs, s->records, at->batch),
+                              lamina_model_bytes(t->model));
+    else if (!s->o->json)
         printf("saved %s\n", s->weights);
-    return ok;
+    return true;
 }
 
 static int learn(training *t)
@@ -95,7 +104,7 @@ static int learn(training *t)
     if (!cmd_session_begin(s, &at) || !cmd_session_open_reports(s, at.epoch))
         return cmd_report(s->d, s->o->build.remarks);
     const volatile int32_t *stop = cmd_catch_interrupts();
-    lamina_fit_options fit = {.epochs = s->o->epochs,
+    lamina_fit_options fit = {.epochs = s->o->dry_run ? 1 : s->o->epochs,
                               .batch = at.batch,
                               .max_steps = s->o->max_steps,
                               .seed = (uint64_t)s->o->seed,
@@ -109,7 +118,7 @@ static int learn(training *t)
     lamina_status status = lamina_fit(t->model, t->train, &fit, &at, &e);
     bool ok = end(t, status, &at, &e);
     int code = cmd_report(s->d, s->o->build.remarks);
-    if (!ok)
+    if (!ok || (status == LAMINA_OK && !cmd_session_judge(s)))
         return EXIT_FAILED;
     if (status != LAMINA_INTERRUPTED)
         return code;
@@ -128,7 +137,8 @@ static int train_end_to_end(cmd_session *s, ir_module *m)
     int code = ok ? learn(&t) : cmd_report(s->d, s->o->build.remarks);
     code = ok || code != EXIT_OK ? code : EXIT_FAILED;
     lamina_dataset_free(t.test);
-    lamina_dataset_free(t.validation);
+    if (t.validation != t.train)
+        lamina_dataset_free(t.validation);
     lamina_dataset_free(t.train);
     lamina_model_free(t.model);
     lamina_library_free(t.loaded);
@@ -176,7 +186,7 @@ static void settle_options(cmd_session *s, cmd_train_options *o)
 {
     const fe_train *t = fe_train_options(s->net);
     bool stages = fe_stages(s->net);
-    o->epochs = o->epochs || stages ? o->epochs : t->epochs;
+    o->epochs = stages ? o->epochs : cmd_session_epochs(s, t);
     o->seed = o->seed >= 0 ? o->seed : t->seed;
     o->max_steps = o->max_steps ? o->max_steps : t->max_steps;
     o->threads = o->threads ? o->threads : lamina_processors();
@@ -203,6 +213,19 @@ static int train(cmd_session *s, const char *path, cmd_train_options *o)
     return code == EXIT_OK && diag_errors(s->d) ? EXIT_FAILED : code;
 }
 
+/* All of it, in a directory that is gone afterwards. */
+static int try_out(cmd_session *s, const char *path, cmd_train_options *o)
+{
+    const char *run = cmd_temporary(s->mem, "run", s->d);
+    if (!run)
+        return cmd_report(s->d, false);
+    o->out = run;
+    int code = train(s, path, o);
+    cmd_trial_remove(run);
+    cmd_temporary_remove(s->mem, run);
+    return code;
+}
+
 int cmd_train(int argc, char **argv)
 {
     cmd_train_options o = {.seed = -1};
@@ -217,6 +240,10 @@ int cmd_train(int argc, char **argv)
         {"max-steps", "N", "stop after so many steps", NULL, NULL, &o.max_steps, 1, INT64_MAX},
         {"threads", "N", "workers (default: all processors); the bits do not depend on it", NULL, NULL, &o.threads, 1,
          1024},
+        {"dry-run", NULL, "two steps of everything in a temporary directory, and how long the whole would take",
+         &o.dry_run, NULL, NULL, 0, 0},
+        {"overfit", "N", "train and validate on the first N records: does the loss go to nearly 0?", NULL, NULL,
+         &o.overfit, 1, INT64_MAX},
         {"json", NULL, "print a JSON line an epoch instead of a bar", &o.json, NULL, NULL, 0, 0},
         CMD_BUILD_OPTIONS(o.build),
         {0}};
@@ -228,11 +255,15 @@ int cmd_train(int argc, char **argv)
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
     if (code >= 0)
         return code;
+    if (o.dry_run && (o.resume || o.overfit)) {
+        fputs("lamina train: --dry-run: expected neither --resume nor --overfit with it\n", stderr);
+        return EXIT_USAGE;
+    }
     if (o.batch && !o.build.max_batch)
         o.build.max_batch = o.batch;
     cmd_catch_for_training();
     cmd_session s = {.o = &o, .mem = arena_new(), .d = diag_new()};
-    code = train(&s, path, &o);
+    code = o.dry_run ? try_out(&s, path, &o) : train(&s, path, &o);
     diag_free(s.d);
     arena_free(s.mem);
     return code;

@@ -16,6 +16,7 @@ typedef struct {
     lamina_library **loaded; /* of each part, then of the whole, then of the scores, or NULL */
     lamina_stage_options *part;
     lamina_dataset **own, **own_validation; /* of parts that have data of their own */
+    int64_t *records;                       /* of these, before a dry run shortened them */
     lamina_net fields;                      /* see all_fields */
     lamina_stages *stages;
     lamina_dataset *train, *validation, *test;
@@ -79,6 +80,8 @@ static bool open_own_data(hierarchy *t, int index)
         return true;
     bool ok = cmd_training_data(net, all_fields(t), (uint64_t)s->o->seed, &t->own[index], &t->own_validation[index],
                                 NULL, s->d);
+    t->records[index] = ok ? lamina_dataset_count(t->own[index]) : 0;
+    ok = ok && cmd_session_shorten(s, t->own[index], &t->own_validation[index], NULL);
     t->part[index].train = t->own[index];
     t->part[index].validation = t->own_validation[index];
     return ok;
@@ -89,8 +92,8 @@ static bool plan_part(hierarchy *t, int index)
     const cmd_train_options *o = t->run->o;
     const fe_train *train = fe_train_options(t->h->parts[index].net);
     t->part[index] = cmd_stage_options(t->h, index, lamina_library_net(t->loaded[index]), t->run->mem);
-    t->part[index].fit =
-        (lamina_fit_options){.epochs = o->epochs ? o->epochs : train->epochs, .batch = cmd_session_step(t->run, train)};
+    t->part[index].fit = (lamina_fit_options){.epochs = o->dry_run ? 1 : cmd_session_epochs(t->run, train),
+                                              .batch = cmd_session_step(t->run, train)};
     if (!t->part[index].frozen)
         cmd_session_watch(train, &t->part[index].fit);
     return open_own_data(t, index);
@@ -112,13 +115,14 @@ static void plan_whole(hierarchy *t)
     const cmd_train_options *o = t->run->o;
     t->fit = (lamina_stages_fit_options){
         .schedule = h->schedule == FE_ALTERNATING ? LAMINA_ALTERNATING : LAMINA_SEQUENTIAL,
-        .rounds = h->rounds,
+        .rounds = o->dry_run ? 1 : h->rounds,
         .cache = cache_of(h),
         .cache_directory = t->run->dir,
         .seed = (uint64_t)o->seed,
         .max_steps = o->max_steps,
         .validation = t->validation,
-        .fine_tune = {.epochs = h->fine_tune_epochs, .batch = cmd_session_step(t->run, fe_train_options(t->run->net))},
+        .fine_tune = {.epochs = o->dry_run && h->fine_tune_epochs ? 1 : h->fine_tune_epochs,
+                      .batch = cmd_session_step(t->run, fe_train_options(t->run->net))},
     };
     if (h->fine_tune_epochs > 0)
         cmd_session_watch(fe_train_options(t->run->net), &t->fit.fine_tune);
@@ -172,6 +176,8 @@ static bool open_stages(hierarchy *t)
     const lamina_net *fields = lamina_stages_fields(t->stages);
     if (!cmd_training_data(s->net, fields, (uint64_t)s->o->seed, &t->train, &t->validation, NULL, s->d) ||
         (fe_data(s->net, "test")->present && !cmd_dataset(s->net, "test", whole, (uint64_t)s->o->seed, &t->test, s->d)))
+        return false;
+    if (!cmd_session_shorten(s, t->train, &t->validation, &t->test))
         return false;
     plan_whole(t);
     return begin(t);
@@ -236,7 +242,7 @@ static void keep(hierarchy *t, const lamina_stages_report *r)
 static void report(void *user, const lamina_stages_report *r)
 {
     hierarchy *t = user;
-    if (r->event == LAMINA_STAGES_STAGE)
+    if (r->event == LAMINA_STAGES_STAGE || cmd_session_note(t->run, r->stage, r->fit))
         return;
     announce(t, r);
     if (r->event == LAMINA_STAGES_EPOCH)
@@ -273,7 +279,7 @@ static bool print_scores(hierarchy *t, const char *name, const lamina_dataset *d
     const lamina_stages_score *scores;
     int32_t count;
     FILE *out = t->run->o->json ? stderr : stdout;
-    if (!d)
+    if (!d || t->run->o->dry_run)
         return true;
     if (lamina_stages_evaluate(t->stages, d, &scores, &count, &e) != LAMINA_OK)
         return cmd_session_fail(t->run, &e);
@@ -294,6 +300,23 @@ static bool end(hierarchy *t, lamina_status status, const lamina_stages_place *a
             (print_scores(t, "validation", t->validation) && print_scores(t, "test", t->test)));
 }
 
+/* What each stage would take, and all. */
+static void print_dry(hierarchy *t)
+{
+    cmd_session *s = t->run;
+    const fe_train *whole = fe_train_options(s->net);
+    double seconds = 0;
+    for (int i = 0; i < t->h->count; i++) {
+        const fe_train *train = fe_train_options(t->h->parts[i].net);
+        int64_t rounds = t->h->rounds > 1 ? t->h->rounds : 1;
+        seconds += cmd_session_print_stage(s, t->h->parts[i].name, rounds * cmd_session_epochs(s, train),
+                                           t->records[i] ? t->records[i] : s->records, cmd_session_step(s, train));
+    }
+    seconds +=
+        cmd_session_print_stage(s, fe_name(s->net), t->h->fine_tune_epochs, s->records, cmd_session_step(s, whole));
+    cmd_session_print_dry(s, seconds, lamina_stages_bytes(t->stages));
+}
+
 static int learn(hierarchy *t)
 {
     cmd_session *s = t->run;
@@ -311,10 +334,12 @@ static int learn(hierarchy *t)
     lamina_status status = lamina_stages_fit(t->stages, t->train, &t->fit, &at, &e);
     bool ok = end(t, status, &at, &e);
     ok &= cmd_session_close_reports(s);
-    if (ok && status == LAMINA_OK && !s->o->json)
+    if (ok && status == LAMINA_OK && s->o->dry_run)
+        print_dry(t);
+    else if (ok && status == LAMINA_OK && !s->o->json)
         printf("saved %s\n", s->weights);
     int code = cmd_report(s->d, s->o->build.remarks);
-    if (!ok)
+    if (!ok || (status == LAMINA_OK && !cmd_session_judge(s)))
         return EXIT_FAILED;
     if (status != LAMINA_INTERRUPTED)
         return code;
@@ -330,6 +355,7 @@ int cmd_train_stages(cmd_session *s, ir_module *m)
     t.loaded = arena_new_array(s->mem, lamina_library *, parts + 2);
     t.part = arena_new_array(s->mem, lamina_stage_options, parts);
     t.own = arena_new_array(s->mem, lamina_dataset *, parts);
+    t.records = arena_new_array(s->mem, int64_t, parts);
     t.own_validation = arena_new_array(s->mem, lamina_dataset *, parts);
     s->save = save;
     s->user = &t;
@@ -337,11 +363,13 @@ int cmd_train_stages(cmd_session *s, ir_module *m)
     int code = ok ? learn(&t) : cmd_report(s->d, s->o->build.remarks);
     lamina_stages_free(t.stages);
     for (size_t i = 0; i < parts; i++) {
-        lamina_dataset_free(t.own_validation[i]);
+        if (t.own_validation[i] != t.own[i])
+            lamina_dataset_free(t.own_validation[i]);
         lamina_dataset_free(t.own[i]);
     }
     lamina_dataset_free(t.test);
-    lamina_dataset_free(t.validation);
+    if (t.validation != t.train)
+        lamina_dataset_free(t.validation);
     lamina_dataset_free(t.train);
     for (size_t i = 0; i < parts + 2; i++)
         lamina_library_free(t.loaded[i]);

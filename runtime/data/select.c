@@ -110,8 +110,6 @@ lamina_status lamina_dataset_take(lamina_dataset *d, int64_t count, lamina_error
         return lamina_fail(e, LAMINA_BAD_ARG,
                            "take: expected 1 to %" PRId64 ", the records that there are, found %" PRId64, d->count,
                            count);
-    if ((s = check_whole(d, "take", e)))
-        return s;
     int64_t *order = lamina_allocate((size_t)count, sizeof *order);
     if (!order)
         return lamina_fail_memory(e, "a selection", (size_t)count * sizeof *order);

@@ -125,6 +125,35 @@ static void changed(void)
     CU_ASSERT_EQUAL(run("test $(wc -l <changed/log.jsonl) -eq 3 && test $(wc -l <changed/set.txt) -eq 4"), 0);
 }
 
+/* A dry run does everything, of stages too, and leaves nothing; what is wrong it finds. */
+static void dry_runs(void)
+{
+    write_net("dry", "0.02", ", epochs: 900000, early_stopping: {patience: 3, restore_best: true}", "");
+    CU_ASSERT_EQUAL(run("mkdir tmp && TMPDIR=$PWD/tmp %s train dry.yaml --dry-run >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(run("grep -q '^900000 epochs of 74 steps, 3686 records: ' out"), 0);
+    CU_ASSERT_EQUAL(run("grep -q '^dry run: all is well; the whole would take about ' out"), 0);
+    write_net("dry", "0.02", ", epochs: 900000",
+              "staging: {coupling: local, schedule: alternating, rounds: 3}\n"
+              "stages: [{name: one, through: a, head: auto}, {name: two, through: b, train: {epochs: 5}}]\n"
+              "combine: {fine_tune: 2}\n");
+    CU_ASSERT_EQUAL(run("TMPDIR=$PWD/tmp %s train dry.yaml --dry-run >out 2>err", LAMINA_BINARY), 0);
+    CU_ASSERT_EQUAL(
+        run("grep -q '^one: 2700000 epochs' out && grep -q '^two: 15 epochs' out && grep -q '^dry: 2 ' out"), 0);
+    CU_ASSERT_EQUAL(run("rmdir tmp && test ! -e runs"), 0);
+}
+
+/* Of a few records the loss goes to nearly 0, or the run fails. */
+static void overfitting(void)
+{
+    write_net("few", "0.02", ", epochs: 2", "");
+    CU_ASSERT_EQUAL(run("%s train few.yaml --overfit=5 >out 2>err && grep -q 'it learned them$' out", LAMINA_BINARY),
+                    0);
+    CU_ASSERT_EQUAL(run("test $(wc -l <runs/few_overfit/log.jsonl) -eq 300"), 0);
+    CU_ASSERT_EQUAL(run("%s train few.yaml --overfit=5 --overwrite --epochs=1 >out 2>err", LAMINA_BINARY), 1);
+    CU_ASSERT_EQUAL(run("grep -q 'of 5 records at the end: it did not learn them$' out"), 0);
+    CU_ASSERT_EQUAL(run("%s train few.yaml --overfit=5 --resume >out 2>err", LAMINA_BINARY), 0);
+}
+
 /* Killed at any moment, a run goes on from at most so many steps before. */
 static void killed_and_resumed(void)
 {
@@ -151,5 +180,7 @@ void suite_training(void)
     CU_add_test(s, "plateaus", plateaus);
     CU_add_test(s, "stages that watch", stages_that_watch);
     CU_add_test(s, "changed on the command line", changed);
+    CU_add_test(s, "dry runs", dry_runs);
+    CU_add_test(s, "overfitting", overfitting);
     CU_add_test(s, "killed and resumed", killed_and_resumed);
 }
