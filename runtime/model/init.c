@@ -1,58 +1,15 @@
 /* runtime/model/init.c - initial values of parameters and states, from the descriptor's rows.
  *
  * Element e takes word e mod 4 of the Philox block (e / 4, attempt, stream), so a value depends on the seed, the
- * tensor's stream and e only. Normal values come in pairs (Box and Muller, 1958): elements 2j and 2j + 1 are the cosine
- * and the sine of one angle. A truncated one is drawn again, at the next attempt, while it lies beyond two deviations.
- * log, sin and cos are series of additions and multiplications here, since libm's last bit differs from processor to
- * processor. */
+ * tensor's stream and e only. A truncated normal value is drawn again, at the next attempt, while it lies beyond two
+ * deviations. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/model.h"
 #include "runtime/model/philox.h"
+#include "runtime/model/series.h"
 #include <math.h>
 #include <string.h>
-
-/* ln x for normal x > 0: with x = m * 2^k, m near 1 and s = (m - 1) / (m + 1), ln m = 2 (s + s^3/3 + s^5/5 + ...). */
-static double series_log(double x)
-{
-    int k;
-    double m = frexp(x, &k);
-    if (m < 0.70710678118654752) {
-        m *= 2;
-        k--;
-    }
-    double s = (m - 1) / (m + 1), square = s * s, sum = 0;
-    for (int n = 23; n >= 1; n -= 2)
-        sum = sum * square + 1.0 / n;
-    return 2 * s * sum + k * 0.69314718055994531;
-}
-
-/* Cosine and sine of 2 pi u for u in [0, 1): the nearest quarter turn, and a series for the rest, within pi / 4. */
-static void circle(double u, double *cosine, double *sine)
-{
-    int quarter = (int)(u * 4 + 0.5);
-    double x = (u - quarter * 0.25) * 6.28318530717958648, square = x * x;
-    double c = 0, s = 0;
-    for (int n = 18; n >= 2; n -= 2) {
-        c = 1 - c * square / (n * (n - 1));
-        s = 1 - s * square / (n * (n + 1));
-    }
-    /* c holds 1 - x^2/2 (1 - ...), s the same of sin(x) / x */
-    s *= x;
-    switch (quarter & 3) {
-    case 0:
-        *cosine = c, *sine = s;
-        break;
-    case 1:
-        *cosine = -s, *sine = c;
-        break;
-    case 2:
-        *cosine = -c, *sine = -s;
-        break;
-    default:
-        *cosine = s, *sine = -c;
-    }
-}
 
 /* Four words of block `block`, at an attempt. */
 static void draw(const lamina_tensor *t, uint64_t seed, uint64_t block, uint32_t attempt, uint32_t word[4])
@@ -70,21 +27,13 @@ static double uniform(const lamina_tensor *t, uint32_t word)
     return v;
 }
 
-static double normal(const uint32_t word[4], int lane)
-{
-    double radius = sqrt(-2 * series_log((word[lane & 2] + 1.0) * 0x1p-32)); /* of a number in (0, 1] */
-    double cosine, sine;
-    circle(word[(lane & 2) + 1] * 0x1p-32, &cosine, &sine);
-    return radius * (lane & 1 ? sine : cosine);
-}
-
 static double truncated_normal(const lamina_tensor *t, uint64_t seed, uint64_t block, int lane, double first)
 {
     double z = first;
     for (uint32_t attempt = 1; fabs(z) > 2; attempt++) {
         uint32_t word[4];
         draw(t, seed, block, attempt, word);
-        z = normal(word, lane);
+        z = lamina_normal(word, lane);
     }
     return z;
 }
@@ -98,7 +47,7 @@ static void values_of_block(const lamina_tensor *t, uint64_t seed, uint64_t bloc
             value[lane] = uniform(t, word[lane]);
             continue;
         }
-        double z = normal(word, lane);
+        double z = lamina_normal(word, lane);
         if (t->init == LAMINA_INIT_TRUNCATED_NORMAL)
             z = truncated_normal(t, seed, block, lane, z);
         value[lane] = t->init_a + t->init_b * z;
