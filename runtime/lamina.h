@@ -286,6 +286,52 @@ const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_
 /* A number that changes with any byte or the order of the records. */
 uint64_t lamina_dataset_fingerprint(const lamina_dataset *d);
 
+/* ---- data changed at random ---- */
+
+/* What stands where a picture was moved away: a value; the edge's pixel; or the picture mirrored, "c b a | a b c". */
+typedef enum lamina_fill { LAMINA_FILL_CONSTANT, LAMINA_FILL_NEAREST, LAMINA_FILL_REFLECT } lamina_fill;
+
+/* How records are changed at random while a network trains on them. All zero changes nothing. Each number is drawn
+ * anew for each record of each epoch, uniformly from the range that is said. */
+typedef struct lamina_augment_options {
+    /* Inputs of uint8 or float32 and shape [rows, columns] or [rows, columns, channels], all of the same rows and
+     * columns, which are changed alike; NULL: the only input of such a shape. */
+    const char *const *images;
+    int32_t image_count;
+    /* Inputs of any type that are moved with them, by the nearest pixel, and not changed otherwise: for each pixel of
+     * the image its class. */
+    const char *const *masks;
+    int32_t mask_count;
+    /* Where pixels go; between pixels of an image bilinear. 0: not done. */
+    bool flip_horizontal, flip_vertical; /* one time in two */
+    int64_t crop;  /* whole pixels: the picture with so many more on each side, cut to its size at random */
+    double shift;  /* of rows and of columns, -s .. s: pixels from 1 on, below it a part of the size */
+    double rotate; /* degrees, -r .. r, about the centre */
+    double zoom;   /* size times 1 - z .. 1 + z */
+    double shear;  /* degrees, -s .. s: columns go with rows by its tangent */
+    lamina_fill fill;
+    double fill_value;
+    /* What becomes of values, in this order. Those of uint8 end within 0 .. 255, rounded. */
+    double brightness; /* times 1 - b .. 1 + b */
+    double contrast;   /* distances from the mean of the picture, as a grey one, times 1 - c .. 1 + c */
+    double saturation; /* of three channels, red, green, blue: distances from grey times 1 - s .. 1 + s */
+    double noise;      /* standard deviation of normal numbers that are added */
+    int64_t cutout;    /* side of a square about any pixel that becomes fill_value (DeVries and Taylor 2017) */
+    /* Above 0: the record becomes w times itself and 1 - w times another one, as augmented; w has the Beta distribution
+     * of mixup, mixup (Zhang et al. 2018). So do all float32 inputs, such as targets: there may be no other ones. */
+    double mixup;
+} lamina_augment_options;
+
+/* From now on lamina_fit trains on records so changed. What is evaluated, adapted to, split off or looked at is not.
+ * The numbers depend on the run's seed, the epoch and the record's place in it alone, so results have the same bits for
+ * any number of workers, any max_batch, and after an interruption. 'options' are copied; a second call replaces them,
+ * NULL ends it. Stages that learn on their own refuse such data. BAD_ARG names what does not fit. */
+lamina_status lamina_dataset_augment(lamina_dataset *d, const lamina_augment_options *options, lamina_error *e);
+/* To look at: record 'i' as it is at place 'i' of an epoch, which is where it stands if the order is kept. 'records'
+ * has a pointer for each input of the net to room for one record, or NULL. */
+lamina_status lamina_dataset_augmented(const lamina_dataset *d, uint64_t seed, int64_t epoch, int64_t i,
+                                       void *const *records, lamina_error *e);
+
 /* ---- data from text ---- */
 
 /* A column of a CSV file, or several: what they mean. An input's record is its columns one after the other, in the

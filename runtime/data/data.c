@@ -6,6 +6,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/array.h"
+#include "runtime/data/augment.h"
 #include "runtime/data/store.h"
 #include <inttypes.h>
 #include <string.h>
@@ -43,6 +44,7 @@ void lamina_dataset_free(lamina_dataset *d)
         return;
     release_store(d->store);
     lamina_release(d->order);
+    lamina_release(d->augment);
     lamina_release(d);
 }
 
@@ -228,6 +230,8 @@ uint64_t lamina_dataset_fingerprint(const lamina_dataset *d)
                               d->net->inputs[input].bytes);
         print = print * UINT64_C(0x100000001b3) + crc;
     }
+    if (d->augment)
+        print += d->augment->print;
     return print ^ (uint64_t)d->count << 32;
 }
 

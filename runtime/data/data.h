@@ -60,6 +60,11 @@ const lamina_net *lamina_dataset_net(const lamina_dataset *d);
 /* BAD_ARG, naming an input, unless the records are what a model of 'net' reads. */
 lamina_status lamina_dataset_check_net(const lamina_dataset *d, const lamina_net *net, lamina_error *e);
 
+/* BAD_ARG unless every input has data, and there is a record. */
+lamina_status lamina_dataset_check_full(const lamina_dataset *d, lamina_error *e);
+/* Does training change its records at random? */
+bool lamina_dataset_is_augmented(const lamina_dataset *d);
+
 /* The element type and dimensions of two tensors, the batch among them. */
 bool lamina_same_type(const lamina_tensor *a, const lamina_tensor *b);
 

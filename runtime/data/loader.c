@@ -60,22 +60,29 @@ static lamina_status add_buffers(lamina_loader *l, lamina_error *e)
     return LAMINA_OK;
 }
 
-lamina_status lamina_loader_new(const lamina_dataset *d, int64_t batch, bool shuffled, lamina_loader *out,
-                                lamina_error *e)
+lamina_status lamina_dataset_check_full(const lamina_dataset *d, lamina_error *e)
 {
-    *out = (lamina_loader){.data = d, .batch = batch < d->count ? batch : d->count, .shuffled = shuffled};
     for (int32_t i = 0; i < d->store->inputs; i++)
         if (!d->store->fields[i].source)
             return lamina_fail(e, LAMINA_BAD_ARG, "%s: input '%s': expected data, found none", d->net->name,
                                d->net->inputs[i].name);
     if (d->count < 1)
         return lamina_fail(e, LAMINA_BAD_ARG, "%s: expected 1 or more records, found none", d->net->name);
+    return LAMINA_OK;
+}
+
+lamina_status lamina_loader_new(const lamina_dataset *d, int64_t batch, bool shuffled, lamina_loader *out,
+                                lamina_error *e)
+{
+    *out = (lamina_loader){.data = d, .batch = batch < d->count ? batch : d->count, .shuffled = shuffled};
+    lamina_status s = lamina_dataset_check_full(d, e);
+    if (s)
+        return s;
     bool copies = gathers(d, shuffled);
     size_t inputs = (size_t)d->store->inputs;
     out->inputs = lamina_allocate(inputs, sizeof *out->inputs);
     out->buffer = lamina_allocate(inputs, sizeof *out->buffer);
     out->order = copies ? lamina_allocate((size_t)d->count, sizeof *out->order) : NULL;
-    lamina_status s = LAMINA_OK;
     if (!out->inputs || !out->buffer || (copies && !out->order))
         s = lamina_fail_memory(e, "the order of an epoch", (size_t)d->count * sizeof *out->order);
     else if (copies)

@@ -37,6 +37,7 @@ struct lamina_dataset {
     int64_t count;
     lamina_make *make; /* of a view with made fields, else NULL */
     void *maker;
+    struct lamina_augment *augment; /* how training changes records; NULL: it does not */
 };
 
 /* The number of the input of that name. */

@@ -10,6 +10,7 @@
  * but its help. A worker reads the job only between inside++ and a look at `open`, the caller rewrites it only between
  * open = 0 and a look at `inside`; all four are sequentially consistent, so one of the two sees the other. A child of
  * fork() has the pool without its threads, which it sees where it would wake or await one; it then goes on alone. */
+#include "runtime/model/pool.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include <fenv.h>
@@ -254,6 +255,12 @@ static void pin(lamina_pool *p)
     }
 }
 
+void lamina_pool_unpin(const lamina_pool *p)
+{
+    if (p && p->pinned)
+        pthread_setaffinity_np(pthread_self(), sizeof p->callers_cpus, &p->callers_cpus);
+}
+
 /* ---- life ---- */
 
 void lamina_pool_free(lamina_pool *p)
@@ -268,8 +275,7 @@ void lamina_pool_free(lamina_pool *p)
         pthread_cond_destroy(&p->wake); /* a child would wait here for the sleepers of its parent */
         pthread_mutex_destroy(&p->lock);
     }
-    if (p->pinned)
-        pthread_setaffinity_np(pthread_self(), sizeof p->callers_cpus, &p->callers_cpus);
+    lamina_pool_unpin(p);
     lamina_release(p);
 }
 

@@ -343,11 +343,24 @@ static lamina_status check_options(const lamina_stages *s, const lamina_stages_f
     return LAMINA_OK;
 }
 
+/* Later stages read values that earlier ones made of a record once. */
+static lamina_status check_data(const lamina_stages *s, const lamina_dataset *train, lamina_error *e)
+{
+    bool changes = lamina_dataset_is_augmented(train);
+    for (int32_t i = 0; i < s->count; i++)
+        changes |= s->parts[i].o.train && lamina_dataset_is_augmented(s->parts[i].o.train);
+    return !changes ? LAMINA_OK
+                    : lamina_fail(e, LAMINA_BAD_ARG,
+                                  "stages: expected records that stay as they are from epoch to epoch, since later "
+                                  "stages read what earlier ones made of them, found data that is augmented");
+}
+
 static lamina_status begin(run *r, lamina_error *e)
 {
     const lamina_stages_fit_options *o = r->o;
     r->rounds = o->schedule == LAMINA_ALTERNATING && o->rounds > 0 ? o->rounds : 1;
     lamina_status status = check_options(r->s, o, r->rounds, e);
+    status = status ? status : check_data(r->s, r->supply.train, e);
     if (status)
         return status;
     if (o->from)

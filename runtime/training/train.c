@@ -6,7 +6,7 @@
  * middle of an epoch holds them. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
-#include "runtime/data/data.h"
+#include "runtime/data/reader.h"
 #include "runtime/training/watch.h"
 #include <inttypes.h>
 #include <math.h>
@@ -17,7 +17,7 @@
 typedef struct {
     lamina_model *m;
     const lamina_fit_options *o;
-    lamina_loader loader;
+    lamina_reader reader;
     lamina_report report;
     double *train, *validation; /* a value for each metric */
     int32_t loss;               /* the metric that must stay finite, or -1 */
@@ -79,11 +79,11 @@ lamina_status lamina_evaluate_dataset(lamina_model *m, const lamina_dataset *d, 
 /* ---- an epoch ---- */
 
 /* The loss is what its examples make of it: where one of them holds no number, that is what is wrong. */
-static lamina_status fail_loss(const fit *f, int64_t count, lamina_error *e)
+static lamina_status fail_loss(fit *f, int64_t count, lamina_error *e)
 {
     lamina_bad_value bad;
     char cause[768] = "";
-    if (lamina_loader_bad_value(&f->loader, count, &bad))
+    if (lamina_reader_bad_value(&f->reader, count, &bad))
         snprintf(cause, sizeof cause, "; %s: input '%s': record %" PRId64 ": expected finite values, found %g",
                  bad.source, bad.input, bad.record, bad.value);
     return lamina_fail(e, LAMINA_NOT_FINITE,
@@ -94,7 +94,7 @@ static lamina_status fail_loss(const fit *f, int64_t count, lamina_error *e)
 }
 
 /* The sum of losses over an epoch stops being finite at the first step whose loss is not. */
-static lamina_status check_loss(const fit *f, int64_t count, lamina_error *e)
+static lamina_status check_loss(fit *f, int64_t count, lamina_error *e)
 {
     bool sound = f->loss < 0 || isfinite(f->train[f->loss]);
     return sound ? LAMINA_OK : fail_loss(f, count, e);
@@ -104,7 +104,7 @@ static lamina_status take_step(fit *f, int64_t count, lamina_error *e)
 {
     double start = now();
     f->report.learning_rate = (double)lamina_learning_rate(f->m);
-    lamina_status s = lamina_train_step(f->m, f->loader.inputs, count, e);
+    lamina_status s = lamina_train_step(f->m, f->reader.inputs, count, e);
     if (s)
         return s;
     f->step++;
@@ -141,7 +141,9 @@ static lamina_status train_epoch(fit *f, bool *ended, lamina_error *e)
         if (f->step < f->report.steps && enough(f))
             return LAMINA_OK;
         int64_t count;
-        lamina_status s = lamina_loader_next(&f->loader, &count, e);
+        double start = now();
+        lamina_status s = lamina_reader_next(&f->reader, &count, e);
+        f->report.seconds += now() - start;
         *ended = !s && count == 0;
         if (!s && !*ended)
             s = take_step(f, count, e);
@@ -169,8 +171,7 @@ static lamina_status end_epoch(fit *f, lamina_error *e)
 
 static void begin_epoch(fit *f)
 {
-    lamina_loader_start(&f->loader, f->o->seed, f->epoch);
-    lamina_loader_skip(&f->loader, f->step);
+    lamina_reader_start(&f->reader, f->o->seed, f->epoch, f->step);
     if (f->step == 0)
         lamina_reset_metrics(f->m);
     f->report.epoch = f->epoch + 1;
@@ -255,7 +256,7 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
     int64_t most = f->report.records < f->batch ? f->report.records : f->batch;
     lamina_status s = most ? lamina_reserve(f->m, (most - 1) / net->max_batch + 1, e) : LAMINA_OK;
     s = s ? s : lamina_watch_begin(&f->watcher, f->m, f->o, e);
-    return s ? s : lamina_loader_new(d, f->batch, !f->o->keep_order, &f->loader, e);
+    return s ? s : lamina_reader_new(d, f->batch, !f->o->keep_order, f->m->pool, &f->reader, e);
 }
 
 lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_fit_options *o, lamina_checkpoint *out,
@@ -272,7 +273,7 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
     f.data = !s && (out || f.o->report) ? lamina_dataset_fingerprint(d) : 0;
     if (!s && !(s = check_options(m, f.o, e)) && !(s = prepare(&f, d, e))) {
         s = train_epochs(&f, e);
-        lamina_loader_free(&f.loader);
+        lamina_reader_free(&f.reader);
     }
     lamina_watch_leave(m);
     lamina_release(f.train);

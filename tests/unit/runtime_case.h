@@ -63,6 +63,7 @@ void add_runtime_adapt(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_select(CU_pSuite s);
 void add_runtime_matching(CU_pSuite s);
+void add_runtime_augment(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
 void add_runtime_rates(CU_pSuite s);
 void add_runtime_watch(CU_pSuite s);

@@ -251,6 +251,7 @@ void suite_runtime(void)
     add_runtime_model(s);
     add_runtime_select(s);
     add_runtime_matching(s);
+    add_runtime_augment(s);
     add_runtime_train(s);
     add_runtime_rates(s);
     add_runtime_watch(s);
