@@ -46,6 +46,17 @@ typedef struct {
     int64_t take; /* of those the first ones; 0: all */
 } fe_records;
 
+/* How records of the training data are changed at random: lamina_augment_options, but for what a word says. */
+typedef struct {
+    src_loc at;
+    const char **images, **masks;
+    int image_count, mask_count;
+    bool flip_horizontal, flip_vertical;
+    int fill; /* 0: constant; 1: nearest; 2: reflect */
+    int64_t crop, cutout;
+    double shift, rotate, zoom, shear, fill_value, brightness, contrast, saturation, noise, mixup;
+} fe_augment;
+
 /* One data set: files for all inputs, or a part of train. */
 typedef struct {
     bool present;
@@ -54,6 +65,7 @@ typedef struct {
     int field_count;
     const fe_table *table;     /* of csv and tsv, else NULL */
     const fe_records *records; /* NULL: all */
+    const fe_augment *augment; /* NULL: training takes records as they are */
     double split;              /* the part; 0 where it has its own files */
     const char *stratify;      /* the input by whose classes it is split; NULL: none */
     int64_t split_seed;        /* -1: the run's */

@@ -216,6 +216,34 @@ static bool take(const fe_network *net, const char *which, const lamina_net *com
     return ok;
 }
 
+bool cmd_augment(const fe_network *net, lamina_dataset *train, diag *d)
+{
+    lamina_error e;
+    const fe_augment *a = fe_data(net, "train")->augment;
+    if (!a)
+        return true;
+    const lamina_augment_options o = {.images = a->images,
+                                      .image_count = a->image_count,
+                                      .masks = a->masks,
+                                      .mask_count = a->mask_count,
+                                      .flip_horizontal = a->flip_horizontal,
+                                      .flip_vertical = a->flip_vertical,
+                                      .crop = a->crop,
+                                      .shift = a->shift,
+                                      .rotate = a->rotate,
+                                      .zoom = a->zoom,
+                                      .shear = a->shear,
+                                      .fill = (lamina_fill)a->fill,
+                                      .fill_value = a->fill_value,
+                                      .brightness = a->brightness,
+                                      .contrast = a->contrast,
+                                      .saturation = a->saturation,
+                                      .noise = a->noise,
+                                      .cutout = a->cutout,
+                                      .mixup = a->mixup};
+    return lamina_dataset_augment(train, &o, &e) == LAMINA_OK || fail(d, a->at, &e);
+}
+
 bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
                        lamina_dataset **validation, lamina_dataset **test, diag *d)
 {
@@ -226,7 +254,7 @@ bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64
         *test = NULL;
     return cmd_read_set(net, "train", compiled, train, &report, d) &&
            take(net, "test", compiled, seed, *train, test, d) &&
-           take(net, "validation", compiled, seed, *train, validation, d);
+           take(net, "validation", compiled, seed, *train, validation, d) && cmd_augment(net, *train, d);
 }
 
 bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,

@@ -37,6 +37,10 @@ bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *co
 bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
                   lamina_dataset *train, lamina_dataset **out, lamina_csv_report *report, diag *d);
 
+/* Let training change the records of the train set as the YAML says, once other sets have taken their parts of it,
+ * which stay as they are. False after an error in d. */
+bool cmd_augment(const fe_network *net, lamina_dataset *train, diag *d);
+
 /* Do the place, the steps and the states agree that the model has of the checkpoint 'path'? In runs of train they do,
  * on 'records' of data. False after an error in d. */
 bool cmd_check_place(lamina_model *m, const lamina_checkpoint *at, int64_t records, const char *path, diag *d);

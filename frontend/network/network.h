@@ -98,8 +98,10 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
  * 'into'. */
 bool fe_read_start(fe_reader *r, fe_network *n, const fe_yaml *root);
 fe_weights *fe_read_weights(fe_reader *r, const char *path, const fe_yaml *y, const char *into);
-/* `only` and `take` of a data set; the other keys, or NULL after an error. */
+/* `only`, `take` and `augment` of a data set; the other keys, or NULL after an error. */
 const fe_yaml *fe_read_records(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y);
+/* What its value says; NULL after an error. */
+const fe_augment *fe_read_augment(fe_reader *r, const fe_network *n, const fe_yaml *y);
 /* 'path' as seen from the current directory, where it is written as seen from the YAML's. */
 const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path);
 /* Losses, metrics and optimizer. */

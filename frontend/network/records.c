@@ -1,4 +1,5 @@
-/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has.
+/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; and `augment`, how they
+ * are changed.
  *
  *     train: {format: idx, image: i.gz, label: l.gz, only: {label: [5, 6, 9]}, take: 250}
  *
@@ -63,21 +64,28 @@ static bool read_take(fe_reader *r, fe_records *records, const fe_yaml *y)
 
 const fe_yaml *fe_read_records(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
 {
-    const fe_yaml *only = fe_yaml_find(y, "only"), *take = fe_yaml_find(y, "take");
-    if (!only && !take)
+    const fe_yaml *only = fe_yaml_find(y, "only"), *take = fe_yaml_find(y, "take"),
+                  *change = fe_yaml_find(y, "augment");
+    if (!only && !take && !change)
         return y;
     fe_records *records = arena_make(r->mem, fe_records);
-    records->at = only ? only->at : take->at;
-    set->records = records;
+    if (only || take) {
+        records->at = only ? only->at : take->at;
+        set->records = records;
+    }
     bool ok = !only || read_only(r, n, records, only);
     ok &= !take || read_take(r, records, take);
+    if (change && set != &n->data[0])
+        ok = fe_mismatch(r, change->at, "augment", "the training data, which alone is changed", "another set");
+    else if (change)
+        ok &= (set->augment = fe_read_augment(r, n, change)) != NULL;
     fe_yaml *rest = arena_make(r->mem, fe_yaml);
     *rest = *y;
     rest->key = arena_new_array(r->mem, fe_yaml *, (size_t)y->count);
     rest->item = arena_new_array(r->mem, fe_yaml *, (size_t)y->count);
     rest->count = 0;
     for (int i = 0; i < y->count; i++)
-        if (y->item[i] != only && y->item[i] != take) {
+        if (y->item[i] != only && y->item[i] != take && y->item[i] != change) {
             rest->key[rest->count] = y->key[i];
             rest->item[rest->count++] = y->item[i];
         }

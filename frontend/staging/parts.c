@@ -310,6 +310,16 @@ static bool check_sharing(fe_staging *s)
     return true;
 }
 
+/* What a stage makes of a record is read for many epochs. */
+static bool check_data(fe_staging *s)
+{
+    const fe_augment *a = fe_data(s->whole, "train")->augment;
+    for (int i = 0; !a && i < s->h->count; i++)
+        a = fe_data(s->h->parts[i].net, "train")->augment;
+    return !a || fe_mismatch(s->r, a->at, "augment", "a network that learns as a whole, without a teacher",
+                             "one with stages that learn on their own");
+}
+
 bool fe_make_parts(fe_staging *s)
 {
     if (!check_sharing(s))
@@ -326,7 +336,7 @@ bool fe_make_parts(fe_staging *s)
     for (int i = 0; s->h->schedule != FE_SIMULTANEOUS && i < s->nstages; i++)
         if (!add_stage(s, &s->stage[i]))
             return false;
-    if (!make_whole(s) || (s->h->learns_combination && !add_combination(s)))
+    if (!make_whole(s) || !check_data(s) || (s->h->learns_combination && !add_combination(s)))
         return false;
     const char *name = s->all->nlosses > s->scores.first_loss ? part_name(s, "scores", s->file->at) : NULL;
     s->h->scores = name ? fe_make_scores(s, name) : NULL;
