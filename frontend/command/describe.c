@@ -1,6 +1,7 @@
 /* frontend/command/describe.c - lamina data: what a network's data sets hold, input by input and column by column. */
 #include "frontend/command/cmd.h"
 #include "frontend/command/data.h"
+#include "frontend/command/sheet.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@ enum { MOST_ROWS = 256, MOST_CLASSES = 1000, PRINTED_CLASSES = 12 };
 typedef struct {
     cmd_build build; /* of it, what is changed of the YAML */
     bool json;
+    const char *augmented; /* the file to draw to; NULL: none */
 } describe_options;
 
 /* Some elements of each record of an input. */
@@ -227,6 +229,16 @@ static lamina_net inputs_of(const fe_network *n, arena *mem)
     return net;
 }
 
+static bool draw_sheet(const fe_network *n, const lamina_net *net, const lamina_dataset *train, const char *file,
+                       const char *path, arena *mem, diag *d)
+{
+    const fe_augment *a = fe_data(n, "train")->augment;
+    if (a)
+        return cmd_write_sheet(net, a, train, (uint64_t)fe_train_options(n)->seed, file, mem, d);
+    diag_error(d, (src_loc){path, 0, 0}, "expected training data with 'augment:', found none");
+    return false;
+}
+
 static bool describe(const char *path, const void *options, arena *mem, diag *d)
 {
     static const char *const names[] = {"train", "validation", "test"};
@@ -248,6 +260,10 @@ static bool describe(const char *path, const void *options, arena *mem, diag *d)
         if (fe_data(n, names[s])->present)
             ok = cmd_take_set(n, names[s], &net, seed, set[0], &set[s], &report[s], d);
     }
+    if (set[0])
+        ok = ok && cmd_augment(n, set[0], d);
+    if (ok && o->augmented)
+        ok = draw_sheet(n, &net, set[0], o->augmented, path, mem, d);
     if (ok && o->json)
         printf("{\"net\": \"%s\", \"sets\": {", fe_name(n));
     for (int s = 0; ok && s < 3; s++) {
@@ -271,8 +287,11 @@ int cmd_data(int argc, char **argv)
 {
     describe_options o = {0};
     const cmd_option options[] = {
-        {"json", NULL, "print one object", &o.json, NULL, NULL, 0, 0}, CMD_SET_OPTION(o.build), {0}};
-    const cmd_syntax syntax = {"data", "lamina data NET.yaml [--json] [--set=KEY=VALUE ...]",
+        {"json", NULL, "print one object", &o.json, NULL, NULL, 0, 0},
+        {"augmented", "FILE", "draw records, and what training makes of them, as PPM", NULL, &o.augmented, NULL, 0, 0},
+        CMD_SET_OPTION(o.build),
+        {0}};
+    const cmd_syntax syntax = {"data", "lamina data NET.yaml [--json] [--augmented=FILE] [--set=KEY=VALUE ...]",
                                "Reads a network's data and says what each input and column holds.", options};
     const char *path;
     int code = cmd_parse(&syntax, argc, argv, &path, 1, 1);
