@@ -25,8 +25,10 @@ typedef struct {
     const char *name; /* "dense1.weight" */
     const char *role; /* "weight" */
     bool state;       /* a running statistic, not learned */
+    bool frozen;      /* stays as it is, though its layer learns */
     ir_type type;
     fe_init init;
+    const char *group; /* that it learns by; NULL: its layer's */
 } fe_param;
 
 /* A layer's value or an input's. */

@@ -81,6 +81,8 @@ static ir_symbol *param_symbol(fe_builder *b, const fe_layer *l, const char *rol
 ir_node *fe_use_param(fe_builder *b, const fe_layer *l, const char *role)
 {
     ir_symbol *s = param_symbol(b, l, role);
+    ir_symbol *average = b->training ? NULL : ir_symbol_find(b->m, arena_printf(b->m->mem, "average/%s", s->name));
+    s = average ? average : s;
     ir_node *n = s->segment == SEG_PARAM ? ir_param(b->g, s) : ir_state(b->g, s);
     n->name = s->name;
     return n;

@@ -40,9 +40,10 @@ typedef enum {
     FE_NAMES,      /* a list of them */
     FE_ACTIVATION, /* a choice from the reader's activations */
     FE_INITIALIZER,
-    FE_RATE,    /* a learning rate: a number, or a choice from the reader's schedules */
-    FE_NUMBERS, /* a list of numbers above 0 */
-    FE_TREE     /* anything: the owner of the key reads it */
+    FE_MULTIPLE, /* a number from 0, or (yes) so many times another, as 0.1x */
+    FE_RATE,     /* a learning rate: a number, or a choice from the reader's schedules */
+    FE_NUMBERS,  /* a list of numbers above 0 */
+    FE_TREE      /* anything: the owner of the key reads it */
 } fe_key_type;
 
 typedef struct {

@@ -104,6 +104,20 @@ static outcome read_rate(fe_reader *r, const fe_yaml *y, fe_option *o)
     return READ;
 }
 
+/* A number, or one followed by an x: so many times another. */
+static outcome read_multiple(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    size_t length = y->kind == FE_SCALAR ? strlen(y->word) : 0;
+    o->yes = length > 1 && y->word[length - 1] == 'x';
+    fe_yaml number = *y;
+    if (o->yes) {
+        char *word = arena_strdup(r->mem, y->word);
+        word[length - 1] = 0;
+        number.word = word;
+    }
+    return read_not_negative(r, &number, o);
+}
+
 static outcome read_bool(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
     (void)r;
@@ -332,6 +346,7 @@ static const struct {
     [FE_TREE] = {"a value", read_tree},
     [FE_ACTIVATION] = {"an activation", read_activation},
     [FE_INITIALIZER] = {"an initializer", read_initializer},
+    [FE_MULTIPLE] = {"a number from 0, or a multiple of the net's such as 0.1x", read_multiple},
     [FE_RATE] = {"a number from 0, or a schedule", read_rate},
 };
 

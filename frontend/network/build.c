@@ -54,11 +54,30 @@ static void declare_params(const fe_network *n, ir_module *m, bool states)
                 set_data_init(n, l, m, y, p->init);
             else
                 set_init(m, y, p->init);
-            if (!states && !l->trainable)
+            const char *group = p->group ? p->group : l->group;
+            if (!states && !fe_learns_param(l, k))
                 ir_attr_set_ints(m->mem, &y->attrs, "trainable", &(int64_t){0}, 1);
-            if (!states && l->trainable && l->group && n->optimizer)
-                ir_attr_set_word(m->mem, &y->attrs, "group", l->group);
+            if (fe_learns_param(l, k) && group && n->optimizer)
+                ir_attr_set_word(m->mem, &y->attrs, "group", group);
         }
+    }
+}
+
+/* A state for each parameter that learns, which starts as it does: inference reads it in the parameter's place. */
+static void declare_averages(const fe_network *n, ir_module *m)
+{
+    if (!n->optimizer || !n->averaging)
+        return;
+    for (const ir_symbol *p = m->symbols; p; p = p->next) {
+        if (p->segment != SEG_PARAM || ir_attr_find(p->attrs, "trainable"))
+            continue;
+        const char *name = arena_printf(m->mem, "average/%s", p->name);
+        ir_symbol *y = ir_symbol_new(m, SEG_STATE, name, p->type, p->loc);
+        for (const ir_attr *a = p->attrs; a; a = a->next)
+            if (a->word && !strcmp(a->name, "init"))
+                ir_attr_set_word(m->mem, &y->attrs, a->name, a->word);
+            else if (!a->word)
+                ir_attr_set_numbers(m->mem, &y->attrs, a->name, a->number, a->count);
     }
 }
 
@@ -212,6 +231,7 @@ ir_module *fe_build(const fe_network *n, diag *d)
     declare_params(n, m, false);
     declare_training(n, m);
     declare_params(n, m, true);
+    declare_averages(n, m);
     fe_declare_metrics(n, m);
     build_function(n, m, file, "infer", INFER);
     if (n->nlosses)

@@ -79,8 +79,26 @@ static void add_numbers(ir_module *m, ir_row *row, const fe_choice *c)
     }
 }
 
+static void add_decay(ir_module *m, ir_row *row, const fe_group *g)
+{
+    if (g->decay)
+        ir_attr_set_numbers(m->mem, &row->attrs, "weight_decay", &g->decay->number, 1);
+    if (g->decay && g->decays_all)
+        ir_attr_set_ints(m->mem, &row->attrs, "decay_vectors", &(int64_t){1}, 1);
+}
+
+static void add_average(ir_module *m, const fe_choice *c)
+{
+    ir_row *row = ir_row_new(m, "average", c->kind->name, c->at);
+    for (int i = 0; i < c->count; i++) {
+        const fe_option *o = &c->options[i];
+        double value = o->key->type == FE_BOOL ? o->yes : o->key->type == FE_COUNT ? (double)o->list[0] : o->number;
+        ir_attr_set_numbers(m->mem, &row->attrs, o->key->name, &value, 1);
+    }
+}
+
 /* `row rate @learning_rate {...}`, which fe_build_rate completes, `row optimizer @adam {...}`, `row group @NAME
- * {optimizer = sgd, ...}`, and `row clip @norm {...}` where gradients are clipped. */
+ * {optimizer = sgd, ...}`; and `row clip @norm {...}` and `row average @ema {...}` where these are asked for. */
 void fe_build_rows(const fe_network *n, ir_module *m)
 {
     const fe_choice *c = n->optimizer;
@@ -91,14 +109,18 @@ void fe_build_rows(const fe_network *n, ir_module *m)
     add_numbers(m, ir_row_new(m, "optimizer", c->kind->name, c->at), c);
     for (int i = 0; i < n->ngroups; i++) {
         const fe_group *g = &n->groups[i];
+        const fe_choice *optimizer = fe_group_optimizer(n, g);
         row = ir_row_new(m, "group", g->name, g->at);
-        ir_attr_set_word(m->mem, &row->attrs, "optimizer", g->optimizer->kind->name);
-        add_numbers(m, row, g->optimizer);
+        ir_attr_set_word(m->mem, &row->attrs, "optimizer", optimizer->kind->name);
+        add_numbers(m, row, optimizer);
+        add_decay(m, row, g);
     }
     if (n->gradient_clip) {
         row = ir_row_new(m, "clip", n->gradient_clip->key->name, n->gradient_clip->at);
         ir_attr_set_numbers(m->mem, &row->attrs, "most", &n->gradient_clip->number, 1);
     }
+    if (n->averaging)
+        add_average(m, n->averaging);
 }
 
 void fe_build_rate(const fe_network *n, ir_module *m)
@@ -108,7 +130,7 @@ void fe_build_rate(const fe_network *n, ir_module *m)
     const fe_option *rate = fe_get(n->optimizer, "learning_rate");
     fe_build_schedule(m, ir_row_find(m, "rate", "learning_rate"), n->own_rate ? n->own_rate : rate);
     for (int i = 0; i < n->ngroups; i++) {
-        double multiple = fe_get_number(n->groups[i].optimizer, "learning_rate") / rate->number;
+        double multiple = fe_group_multiple(n, &n->groups[i]);
         ir_attr_set_numbers(m->mem, &ir_row_find(m, "group", n->groups[i].name)->attrs, "rate", &multiple, 1);
     }
 }

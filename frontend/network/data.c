@@ -177,6 +177,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"max_steps", FE_WHOLE, "0"},
                                            {"checkpoint_minutes", FE_POSITIVE, "5"},
                                            {"gradient_clip", FE_TREE, NULL},
+                                           {"averaging", FE_TREE, NULL},
                                            {"accumulate", FE_COUNT, "1"},
                                            {"checkpoint_steps", FE_WHOLE, "0"},
                                            {"early_stopping", FE_TREE, NULL},
@@ -193,7 +194,7 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
                           .checkpoint_steps = fe_get_int(c, "checkpoint_steps"),
                           .loc = c->at};
-    return fe_read_clip(r, n, c) && fe_read_watches(r, c, &n->train);
+    return fe_read_clip(r, n, c) && fe_read_averaging(r, n, c) && fe_read_watches(r, c, &n->train);
 }
 
 const fe_data_set *fe_data(const fe_network *n, const char *which)

@@ -54,11 +54,13 @@ typedef struct {
     fe_run *run; /* of a stage that is a file of its own; else NULL */
 } fe_stage;
 
-/* Layers that learn by an optimizer of their own. */
+/* Layers or parameters that learn in a way of their own. */
 typedef struct {
     const char *name;
-    const fe_choice *optimizer;
+    const fe_choice *optimizer; /* NULL: the net's */
     src_loc at;
+    const fe_option *rate, *decay; /* in place of the optimizer's; NULL: as it says */
+    bool decays_all;               /* such a decay is of vectors too */
 } fe_group;
 
 struct fe_network {
@@ -80,6 +82,7 @@ struct fe_network {
     const fe_option *own_rate;  /* in place of the optimizer's; NULL: there is none */
     fe_group *groups;
     const fe_option *gradient_clip; /* the key that says how; NULL: it is not */
+    const fe_choice *averaging;     /* of parameters, for inference; NULL: it reads them as they are */
     const fe_weights *weights;      /* to begin with; NULL: none */
     fe_data_set data[3];            /* train, validation, test */
     fe_train train;
@@ -131,15 +134,24 @@ const fe_choice *fe_read_sharing(fe_reader *r, const fe_yaml *entry, const fe_la
 bool fe_share_params(fe_reader *r, fe_layer *l);
 
 bool fe_read_groups(fe_reader *r, fe_network *n, const fe_yaml *root);
-/* `gradient_clip` of a section `train`. */
+/* `gradient_clip` and `averaging` of a section `train`. */
 bool fe_read_clip(fe_reader *r, fe_network *n, const fe_choice *train);
+bool fe_read_averaging(fe_reader *r, fe_network *n, const fe_choice *train);
 /* `early_stopping` and `reduce_on_plateau` of a section `train`; whether a network and the nets of its stages have what
  * they watch. */
 bool fe_read_watches(fe_reader *r, const fe_choice *train, fe_train *t);
 bool fe_check_watches(fe_reader *r, const fe_network *n);
 /* Rates of groups are multiples of the net's, which a schedule or a program may change: false where they cannot be. */
 bool fe_check_group_rates(fe_reader *r, const fe_network *n);
+/* The section as a mapping of patterns. */
+bool fe_read_patterns(fe_reader *r, fe_network *n, const fe_yaml *y);
+const fe_choice *fe_group_optimizer(const fe_network *n, const fe_group *g);
+double fe_group_multiple(const fe_network *n, const fe_group *g); /* of the net's rate */
+/* Does something of the layer learn by the group of that name? */
+bool fe_learns_by(const fe_layer *l, const char *group);
+bool fe_learns_param(const fe_layer *l, int param);
 bool fe_learns(const fe_layer *l); /* has it trainable parameters? */
+bool fe_check_trainable(fe_reader *r, const fe_network *n, src_loc at);
 bool fe_check_inputs_read(fe_reader *r, const fe_network *n);
 /* Name, inputs, layers, with those of other files among them, losses, metrics, optimizer and groups. After errors, what
  * could be read of them. */

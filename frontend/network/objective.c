@@ -187,16 +187,15 @@ static bool check_loss_names(fe_reader *r, const fe_network *n)
     return ok;
 }
 
-static bool check_trainable(fe_reader *r, const fe_network *n, src_loc at)
+bool fe_check_trainable(fe_reader *r, const fe_network *n, src_loc at)
 {
     bool has_frozen = false;
     for (int i = 0; i < n->nlayers; i++) {
         if (fe_learns(&n->layers[i]))
             return true;
-        has_frozen |= n->layers[i].nparams && !n->layers[i].trainable;
+        has_frozen |= n->layers[i].nparams > 0;
     }
-    return fe_mismatch(r, at, "losses", "a layer with parameters to train",
-                       has_frozen ? "only such with 'trainable: false'" : "none");
+    return fe_mismatch(r, at, "losses", "a layer with parameters to train", has_frozen ? "only frozen ones" : "none");
 }
 
 static bool read_optimizer(fe_reader *r, fe_network *n, const fe_yaml *y, const fe_yaml *losses)
@@ -204,7 +203,7 @@ static bool read_optimizer(fe_reader *r, fe_network *n, const fe_yaml *y, const 
     if (!y)
         return !n->lost_sections && fe_missing(r, losses->at, "losses", "optimizer", "one such as adam or sgd");
     n->optimizer = fe_read_choice(r, &fe_optimizers, y);
-    return n->optimizer && (diag_errors(r->d) || check_trainable(r, n, losses->at));
+    return n->optimizer;
 }
 
 bool fe_read_objective(fe_reader *r, fe_network *n, const fe_yaml *root)

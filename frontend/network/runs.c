@@ -33,6 +33,7 @@ static fe_layer renamed(fe_network *n, const fe_run *run, int index)
     for (int i = 0; i < l.nparams; i++) {
         param[i] = l.param[i];
         param[i].name = arena_printf(n->mem, "%s%s", begin, param[i].name);
+        param[i].group = NULL;
     }
     l.param = param;
     l.in = arena_new_array(n->mem, fe_ref, (size_t)l.nin);

@@ -37,7 +37,7 @@ static bool *find_trained(fe_reader *r, const fe_network *n)
     for (int i = 0; i < n->nlayers; i++) {
         const fe_layer *l = &n->layers[i];
         for (int k = 0; k < l->nparams; k++)
-            trained[i] |= l->trainable && !l->param[k].state;
+            trained[i] |= fe_learns_param(l, k);
         for (int k = 0; k < l->nin; k++)
             trained[i] |= !l->in[k].is_input && trained[l->in[k].index];
     }

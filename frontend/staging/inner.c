@@ -100,8 +100,12 @@ static void set_groups(const adoption *a)
     for (int i = 0; i < a->run->net->nlayers; i++) {
         const fe_layer *from = &a->run->net->layers[i];
         int here = a->run->place[i];
-        if (here >= 0 && from->group)
-            a->s->all->layers[here].group = group_here(a, from->group);
+        fe_layer *to = here >= 0 ? &a->s->all->layers[here] : NULL;
+        if (to && from->group)
+            to->group = group_here(a, from->group);
+        for (int k = 0; to && k < from->nparams; k++)
+            if (from->param[k].group && !to->param[k].group)
+                to->param[k].group = group_here(a, from->param[k].group);
     }
 }
 

@@ -61,7 +61,10 @@ static bool read_train(fe_staging *s, fe_network *part, const fe_yaml *train)
     fe_yaml *root = fe_tree_map(s->r->mem, part->at, 1);
     if (train)
         fe_tree_set(s->r->mem, root, "train", fe_tree_copy(s->r->mem, train));
-    return fe_read_train(s->r, part, root);
+    if (!fe_read_train(s->r, part, root))
+        return false;
+    return !part->averaging || fe_mismatch(s->r, part->averaging->at, "averaging",
+                                           "none where stages learn on their own", part->averaging->kind->name);
 }
 
 static bool read_train_of_file(fe_staging *s, fe_network *part)
@@ -156,7 +159,7 @@ static bool add_optimizer(fe_staging *s, fe_network *net, int number, const int 
     }
     if (!name_is_free(s, net, stage))
         return false;
-    net->groups[net->ngroups++] = (fe_group){stage->name, stage->optimizer, stage->at};
+    net->groups[net->ngroups++] = (fe_group){.name = stage->name, .optimizer = stage->optimizer, .at = stage->at};
     for (int i = 0; i < net->nlayers; i++)
         if (stage_of[numbers[i]] == number && !net->layers[i].group)
             net->layers[i].group = stage->name;

@@ -121,7 +121,7 @@ static void make_groups(projection *p)
     for (int g = 0; g < all->ngroups; g++) {
         bool is_used = false;
         for (int i = 0; i < part->nlayers; i++)
-            is_used |= part->layers[i].group == all->groups[g].name && fe_learns(&part->layers[i]);
+            is_used |= fe_learns_by(&part->layers[i], all->groups[g].name);
         if (is_used)
             part->groups[part->ngroups++] = all->groups[g];
     }

@@ -76,6 +76,18 @@ static bool verify_clip(const ir_row *r, diag *d)
     return false;
 }
 
+static bool verify_average(const ir_row *r, diag *d)
+{
+    if (!strcmp(r->name, "ema"))
+        return check_positive(r->name, r->attrs, "decay", r->loc, d) &&
+               check_number(r->name, r->attrs, "warmup", 1, r->loc, d);
+    if (!strcmp(r->name, "swa"))
+        return check_positive(r->name, r->attrs, "start", r->loc, d) &&
+               check_positive(r->name, r->attrs, "every", r->loc, d);
+    diag_error(d, r->loc, "row average: expected @ema or @swa, found @%s", r->name);
+    return false;
+}
+
 static bool verify_row(const ir_module *m, const ir_row *r, diag *d)
 {
     if (!strcmp(r->kind, "metric"))
@@ -83,6 +95,8 @@ static bool verify_row(const ir_module *m, const ir_row *r, diag *d)
                check_sum(m, r, "count", d) && check_number(r->name, r->attrs, "higher_is_better", 1, r->loc, d);
     if (!strcmp(r->kind, "clip"))
         return verify_clip(r, d);
+    if (!strcmp(r->kind, "average"))
+        return verify_average(r, d);
     return strcmp(r->kind, "rate") != 0 || verify_rate(r, d);
 }
 

@@ -47,6 +47,8 @@ static bool check_parameter(const ir_graph *step, const ir_map *assigns, const u
     for (int i = 0; i < 3 && ok && g->rule->moments[i]; i++)
         ok = check_symbol(step, assigns, arena_printf(mem, "%s/%s", g->rule->moments[i], p->name), SEG_STATE, p->type,
                           d);
+    ok = ok && (!ir_row_find(step->module, "average", NULL) ||
+                check_symbol(step, assigns, arena_printf(mem, "average/%s", p->name), SEG_STATE, p->type, d));
     return ok && check_symbol(step, assigns, p->name, SEG_PARAM, p->type, d) &&
            check_symbol(step, assigns, arena_printf(mem, "gradient/%s", p->name), SEG_GRADIENT, p->type, d);
 }

@@ -113,6 +113,8 @@ static void update_scalars(update *u, const gradients *all)
     ir_symbol *step = update_state(g->module, SEG_STATE, "step", ir_type_scalar(IR_I64), 0, loc);
     ir_node *t = update_read(u, step);
     update_assign_later(u, step, ir_add(g, t, ir_like(g, t, 1)));
+    if (u->average)
+        update_average_share(u, t);
     for (int p = 0; p < all->count; p++) {
         u->group = update_group_find(u->groups, all->param[p]);
         if (ir_map_get(done, u->group))
@@ -138,6 +140,7 @@ static void add_update(ir_graph *g, const update_groups *groups, const gradients
 {
     arena *tmp = arena_new();
     update u = {.graph = g, .groups = groups, .mem = tmp, .readers = readers_of(g, tmp)};
+    u.average = ir_row_find(g->module, "average", NULL);
     update_scalars(&u, all);
     u.clip = ir_row_find(g->module, "clip", NULL);
     u.clip_factor = clip_factor(g, u.clip, all);
@@ -146,7 +149,10 @@ static void add_update(ir_graph *g, const update_groups *groups, const gradients
         aim(g, y->loc, update_label(g->module->mem, y->name), all->stage[p]);
         ir_node *w = update_read(&u, y), *value = update_clipped(&u, all->value[p]);
         u.group = update_group_find(groups, y);
-        update_assign_later(&u, y, u.group->rule->step(&u, y, update_decayed(&u, w), value));
+        ir_node *after = u.group->rule->step(&u, y, update_decayed(&u, w), value);
+        update_assign_later(&u, y, after);
+        if (u.average)
+            update_average(&u, y, after);
     }
     for (size_t i = 0; i < u.nassigns; i++) {
         const update_assign *a = &u.assigns[i];

@@ -52,6 +52,8 @@ struct update {
     ir_graph *graph;
     const update_groups *groups;
     update_group *group;    /* of what is being written */
+    const ir_row *average;  /* NULL: no parameter has one */
+    ir_node *share;         /* of a new value in its average */
     const ir_row *clip;     /* NULL: gradients are not clipped */
     ir_node *clip_factor;   /* that all gradients are multiplied by; NULL: there is none */
     arena *mem;             /* scratch */
@@ -102,6 +104,12 @@ ir_node *update_scaled(ir_graph *g, ir_node *x, double by);
 ir_node *update_times(ir_graph *g, ir_node *scalar, ir_node *x);
 /* y = beta y + x, flushed below 'least', assigned later and returned. */
 ir_node *update_mean(update *u, ir_symbol *y, double beta, ir_node *x, double least);
+
+/* ---- averages ---- */
+
+/* The step's scalar; and what becomes of the average of p, whose new value is w. */
+void update_average_share(update *u, ir_node *step);
+void update_average(update *u, const ir_symbol *p, ir_node *w);
 
 /* ---- groups ---- */
 

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Write optimizers.txt: where PyTorch's optimizers are after steps of a small problem, for tests/unit/test_optimizers.c.
 
-Lines:  optimizer RATE YAML (\\n: a line's end) / at STEP and the six weights, then the two biases
+Lines:  optimizer RATE YAML (\\n: a line's end) / at STEP and the six weights, then the two biases; with
+averaging, their averages
 Step t (from 0) has the rate RATE (1 - t / 200), and element i of a tensor starts at sin(i + 1) / 2 and has the gradient
 w / 4 + cos(1.3 t + 0.7 i) / 2, but none in a step after each tenth. All is computed in double. What PyTorch has
 not is written out here: Lion from the paper, Lamb from Keras, clipping without the term that keeps a norm from 0; so is the weight decay but AdamW's, which is PyTorch's own.
 """
+import json
 import math
 import torch
 from torch import optim
+from torch.optim import swa_utils
 
 STEPS = [1, 2, 10, 50, 100]
 
@@ -56,7 +59,24 @@ def clip(gradients, kind, most):
     return [g * min(1, most / n) if n > 0 else g for g, n in zip(gradients, norms)]
 
 
-def write(f, rate, name, yaml, make, decay=0.0, vectors=False, clipping=None):
+class Net(torch.nn.Module):
+    def __init__(self, *tensors):
+        super().__init__()
+        self.tensors = torch.nn.ParameterList(tensors)
+
+
+def averaged(net, kind, keys):
+    """What a step's end calls, and where it leads. A warm-up, which PyTorch has not, is its own rule."""
+    if kind == "swa":
+        return swa_utils.AveragedModel(net), lambda t: t + 1 >= keys["start"] and (t + 1 - keys["start"]) % keys["every"] == 0
+    if not keys.get("warmup"):
+        function = swa_utils.get_ema_multi_avg_fn(keys["decay"])
+        return swa_utils.AveragedModel(net, multi_avg_fn=function), lambda t: True
+    warm = lambda a, p, t: a + (1 - min(keys["decay"], (1 + t) / (10 + t))) * (p - a)
+    return swa_utils.AveragedModel(net, avg_fn=warm), lambda t: True
+
+
+def write(f, rate, name, yaml, make, decay=0.0, vectors=False, clipping=None, averaging=None):
     weight, bias = [torch.tensor([math.sin(i + 1) / 2 for i in range(n)], dtype=torch.float64) for n in (6, 2)]
     decays = [decay, decay if vectors else 0.0]
     groups = [{"params": [p]} for p in (weight, bias)]
@@ -64,8 +84,13 @@ def write(f, rate, name, yaml, make, decay=0.0, vectors=False, clipping=None):
         groups = [g | {"weight_decay": d} for g, d in zip(groups, decays)]
         decays = [0, 0]
     o = make(groups, lr=rate) if make is optim.AdamW else make(groups)
-    clipped = "\\ntrain: {gradient_clip: {%s: %g}}" % clipping if clipping else ""
-    f.write("optimizer %g {%s: {learning_rate: %g%s}}%s\n" % (rate, name, rate, yaml, clipped))
+    train = "\\ntrain: {gradient_clip: {%s: %g}}" % clipping if clipping else ""
+    if averaging:
+        kind, keys = averaging
+        train = "\\ntrain: {averaging: {%s: %s}}" % (kind, json.dumps(keys).replace('"', ""))
+        net = Net(weight, bias)
+        average, is_due = averaged(net, kind, keys)
+    f.write("optimizer %g {%s: {learning_rate: %g%s}}%s\n" % (rate, name, rate, yaml, train))
     for t in range(100):
         gradients = []
         for p in (weight, bias):
@@ -78,8 +103,16 @@ def write(f, rate, name, yaml, make, decay=0.0, vectors=False, clipping=None):
                 p.grad = gradient
                 p.mul_(1 - group["lr"] * d)
         o.step()
+        at = weight, bias
+        if averaging:
+            for parameter, tensor in zip(net.tensors, (weight, bias)):
+                parameter.data = tensor
+            if is_due(t):
+                average.update_parameters(net)
+            if average.n_averaged > 0:
+                at = [p.detach() for p in average.module.tensors]
         if t + 1 in STEPS:
-            f.write("at %d %s\n" % (t + 1, " ".join("%.9g" % v for p in (weight, bias) for v in p.tolist())))
+            f.write("at %d %s\n" % (t + 1, " ".join("%.9g" % v for p in at for v in p.tolist())))
 
 
 def main():
@@ -99,6 +132,10 @@ def main():
             write(f, 0.1, "sgd", ", momentum: 0.9, rate_in_velocity: false", lambda p: optim.SGD(p, momentum=0.9),
                   clipping=(kind, most))
             write(f, 0.02, "adam", "", lambda p: optim.Adam(p, eps=1e-7), clipping=(kind, most))
+        for kind, keys in (("ema", {"decay": 0.9}), ("ema", {"decay": 0.95, "warmup": True}),
+                           ("swa", {"start": 9, "every": 7})):
+            write(f, 0.1, "sgd", "", optim.SGD, averaging=(kind, keys))
+            write(f, 0.02, "adam", "", lambda p: optim.Adam(p, eps=1e-7), averaging=(kind, keys))
         write(f, 0.01, "nadam", "", lambda p: optim.NAdam(p, eps=1e-7))
         write(f, 0.02, "nadam", ", beta_1: 0.95, beta_2: 0.99, epsilon: 0.001, momentum_decay: 1, weight_decay: 0.2",
               lambda p: optim.NAdam(p, betas=(0.95, 0.99), eps=0.001, momentum_decay=1), 0.2)

@@ -151,8 +151,14 @@ def reference_step(net, description, before, inputs, dtype=torch.float64, jitter
     return {n: v.double() for n, v in result.items()}, unsure_of(model)
 
 
+def as_inference_reads(values):
+    """With the averages of parameters in their place, where there are any."""
+    return values | {n.removeprefix("average/"): v for n, v in values.items() if n.startswith("average/")}
+
+
 def reference_pass(net, description, before, inputs, dtype=torch.float64, jitter=0):
     """Inference and evaluation: outputs and metrics."""
+    before = as_inference_reads(before)
     inputs = prepared(inputs, dtype, jitter)
     model = TorchNet(description, prepared(before, dtype, jitter), training=False)
     known = model.forward(inputs, dtype)
@@ -266,6 +272,16 @@ def optimizer_of(description, parameter):
     return next((g["optimizer"] for g in groups if layer in g["layers"]), description["optimizer"])
 
 
+def average_share(description, t):
+    """Of the new value in a parameter's average, in step t from 0."""
+    kind, keys = choice(description["train"]["averaging"])
+    if kind == "swa":
+        past = t + 1 - keys["start"]
+        return 1 if past <= 0 else 0 if past % keys["every"] else 1 / (past // keys["every"] + 1)
+    decay = number(keys.get("decay", 0.999))
+    return 1 if t == 0 else 1 - (min(decay, (1 + t) / (10 + t)) if keys.get("warmup", False) else decay)
+
+
 def updates(net, description, before, after, reference):
     """Moments, and by how much each parameter changes."""
     result = {}
@@ -276,6 +292,10 @@ def updates(net, description, before, after, reference):
         gradient = reference["gradient/" + name]
         result.update(rule(keys, rate, before, after, name, gradient))
         result[name] = result[name] - decay_of(kind, keys, rate, before[name])
+        average = "average/" + name
+        if average in before:
+            share = average_share(description, int(before["step"]))
+            result[average] = before[average].double() + share * (after[name].double() - before[average].double())
     return result
 
 

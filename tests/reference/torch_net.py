@@ -19,7 +19,7 @@ SHORT_KEYS = {"dense": "units", "max_pool1d": "pool_size", "max_pool2d": "pool_s
               "cropping2d": "cropping", "upsample1d": "size", "upsample2d": "size",
               "leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha", "constant": "value", "sgd": "learning_rate",
               "adam": "learning_rate", "adamw": "learning_rate", "lamb": "learning_rate", "nadam": "learning_rate",
-              "rmsprop": "learning_rate", "adagrad": "learning_rate", "adadelta": "learning_rate", "lion": "learning_rate"}
+              "rmsprop": "learning_rate", "ema": "decay", "adagrad": "learning_rate", "adadelta": "learning_rate", "lion": "learning_rate"}
 CUT_DEVIATION = 0.87962566103423978  # of a normal distribution cut at two deviations, in units of the uncut one
 
 

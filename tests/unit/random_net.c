@@ -207,6 +207,18 @@ static const char *any_clip(maker *m)
     return DRAW(m, kinds);
 }
 
+static const char *any_average(maker *m)
+{
+    static const char *const kinds[] = {"",
+                                        "",
+                                        "",
+                                        "",
+                                        ", averaging: {ema: 0.7}",
+                                        ", averaging: {ema: {decay: 0.9, warmup: true}}",
+                                        ", averaging: {swa: {start: 2, every: 2}}"};
+    return DRAW(m, kinds);
+}
+
 void random_net_new(random_net *n, uint64_t seed)
 {
     static const int64_t batches[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 20, 40};
@@ -223,8 +235,9 @@ void random_net_new(random_net *n, uint64_t seed)
     add_groups(&m);
     if (m.groups.length)
         text_printf(&n->yaml, "groups:\n%s", text_get(&m.groups));
-    text_printf(&n->yaml, "optimizer: %s\ntrain: {batch: %lld%s}\n", any_optimizer(&m), (long long)n->max_batch,
-                any_clip(&m));
+    text_printf(&n->yaml, "optimizer: %s\ntrain: {batch: %lld", any_optimizer(&m), (long long)n->max_batch);
+    text_printf(&n->yaml, "%s", any_clip(&m));
+    text_printf(&n->yaml, "%s}\n", any_average(&m));
     text_free(&m.inputs);
     text_free(&m.layers);
     text_free(&m.losses);

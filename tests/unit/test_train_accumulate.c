@@ -65,8 +65,8 @@ static void end_to_end(void)
 static void clip_groups_schedule(void)
 {
     write_net("rich", "{adam: {learning_rate: {cosine: {initial: 0.05, epochs: 3, warmup: {steps: 9}}}}}",
-              "batch: 10, accumulate: 12, epochs: 4, gradient_clip: 0.5, early_stopping: {patience: 2, restore_best: "
-              "true}",
+              "batch: 10, accumulate: 12, epochs: 4, gradient_clip: 0.5, averaging: {ema: {decay: 0.9, warmup: "
+              "true}}, early_stopping: {patience: 2, restore_best: true}",
               "groups:\n  - {name: last, layers: [c], optimizer: {sgd: 0.02}}\n");
     check_as_one("rich");
     check_pieces("rich", 30);

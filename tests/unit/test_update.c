@@ -249,16 +249,25 @@ static char *grouped_net(arena *mem, const char *optimizer, const char *groups)
                         optimizer, groups);
 }
 
+/* A parameter's gradient in a step, whatever others there are. */
+static void fill_gradient(learner *l, const ir_symbol *y, int step)
+{
+    uint32_t seed = 3 + (uint32_t)step;
+    for (const char *c = y->name; *c; c++)
+        seed = 31 * seed + (uint32_t)*c;
+    for (int64_t i = 0; i < ir_static_count(&y->type); i++)
+        evaluator_put(l->e, evaluator_symbol(l->e, y->name), i, noise(&seed));
+}
+
 /* Updates from gradients that are the same for every net of these layers. */
 static learner updated(const char *yaml, double rate)
 {
     learner l = learner_new(yaml);
-    uint32_t seed = 3;
     evaluator_set_call_value(l.e, "learning_rate", rate);
     for (int step = 0; step < 4; step++) {
         for (const ir_symbol *y = l.m->symbols; y; y = y->next)
-            for (int64_t i = 0; y->segment == SEG_GRADIENT && i < ir_static_count(&y->type); i++)
-                evaluator_put(l.e, evaluator_symbol(l.e, y->name), i, noise(&seed));
+            if (y->segment == SEG_GRADIENT)
+                fill_gradient(&l, y, step);
         call(&l, "update");
     }
     return l;
@@ -294,6 +303,103 @@ static void groups_learn_by_their_own(void)
     arena_free(mem);
 }
 
+/* The first pattern counts: of layers and parameters, for optimizers, rates and what is frozen. */
+static void patterns_learn_as_they_say(void)
+{
+    static const char low[] = "{sgd: {learning_rate: 0.06, momentum: 0.9}}", net[] = "{adam: {learning_rate: 0.03}}";
+    arena *mem = arena_new();
+    const char *groups = arena_printf(mem,
+                                      "groups: {\"middle.bias\": {frozen: true}, l?w: {optimizer: %s},\n"
+                                      "  \"[m]*\": {learning_rate: 0.5x}, \"t*.weight\": {}, \"*\": {frozen: true}}\n",
+                                      low);
+    learner all = updated(grouped_net(mem, net, groups), RATE), of_low = updated(grouped_net(mem, low, ""), 2 * RATE),
+            of_middle = updated(grouped_net(mem, net, ""), RATE / 2), of_top = updated(grouped_net(mem, net, ""), RATE);
+    CU_ASSERT(same(&all, &of_low, "low.weight") && same(&all, &of_low, "sgd.velocity/low.bias"));
+    CU_ASSERT_PTR_NULL(ir_symbol_find(all.m, "gradient/middle.bias"));
+    CU_ASSERT_PTR_NULL(ir_symbol_find(all.m, "gradient/top.bias"));
+    CU_ASSERT(same(&all, &of_middle, "middle.weight") && same(&all, &of_middle, "adam.v/middle.weight"));
+    CU_ASSERT(same(&all, &of_top, "top.weight") && !same(&all, &of_top, "middle.weight"));
+    learner_free(&all);
+    learner_free(&of_low);
+    learner_free(&of_middle);
+    learner_free(&of_top);
+    arena_free(mem);
+}
+
+/* A pattern of parameters means vectors too. */
+static void patterns_decay_what_they_name(void)
+{
+    arena *mem = arena_new();
+    learner plain = updated(grouped_net(mem, "sgd", ""), RATE),
+            layers = updated(grouped_net(mem, "sgd", "groups: {\"*\": {weight_decay: 0.5}}\n"), RATE),
+            biases = updated(grouped_net(mem, "sgd", "groups: {\"*.bias\": {weight_decay: 0.5}}\n"), RATE);
+    CU_ASSERT(same(&plain, &layers, "low.bias") && !same(&plain, &layers, "low.weight"));
+    CU_ASSERT(!same(&plain, &biases, "low.bias") && same(&plain, &biases, "low.weight"));
+    learner_free(&plain);
+    learner_free(&layers);
+    learner_free(&biases);
+    arena_free(mem);
+}
+
+/* Rank 4, 2, 1 and rows longer than the sum has chains. */
+static char *clipped_net(arena *mem, const char *clip)
+{
+    return arena_printf(mem,
+                        "inputs: {x: [6, 6, 2], y: {shape: [], dtype: int32}}\n"
+                        "layers:\n"
+                        "  - conv2d: {name: conv, filters: 3, kernel_size: 3, activation: relu}\n"
+                        "  - flatten\n"
+                        "  - dense: {name: middle, units: 37, activation: tanh}\n"
+                        "  - dense: {name: top, units: 5}\n"
+                        "losses: [softmax_cross_entropy]\n"
+                        "optimizer: {sgd: {learning_rate: 0.03}}\n"
+                        "train: {batch: 16%s}\n",
+                        clip);
+}
+
+/* A layer that a pattern freezes is frozen in all that this means. */
+static void patterns_freeze_layers(void)
+{
+    arena *mem = arena_new();
+    learner keys = learner_new(deep_net(mem, ", trainable: false")),
+            patterns = learner_new(arena_printf(mem, "%sgroups: {\"[ln]o*\": {frozen: true}, fixed: {frozen: true}}\n",
+                                                deep_net(mem, "")));
+    call(&keys, "train_step");
+    call(&patterns, "train_step");
+    for (const ir_symbol *y = keys.m->symbols; y; y = y->next)
+        CU_ASSERT(same(&keys, &patterns, y->name));
+    CU_ASSERT_EQUAL(count_learning(patterns.m, "low", true), 0);
+    CU_ASSERT_PTR_NULL(ir_symbol_find(patterns.m, "adam.m/fixed.weight"));
+    learner_free(&keys);
+    learner_free(&patterns);
+    arena_free(mem);
+}
+
+static double evaluated(learner *l)
+{
+    evaluator_put(l->e, evaluator_symbol(l->e, "metric.loss"), 0, 0);
+    call(l, "evaluate");
+    return evaluator_get(l->e, evaluator_symbol(l->e, "metric.loss"), 0);
+}
+
+/* After the first step the mean is the values, to rounding; then it stays behind, in inference alone. */
+static void inference_reads_averages(void)
+{
+    arena *mem = arena_new();
+    learner plain = learner_new(clipped_net(mem, "")), mean = learner_new(clipped_net(mem, ", averaging: {ema: 0.9}"));
+    call(&plain, "train_step");
+    call(&mean, "train_step");
+    CU_ASSERT_DOUBLE_EQUAL(evaluated(&plain), evaluated(&mean), 1e-5);
+    call(&plain, "train_step");
+    call(&mean, "train_step");
+    CU_ASSERT(fabs(evaluated(&plain) - evaluated(&mean)) > 1e-3);
+    CU_ASSERT(same(&plain, &mean, "conv.weight") && same(&plain, &mean, "top.bias"));
+    CU_ASSERT_PTR_NULL(ir_symbol_find(plain.m, "average/top.bias"));
+    learner_free(&plain);
+    learner_free(&mean);
+    arena_free(mem);
+}
+
 /* A run may go on at other rates; with another optimizer in a group it is another net. */
 static void rates_are_no_part_of_the_hash(void)
 {
@@ -313,22 +419,6 @@ static void rates_are_no_part_of_the_hash(void)
 }
 
 /* ---- clipped gradients ---- */
-
-/* Rank 4, 2, 1 and rows longer than the sum has chains. */
-static char *clipped_net(arena *mem, const char *clip)
-{
-    return arena_printf(mem,
-                        "inputs: {x: [6, 6, 2], y: {shape: [], dtype: int32}}\n"
-                        "layers:\n"
-                        "  - conv2d: {name: conv, filters: 3, kernel_size: 3, activation: relu}\n"
-                        "  - flatten\n"
-                        "  - dense: {name: middle, units: 37, activation: tanh}\n"
-                        "  - dense: {name: top, units: 5}\n"
-                        "losses: [softmax_cross_entropy]\n"
-                        "optimizer: {sgd: {learning_rate: 0.03}}\n"
-                        "train: {batch: 16%s}\n",
-                        clip);
-}
 
 /* Element i goes to chain i mod 16; the chains add as 8 and 8, 4 and 4, ... */
 static float sum_of_row(const float *x, int64_t count)
@@ -458,6 +548,10 @@ void suite_update(void)
     CU_add_test(s, "a frozen batch norm uses its running statistics", frozen_batch_norm);
     CU_add_test(s, "frozen layers have no backward code, gradients or moments", frozen_layers_cost_nothing);
     CU_add_test(s, "groups learn as nets of their optimizers", groups_learn_by_their_own);
+    CU_add_test(s, "the first pattern that a parameter matches counts", patterns_learn_as_they_say);
+    CU_add_test(s, "patterns of parameters decay vectors too", patterns_decay_what_they_name);
+    CU_add_test(s, "patterns freeze layers as their own key does", patterns_freeze_layers);
+    CU_add_test(s, "inference reads averages, training what they are of", inference_reads_averages);
     CU_add_test(s, "learning rates of groups are no part of the hash", rates_are_no_part_of_the_hash);
     CU_add_test(s, "gradients are clipped by their norm, summed in the stated order", clipping);
     CU_add_test(s, "a norm that is not finite shows", clipping_what_is_not_finite);

@@ -1,4 +1,4 @@
-/* frontend/network/clipping.c - what a section `train` does to gradients before the optimizer sees them. */
+/* frontend/network/updating.c - what a section `train` does before an optimizer's step, to gradients, and behind it. */
 #include "frontend/network/network.h"
 
 bool fe_read_clip(fe_reader *r, fe_network *n, const fe_choice *train)
@@ -19,4 +19,18 @@ bool fe_read_clip(fe_reader *r, fe_network *n, const fe_choice *train)
         n->gradient_clip = o->present ? o : n->gradient_clip;
     }
     return !given->present || n->gradient_clip || (c && fe_mismatch(r, given->at, kind.name, expected, "none"));
+}
+
+static const fe_kind averages[] = {
+    {.name = "ema", .short_key = "decay", .keys = {{"decay", FE_FRACTION, "0.999"}, {"warmup", FE_BOOL, "false"}}},
+    {.name = "swa", .keys = {{"start", FE_COUNT, FE_REQUIRED}, {"every", FE_COUNT, FE_REQUIRED}}},
+};
+
+static const fe_catalogue averagings = {"averaging", FE_ONE_TABLE(averages), {{0}}, NULL};
+
+bool fe_read_averaging(fe_reader *r, fe_network *n, const fe_choice *train)
+{
+    const fe_option *given = fe_get(train, "averaging");
+    n->averaging = given->present ? fe_read_choice(r, &averagings, given->tree) : NULL;
+    return n->averaging || !given->present;
 }
