@@ -60,7 +60,7 @@ typedef struct {
 /* One data set: files for all inputs, or a part of train. */
 typedef struct {
     bool present;
-    const char *format; /* "idx", "npy", "raw", "csv", "tsv"; NULL: a part of train */
+    const char *format; /* "idx", "npy", "npz", "raw", "csv", "tsv"; NULL: a part of train */
     fe_data_field *fields;
     int field_count;
     const fe_table *table;     /* of csv and tsv, else NULL */

@@ -259,7 +259,12 @@ lamina_status lamina_dataset_add_raw(lamina_dataset *d, const char *name, const 
 /* The same from several files of such a format, whose records come one after the other. Plain files from 64 MB on whose
  * elements are of the input's type, or convert to it, are mapped and not read; they must stay as they are while the
  * data set lives, and what of them is in memory is the system's to decide. */
-typedef enum lamina_file_format { LAMINA_FILE_IDX, LAMINA_FILE_NPY, LAMINA_FILE_RAW } lamina_file_format;
+typedef enum lamina_file_format {
+    LAMINA_FILE_IDX,
+    LAMINA_FILE_NPY,
+    LAMINA_FILE_RAW,
+    LAMINA_FILE_NPZ /* numpy.savez, savez_compressed: paths are "FILE:KEY", or FILE where it has one array */
+} lamina_file_format;
 lamina_status lamina_dataset_add_files(lamina_dataset *d, const char *name, lamina_file_format format,
                                        const char *const *paths, int32_t count, lamina_error *e);
 /* The same from memory, copied: 'count' records of the input's own dtype. */

@@ -21,31 +21,44 @@ static bool fail(diag *d, src_loc at, const lamina_error *e)
     return false;
 }
 
-/* The paths with their patterns replaced by the files that match, in sorted order. NULL after an error. */
-static const char **expand(const char **paths, int path_count, src_loc at, arena *mem, int32_t *count, diag *d)
+/* Where a key follows the pattern of "FILE:KEY". */
+static size_t pattern_length(const char *path, bool keys)
+{
+    const char *colon = keys ? strrchr(path, ':') : NULL;
+    return colon && colon[1] && !strpbrk(colon, "/*?[.") ? (size_t)(colon - path) : strlen(path);
+}
+
+/* The paths with their patterns replaced by the files that match, in sorted order; of patterns with a key each file has
+ * it. NULL after an error. */
+static const char **expand(const char **paths, int path_count, bool keys, src_loc at, arena *mem, int32_t *count,
+                           diag *d)
 {
     const char **files = NULL;
-    glob_t found = {0};
-    int code = 0;
-    for (int i = 0; !code && i < path_count; i++) {
-        bool pattern = strpbrk(paths[i], "*?[");
-        code = glob(paths[i], (i ? GLOB_APPEND : 0) | (pattern ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE), NULL, &found);
-        if (code)
-            diag_error(d, at, "%s: expected files of such names, found none", paths[i]);
+    *count = 0;
+    for (int i = 0; i < path_count; i++) {
+        size_t length = pattern_length(paths[i], keys);
+        const char *pattern = arena_printf(mem, "%.*s", (int)length, paths[i]);
+        glob_t found = {0};
+        int code = glob(pattern, strpbrk(pattern, "*?[") ? 0 : GLOB_NOCHECK | GLOB_NOESCAPE, NULL, &found);
+        const char **more = arena_new_array(mem, const char *, (size_t)*count + found.gl_pathc + 1);
+        if (*count)
+            memcpy(more, files, (size_t)*count * sizeof *files);
+        files = more;
+        for (size_t k = 0; !code && k < found.gl_pathc; k++)
+            files[(*count)++] = arena_printf(mem, "%s%s", found.gl_pathv[k], paths[i] + length);
+        globfree(&found);
+        if (code) {
+            diag_error(d, at, "%s: expected files of such names, found none", pattern);
+            return NULL;
+        }
     }
-    if (!code) {
-        *count = (int32_t)found.gl_pathc;
-        files = arena_new_array(mem, const char *, found.gl_pathc);
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            files[i] = arena_strdup(mem, found.gl_pathv[i]);
-    }
-    globfree(&found);
     return files;
 }
 
 static lamina_file_format format_of(const fe_data_set *set)
 {
     return !strcmp(set->format, "npy")   ? LAMINA_FILE_NPY
+           : !strcmp(set->format, "npz") ? LAMINA_FILE_NPZ
            : !strcmp(set->format, "raw") ? LAMINA_FILE_RAW
                                          : LAMINA_FILE_IDX;
 }
@@ -60,7 +73,7 @@ static bool read_fields(const fe_data_set *set, const lamina_net *compiled, lami
         int32_t count;
         if (lamina_net_input(compiled, f->input) < 0) /* what nothing reads that is compiled here */
             continue;
-        const char **files = expand(f->paths, f->path_count, f->loc, mem, &count, d);
+        const char **files = expand(f->paths, f->path_count, format_of(set) == LAMINA_FILE_NPZ, f->loc, mem, &count, d);
         ok = files && (lamina_dataset_add_files(out, f->input, format_of(set), files, count, &e) == LAMINA_OK ||
                        fail(d, f->loc, &e));
     }
@@ -107,7 +120,7 @@ static bool read_table(const fe_data_set *set, const lamina_net *compiled, lamin
     arena *mem = arena_new();
     lamina_error e;
     int32_t count;
-    const char **files = expand(t->paths, t->path_count, t->at, mem, &count, d);
+    const char **files = expand(t->paths, t->path_count, false, t->at, mem, &count, d);
     const lamina_csv_options o = options_of(t, compiled, mem);
     bool ok = files && (lamina_dataset_add_csv(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
     arena_free(mem);

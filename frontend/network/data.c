@@ -16,14 +16,15 @@ const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path)
 
 static bool read_format(fe_reader *r, fe_data_set *set, const fe_yaml *y)
 {
-    static const char *const known[] = {"idx", "npy", "raw", "csv", "tsv"};
+    static const char *const known[] = {"idx", "npy", "npz", "raw", "csv", "tsv"};
     if (!fe_expect_kind(r, y, "format", FE_SCALAR, "a word"))
         return false;
     set->format = y->word;
-    for (int i = 0; i < 5; i++)
+    size_t count = sizeof known / sizeof *known;
+    for (size_t i = 0; i < count; i++)
         if (!strcmp(y->word, known[i]))
             return true;
-    return fe_unknown(r, y->at, "format", y->word, known, 5);
+    return fe_unknown(r, y->at, "format", y->word, known, count);
 }
 
 /* An input of whole numbers, one an example. */
@@ -64,6 +65,29 @@ static bool read_split(fe_reader *r, const fe_network *n, fe_data_set *set, cons
     return read_stratify(r, n, set, fe_get(c, "stratify"));
 }
 
+/* {path: FILE, key: KEY} as the path FILE:KEY, and so in a list. NULL after an error. */
+static fe_yaml *with_keys(fe_reader *r, const fe_yaml *y)
+{
+    static const fe_kind kind = {.name = "npz",
+                                 .keys = {{"path", FE_PATH, FE_REQUIRED}, {"key", FE_NAME, FE_REQUIRED}}};
+    fe_yaml *all = arena_make(r->mem, fe_yaml);
+    *all = *y;
+    if (y->kind == FE_LIST) {
+        all->item = arena_new_array(r->mem, fe_yaml *, (size_t)y->count);
+        for (int i = 0; i < y->count; i++)
+            if (!(all->item[i] = with_keys(r, y->item[i])))
+                return NULL;
+    }
+    if (y->kind != FE_MAP)
+        return all;
+    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    if (!c)
+        return NULL;
+    all->kind = FE_SCALAR;
+    all->word = arena_printf(r->mem, "%s:%s", fe_get(c, "path")->word, fe_get(c, "key")->word);
+    return all;
+}
+
 static bool read_field(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *key, const fe_yaml *y)
 {
     const char **known = arena_new_array(r->mem, const char *, (size_t)n->ninputs + 2);
@@ -75,6 +99,8 @@ static bool read_field(fe_reader *r, const fe_network *n, fe_data_set *set, cons
             continue;
         fe_data_field *f = &set->fields[set->field_count++];
         *f = (fe_data_field){.input = known[i], .loc = y->at};
+        if (set->format && !strcmp(set->format, "npz") && !(y = with_keys(r, y)))
+            return false;
         f->paths = fe_read_paths(r, n, y, key->word, &f->path_count);
         return f->paths;
     }
@@ -102,7 +128,7 @@ static bool read_fields(fe_reader *r, const fe_network *n, fe_data_set *set, con
     if (!ok)
         return false;
     if (!set->format)
-        return fe_missing(r, set->loc, name, "format", "idx, npy, raw, csv or tsv");
+        return fe_missing(r, set->loc, name, "format", "idx, npy, npz, raw, csv or tsv");
     for (int i = 0; i < n->ninputs; i++)
         if (!has_field(set, n->inputs[i].name))
             return fe_missing(r, set->loc, name, n->inputs[i].name, "the path of a file");

@@ -50,6 +50,8 @@ static lamina_status read_array(lamina_file_format format, const char *path, con
         return lamina_idx_read(path, x, e);
     case LAMINA_FILE_NPY:
         return lamina_npy_read(path, x, e);
+    case LAMINA_FILE_NPZ:
+        return lamina_npz_read(path, x, e);
     default:
         return lamina_raw_read(path, t, x, e);
     }

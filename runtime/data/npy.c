@@ -5,6 +5,8 @@
 #include "runtime/data/npy.h"
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
+#include "runtime/data/words.h"
+#include "runtime/data/zip.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -213,12 +215,11 @@ static lamina_status read_elements(lamina_stream *s, const header *h, lamina_arr
     return h->kind == 'u' && h->size == 8 ? check_signs(x, h->path, e) : LAMINA_OK;
 }
 
-lamina_status lamina_npy_read(const char *path, lamina_array *out, lamina_error *e)
+/* The array of a stream, which it closes; 'status' is what opening it came to. */
+static lamina_status read_stream(lamina_status status, lamina_stream *s, const char *name, lamina_array *out,
+                                 lamina_error *e)
 {
-    lamina_stream *s;
-    header h = {.path = path};
-    *out = (lamina_array){0};
-    lamina_status status = lamina_stream_open(path, &s, e);
+    header h = {.path = name};
     if (!status)
         status = read_header(s, &h, out, e);
     if (!status)
@@ -229,6 +230,43 @@ lamina_status lamina_npy_read(const char *path, lamina_array *out, lamina_error 
         *out = (lamina_array){0};
     }
     return status;
+}
+
+lamina_status lamina_npy_read(const char *path, lamina_array *out, lamina_error *e)
+{
+    lamina_stream *s;
+    *out = (lamina_array){0};
+    lamina_status status = lamina_stream_open(path, &s, e);
+    return read_stream(status, s, path, out, e);
+}
+
+/* The file of "FILE:KEY", and *key or NULL; of what ends in .npz all is the file. */
+static char *split_name(const char *name, const char **key)
+{
+    size_t n = strlen(name);
+    char *path = lamina_copy_text(name), *colon = path ? strrchr(path, ':') : NULL;
+    *key = NULL;
+    if (!colon || (n >= 4 && !strcmp(name + n - 4, ".npz")))
+        return path;
+    *colon = 0;
+    *key = colon + 1;
+    return path;
+}
+
+lamina_status lamina_npz_read(const char *name, lamina_array *out, lamina_error *e)
+{
+    lamina_stream *s = NULL;
+    lamina_stream_part part;
+    const char *key;
+    char *path = split_name(name, &key);
+    *out = (lamina_array){0};
+    if (!path)
+        return lamina_fail_memory(e, name, strlen(name) + 1);
+    lamina_status status = lamina_zip_find(path, key, name, &part, e);
+    if (!status)
+        status = lamina_stream_open_part(path, name, &part, &s, e);
+    lamina_release(path);
+    return read_stream(status, s, name, out, e);
 }
 
 lamina_status lamina_raw_read(const char *path, const lamina_tensor *t, lamina_array *out, lamina_error *e)

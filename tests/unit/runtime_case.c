@@ -31,8 +31,8 @@ const char *path_of(const char *name)
 
 int remove_folder(void)
 {
-    static const char *const names[] = {"a.csv", "a.npy",    "b.csv", "z.csv.gz", "a.idx", "b.idx", "x.idx",
-                                        "y.idx", "z.idx.gz", "w.st",  "v.st",     "c.st",  "log",   "out"};
+    static const char *const names[] = {"a.csv", "a.npy",    "a.npz", "b.csv", "z.csv.gz", "a.idx", "b.idx", "x.idx",
+                                        "y.idx", "z.idx.gz", "w.st",  "v.st",  "c.st",     "log",   "out"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(path_of(names[i]));
     return rmdir(folder); /* fails if a temporary file was left */

@@ -5,7 +5,7 @@
  *     .ir                   ir_parse; what parses is printed, parsed and printed again, and goes through the passes
  *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
- *     .npy                  lamina_npy_read
+ *     .npy .npz             lamina_npy_read, lamina_npz_read
  *     .csv                  lamina_dataset_add_csv, into numbers, categories and classes
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net, once more with
  *                           a checksum that is right, which no mutation leaves
@@ -345,6 +345,20 @@ static bool read_npy(const text *input)
     return true;
 }
 
+static bool read_npz(const text *input)
+{
+    lamina_array x;
+    lamina_error e = {0};
+    char name[600];
+    if (!write_scratch(input))
+        return complain("no scratch file");
+    snprintf(name, sizeof name, "%s:label", scratch);
+    if (lamina_npz_read(name, &x, &e))
+        return strstr(e.text, scratch) || complain("an error that does not name the file");
+    lamina_array_release(&x);
+    return true;
+}
+
 static bool read_csv(const text *input)
 {
     static const lamina_tensor inputs[] = {
@@ -415,13 +429,8 @@ static bool read_safetensors(const text *input)
 static const struct {
     const char *kind;
     bool (*read)(const text *input);
-} readers[] = {{".yaml", read_yaml},
-               {".ir", read_ir},
-               {".idx", read_idx},
-               {".gz", read_idx},
-               {".csv", read_csv},
-               {".npy", read_npy},
-               {".safetensors", read_safetensors}};
+} readers[] = {{".yaml", read_yaml}, {".ir", read_ir},   {".idx", read_idx}, {".gz", read_idx},
+               {".npz", read_npz},   {".csv", read_csv}, {".npy", read_npy}, {".safetensors", read_safetensors}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* ---- the run ---- */

@@ -160,6 +160,79 @@ static void test_raw_elements(void)
     lamina_dataset_free(d);
 }
 
+/* The file tests/fuzz/NAME with one byte changed, as a.npz; 'at' counts from the end where it is negative. */
+static const char *npz_with(const char *name, long at, char byte)
+{
+    static char path[128], file[2048];
+    char from[512];
+    snprintf(from, sizeof from, "%s/fuzz/%s", LAMINA_TESTS_DIR, name);
+    size_t n = read_file(from, file, sizeof file);
+    file[at < 0 ? (long)n + at : at] = byte;
+    strcpy(path, path_of("a.npz"));
+    write_file(path, file, n);
+    return path;
+}
+
+static void refuses_npz(const char *name, long at, char byte, const char *key, const char *words)
+{
+    lamina_array x;
+    char path[160];
+    snprintf(path, sizeof path, "%s%s", npz_with(name, at, byte), key);
+    FAILS(lamina_npz_read(path, &x, &error), LAMINA_BAD_FILE, words);
+    CU_ASSERT_PTR_NULL(x.data);
+}
+
+/* Two arrays, stored; and one, deflated, which needs no key. */
+static void test_npz(void)
+{
+    lamina_array x;
+    char path[160];
+    const char *keys[] = {":image", ":image.npy", ":label"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s%s", npz_with("pair.npz", 0, 'P'), keys[i]);
+        OK(lamina_npz_read(path, &x, &error));
+        CU_ASSERT_EQUAL(x.count, i < 2 ? 6 : 2);
+        CU_ASSERT_EQUAL(i < 2 ? ((const uint8_t *)x.data)[5] : ((const int64_t *)x.data)[1], i < 2 ? 5 : 6);
+        lamina_array_release(&x);
+    }
+    OK(lamina_npz_read(npz_with("packed.npz", 0, 'P'), &x, &error));
+    CU_ASSERT_EQUAL(((const int64_t *)x.data)[0], 5);
+    lamina_array_release(&x);
+}
+
+static void test_npz_refuses_bad_files(void)
+{
+    lamina_array x;
+    FAILS(lamina_npz_read(path_of("none.npz"), &x, &error), LAMINA_IO, "cannot open");
+    refuses_npz("pair.npz", 0, 'P', ":pixels",
+                "a.npz:pixels: expected the key of one of its 2 arrays, found another: image, label");
+    refuses_npz("pair.npz", 0, 'P', "", "expected the key of one of its 2 arrays, found none");
+    refuses_npz("pair.npz", 0, 'Q', ":image", "expected its parts to lie within it");
+    refuses_npz("pair.npz", -22, 'Q', ":image", "not a zip file that can be read: expected an end record");
+    refuses_npz("pair.npz", -7, 1, ":image", "a directory of at most 16 MB");
+    refuses_npz("pair.npz", -22 - 2 * 55 + 10, 9, ":image", "stored or deflated, and not encrypted");
+    refuses_npz("pair.npz", -22 - 2 * 55 + 10, 8, ":image", "a.npz:image: truncated");
+    refuses_npz("pair.npz", -22 - 2 * 55 + 16, 9, ":image", "expected the checksum");
+    refuses_npz("packed.npz", -22 - 55 + 20, 9, ":label", "truncated: the zip data end in the middle");
+    memset(&x, 0, sizeof x);
+    write_file(path_of("a.npz"), "PK", 2);
+    FAILS(lamina_npz_read(path_of("a.npz"), &x, &error), LAMINA_BAD_FILE, "expected an end record");
+}
+
+static lamina_status scenario_npz(void)
+{
+    lamina_array x;
+    lamina_status s = lamina_npz_read(path_of("a.npz"), &x, &error);
+    lamina_array_release(&x);
+    return s;
+}
+
+static void test_npz_without_memory(void)
+{
+    npz_with("packed.npz", 0, 'P');
+    fail_each(scenario_npz, LAMINA_NO_MEMORY, 5);
+}
+
 static lamina_status scenario_npy(void)
 {
     lamina_dataset *d = NULL;
@@ -186,4 +259,7 @@ void add_runtime_npy(CU_pSuite s)
     CU_add_test(s, "npy becomes an input", test_npy_becomes_an_input);
     CU_add_test(s, "raw elements", test_raw_elements);
     CU_add_test(s, "npy without memory", test_npy_without_memory);
+    CU_add_test(s, "npz", test_npz);
+    CU_add_test(s, "npz refuses bad files", test_npz_refuses_bad_files);
+    CU_add_test(s, "npz without memory", test_npz_without_memory);
 }
