@@ -124,6 +124,21 @@ const fe_weights *fe_weights_of(const fe_network *n); /* NULL: it begins with it
  * not labels. */
 int64_t fe_classes(const fe_network *n, const char *input);
 
+/* Does inference read the input of that number? */
+bool fe_is_inferred_from(const fe_network *n, int input);
+
+/* What an output means, as the loss that measures it says. */
+typedef struct {
+    const char
+        *applies;       /* "softmax" or "sigmoid": it is logits, and that makes probabilities; NULL: take it as it is */
+    int64_t classes;    /* its elements are one for each of so many classes; 0: they are not */
+    const char *target; /* the input that says the right class; NULL: none does */
+    const char **names; /* of the classes, words or numbers, some perhaps NULL; NULL where there is no target */
+    bool sorted;        /* they are the sorted words of the training data's files, which these names lack */
+} fe_answer;
+
+fe_answer fe_answer_of(const fe_network *n, const char *output);
+
 /* ---- networks whose stages learn on their own ---- */
 
 /* One net of a hierarchy: a stage, its teacher, all stages at once, or the combination of their answers. */

@@ -13,9 +13,10 @@ bool cmd_library(const char *path, lamina_library **out, diag *d);
 bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
                  lamina_dataset **out, diag *d);
 
-/* All records of files that words of the command line name, read as the train set, which must be present, says:
- * INPUT=FILE for each input, or of tables the files. False after an error in d, with *out NULL. */
-bool cmd_read_files(const fe_network *net, const char *const *words, int count, const lamina_net *compiled,
+/* Records of files that words of the command line name, read as the train set, which must be present, says: INPUT=FILE
+ * for each input, or of tables the files. With 'all' none is left out for what it lacks or is, so that their order says
+ * which is which. False after an error in d, with *out NULL. */
+bool cmd_read_files(const fe_network *net, const char *const *words, int count, bool all, const lamina_net *compiled,
                     lamina_dataset **out, arena *mem, diag *d);
 
 /* The train set without the parts that validation and test take of it, chosen by the seed; the validation set and the

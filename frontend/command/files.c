@@ -68,11 +68,11 @@ static bool name_fields(const fe_network *net, const lamina_net *compiled, const
 }
 
 /* Words are numbered as train's own files have them, which these files may lack or exceed. */
-static bool name_table(const fe_table *train, const char *const *words, int count, fe_data_set *set, arena *mem,
-                       diag *d)
+static bool name_table(const fe_table *train, const lamina_net *compiled, const char *const *words, int count, bool all,
+                       fe_data_set *set, arena *mem, diag *d)
 {
     for (int i = 0; i < train->count; i++)
-        if (train->columns[i].sorted) {
+        if (train->columns[i].sorted && lamina_net_input(compiled, train->columns[i].input) >= 0) {
             diag_error(d, train->columns[i].at,
                        "categories: expected a list of words, since the command line names other files, found the "
                        "words of a file for '%s'",
@@ -82,6 +82,8 @@ static bool name_table(const fe_table *train, const char *const *words, int coun
     fe_table *t = arena_make(mem, fe_table);
     *t = *train;
     t->at = (src_loc){0};
+    t->drop_missing = t->drop_missing && !all;
+    t->drop_duplicates = t->drop_duplicates && !all;
     t->paths = arena_new_array(mem, const char *, (size_t)count);
     t->path_count = count;
     memcpy(t->paths, words, (size_t)count * sizeof *words);
@@ -101,14 +103,15 @@ static const fe_records *without_take(const fe_records *train, arena *mem)
     return r;
 }
 
-bool cmd_read_files(const fe_network *net, const char *const *words, int count, const lamina_net *compiled,
+bool cmd_read_files(const fe_network *net, const char *const *words, int count, bool all, const lamina_net *compiled,
                     lamina_dataset **out, arena *mem, diag *d)
 {
     const fe_data_set *train = fe_data(net, "train");
-    fe_data_set set = {.present = true, .format = train->format, .records = without_take(train->records, mem)};
+    fe_data_set set = {
+        .present = true, .format = train->format, .records = all ? NULL : without_take(train->records, mem)};
     lamina_csv_report report;
     *out = NULL;
-    bool ok = train->table ? name_table(train->table, words, count, &set, mem, d)
+    bool ok = train->table ? name_table(train->table, compiled, words, count, all, &set, mem, d)
                            : name_fields(net, compiled, words, count, &set, mem, d);
     return ok && cmd_read_records(net, &set, compiled, out, &report, d);
 }

@@ -14,6 +14,7 @@ static const struct {
     {"compile", "make a shared object and a C header of a network", cmd_compile},
     {"train", "train a network on its data", cmd_train},
     {"eval", "measure trained weights on the test data", cmd_eval},
+    {"predict", "write down what trained weights say of records", cmd_predict},
     {"data", "list what a network's data sets hold, column by column", cmd_data},
     {"summary", "list a network's layers, and with --partition its stages", cmd_summary},
     {"partition", "cut a network into stages and write them into its YAML", cmd_partition},
