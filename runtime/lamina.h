@@ -190,12 +190,13 @@ void lamina_reset_metrics(lamina_model *m);
 /* ---- files ---- */
 
 /* What inference reads, parameters and running statistics, as a safetensors file: plain row-major tensors by name, the
- * file's checksum among the metadata. Equal tensors give equal files. The file is replaced whole or, on an error, not
- * at all. */
+ * file's checksum among the metadata. Of a net that averages its parameters it has the averages by the parameters'
+ * names (they are states "average/NAME", which infer and evaluate read). Equal tensors give equal files. The file is
+ * replaced whole or, on an error, not at all. */
 lamina_status lamina_save_weights(lamina_model *m, const char *path, lamina_error *e);
-/* The file must have every parameter and nothing unknown; states it has are taken too, others stay as they are. All is
- * checked before the model changes; the checksum only where lamina_save_weights wrote the file, since other programs
- * write none. */
+/* The file must have every parameter and nothing unknown; states it has are taken too, others stay as they are, but an
+ * average that it lacks is the parameter. All is checked before the model changes; the checksum only where
+ * lamina_save_weights wrote the file, since other programs write none. */
 lamina_status lamina_load_weights(lamina_model *m, const char *path, lamina_error *e);
 /* Tensor 'i', from 0, of those running statistics that the file loaded last lacks, as other programs' files may: what
  * the model infers then may be far from what the file's network does. NULL: there are no more. */

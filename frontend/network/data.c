@@ -220,7 +220,9 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
                           .checkpoint_steps = fe_get_int(c, "checkpoint_steps"),
                           .loc = c->at};
-    return fe_read_clip(r, n, c) && fe_read_averaging(r, n, c) && fe_read_watches(r, c, &n->train);
+    bool ok = fe_read_clip(r, n, c);
+    ok &= fe_read_averaging(r, n, c);
+    return fe_read_watches(r, c, &n->train) && ok;
 }
 
 const fe_data_set *fe_data(const fe_network *n, const char *which)
