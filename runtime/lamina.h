@@ -286,6 +286,10 @@ lamina_status lamina_dataset_select(lamina_dataset *d, const char *name, const i
                                     lamina_error *e);
 /* Keep the first 'count' records; BAD_ARG if there are fewer. */
 lamina_status lamina_dataset_take(lamina_dataset *d, int64_t count, lamina_error *e);
+/* Training draws an epoch's records nearly in the order in which they lie: each is one of the next 'window' records, or of
+ * those that were passed over before; 0: of all. Files that are larger than memory are then read from front to end, and
+ * 'window' records or a few times as many are looked at at a time. By seed and epoch, as all orders. */
+lamina_status lamina_dataset_set_window(lamina_dataset *d, int64_t window, lamina_error *e);
 int64_t lamina_dataset_count(const lamina_dataset *d);
 /* Record 'i' of input number 'input', lent; NULL where there is none. */
 const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_t i);

@@ -144,7 +144,9 @@ static bool choose_records(const fe_records *o, lamina_dataset *data, diag *d)
         return true;
     if (o->input && lamina_dataset_select(data, o->input, o->values, o->count, &e) != LAMINA_OK)
         return fail(d, o->at, &e);
-    return !o->take || lamina_dataset_take(data, o->take, &e) == LAMINA_OK || fail(d, o->at, &e);
+    if (o->take && lamina_dataset_take(data, o->take, &e) != LAMINA_OK)
+        return fail(d, o->at, &e);
+    return !o->window || lamina_dataset_set_window(data, o->window, &e) == LAMINA_OK || fail(d, o->at, &e);
 }
 
 /* Classes are numbers below those of the network's logits. */

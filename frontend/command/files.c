@@ -100,6 +100,7 @@ static const fe_records *without_take(const fe_records *train, arena *mem)
     fe_records *r = arena_make(mem, fe_records);
     *r = *train;
     r->take = 0;
+    r->window = 0;
     return r;
 }
 

@@ -101,7 +101,9 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
  * 'into'. */
 bool fe_read_start(fe_reader *r, fe_network *n, const fe_yaml *root);
 fe_weights *fe_read_weights(fe_reader *r, const char *path, const fe_yaml *y, const char *into);
-/* `only`, `take` and `augment` of a data set; the other keys, or NULL after an error. */
+/* Is it a key that says which records a set has, or what training makes of them? */
+bool fe_is_records_key(const char *word);
+/* `only`, `take`, `shuffle` and `augment` of a data set; the other keys, or NULL after an error. */
 const fe_yaml *fe_read_records(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y);
 /* What its value says; NULL after an error. */
 const fe_augment *fe_read_augment(fe_reader *r, const fe_network *n, const fe_yaml *y);

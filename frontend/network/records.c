@@ -1,5 +1,5 @@
-/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; and `augment`, how they
- * are changed.
+/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; `shuffle`, how far training
+ * mixes them, and `augment`, how it changes them.
  *
  *     train: {format: idx, image: i.gz, label: l.gz, only: {label: [5, 6, 9]}, take: 250}
  *
@@ -62,32 +62,59 @@ static bool read_take(fe_reader *r, fe_records *records, const fe_yaml *y)
     return c;
 }
 
-const fe_yaml *fe_read_records(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
+static bool read_shuffle(fe_reader *r, const fe_network *n, const fe_data_set *set, fe_records *records,
+                         const fe_yaml *y)
 {
-    const fe_yaml *only = fe_yaml_find(y, "only"), *take = fe_yaml_find(y, "take"),
-                  *change = fe_yaml_find(y, "augment");
-    if (!only && !take && !change)
-        return y;
-    fe_records *records = arena_make(r->mem, fe_records);
-    if (only || take) {
-        records->at = only ? only->at : take->at;
-        set->records = records;
-    }
-    bool ok = !only || read_only(r, n, records, only);
-    ok &= !take || read_take(r, records, take);
-    if (change && set != &n->data[0])
-        ok = fe_mismatch(r, change->at, "augment", "the training data, which alone is changed", "another set");
-    else if (change)
-        ok &= (set->augment = fe_read_augment(r, n, change)) != NULL;
+    static const fe_kind kind = {.name = "shuffle", .keys = {{"window", FE_COUNT, FE_REQUIRED}}};
+    if (set != &n->data[0])
+        return fe_mismatch(r, y->at, "shuffle", "records to train on: it is a key of train", "another set");
+    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    records->window = c ? fe_get_int(c, "window") : 0;
+    return c;
+}
+
+bool fe_is_records_key(const char *word)
+{
+    static const char *const keys[] = {"only", "take", "shuffle", "augment"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strcmp(word, keys[i]))
+            return true;
+    return false;
+}
+
+/* The keys that are not of records. */
+static const fe_yaml *other_keys(fe_reader *r, const fe_yaml *y)
+{
     fe_yaml *rest = arena_make(r->mem, fe_yaml);
     *rest = *y;
     rest->key = arena_new_array(r->mem, fe_yaml *, (size_t)y->count);
     rest->item = arena_new_array(r->mem, fe_yaml *, (size_t)y->count);
     rest->count = 0;
     for (int i = 0; i < y->count; i++)
-        if (y->item[i] != only && y->item[i] != take && y->item[i] != change) {
+        if (!fe_is_records_key(y->key[i]->word)) {
             rest->key[rest->count] = y->key[i];
             rest->item[rest->count++] = y->item[i];
         }
-    return ok ? rest : NULL;
+    return rest;
+}
+
+const fe_yaml *fe_read_records(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
+{
+    const fe_yaml *only = fe_yaml_find(y, "only"), *take = fe_yaml_find(y, "take"),
+                  *shuffle = fe_yaml_find(y, "shuffle"), *change = fe_yaml_find(y, "augment");
+    if (!only && !take && !shuffle && !change)
+        return y;
+    fe_records *records = arena_make(r->mem, fe_records);
+    if (only || take || shuffle) {
+        records->at = (only ? only : take ? take : shuffle)->at;
+        set->records = records;
+    }
+    bool ok = !only || read_only(r, n, records, only);
+    ok &= !take || read_take(r, records, take);
+    ok &= !shuffle || read_shuffle(r, n, set, records, shuffle);
+    if (change && set != &n->data[0])
+        ok = fe_mismatch(r, change->at, "augment", "the training data, which alone is changed", "another set");
+    else if (change)
+        ok &= (set->augment = fe_read_augment(r, n, change)) != NULL;
+    return ok ? other_keys(r, y) : NULL;
 }

@@ -197,7 +197,7 @@ static const fe_yaml *with_keys_of(fe_reader *r, const fe_yaml *y, const fe_yaml
     memcpy(both->key, y->key, (size_t)y->count * sizeof *y->key);
     memcpy(both->item, y->item, (size_t)y->count * sizeof *y->item);
     for (int i = 0; i < above->count; i++) {
-        if (fe_yaml_find(y, above->key[i]->word))
+        if (fe_yaml_find(y, above->key[i]->word) || fe_is_records_key(above->key[i]->word))
             continue;
         both->key[both->count] = above->key[i];
         both->item[both->count++] = above->item[i];

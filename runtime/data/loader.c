@@ -22,6 +22,22 @@ void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch,
     }
 }
 
+/* Let order[i] be one of 'window' numbers: those that stood at i up to i + window - 1, or that earlier draws put there in
+ * place of what they took. That is the shuffle of a buffer of so many records, done in place. */
+static void shuffle_nearly(int64_t *order, int64_t count, int64_t window, uint64_t seed, int64_t epoch)
+{
+    for (int64_t i = 0; i + 1 < count; i++) {
+        const uint32_t counter[4] = {(uint32_t)i, (uint32_t)((uint64_t)i >> 32), (uint32_t)epoch, PHILOX_SHUFFLE};
+        uint32_t word[4];
+        lamina_philox(seed, counter, word);
+        uint64_t r = (uint64_t)word[1] << 32 | word[0];
+        int64_t j = i + (int64_t)(r % (uint64_t)(window < count - i ? window : count - i));
+        int64_t swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
+    }
+}
+
 static void base_order(const lamina_dataset *d, int64_t *order)
 {
     for (int64_t i = 0; i < d->count; i++)
@@ -100,7 +116,10 @@ void lamina_loader_start(lamina_loader *l, uint64_t seed, int64_t epoch)
     if (!l->shuffled)
         return;
     base_order(l->data, l->order); /* not the last epoch's: a resumed run has none */
-    lamina_shuffle(l->order, l->data->count, seed, epoch, PHILOX_SHUFFLE);
+    if (l->data->window)
+        shuffle_nearly(l->order, l->data->count, l->data->window, seed, epoch);
+    else
+        lamina_shuffle(l->order, l->data->count, seed, epoch, PHILOX_SHUFFLE);
 }
 
 void lamina_loader_skip(lamina_loader *l, int64_t batches)

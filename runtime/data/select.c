@@ -1,4 +1,5 @@
-/* runtime/data/select.c - some of a data set's records: those of certain classes, or the first ones. */
+/* runtime/data/select.c - some of a data set's records: those of certain classes, or the first ones; and the order in
+ * which training takes them. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/array.h"
@@ -119,4 +120,14 @@ lamina_status lamina_dataset_take(lamina_dataset *d, int64_t count, lamina_error
     d->order = order;
     d->count = count;
     return LAMINA_OK;
+}
+
+lamina_status lamina_dataset_set_window(lamina_dataset *d, int64_t window, lamina_error *e)
+{
+    lamina_status s = lamina_need(e, "lamina_dataset_set_window", "d", d);
+    if (!s && window < 0)
+        s = lamina_fail(e, LAMINA_BAD_ARG, "shuffle: expected a window of 0 or more records, found %" PRId64, window);
+    if (!s)
+        d->window = window;
+    return s;
 }

@@ -35,6 +35,7 @@ struct lamina_dataset {
     lamina_store *store;
     int64_t *order; /* record numbers in the store, or NULL: all, as they lie */
     int64_t count;
+    int64_t window;    /* lamina_dataset_set_window */
     lamina_make *make; /* of a view with made fields, else NULL */
     void *maker;
     struct lamina_augment *augment; /* how training changes records; NULL: it does not */

@@ -14,6 +14,7 @@ void lamina_dataset_lend(lamina_dataset *d, int32_t input, const lamina_dataset 
 {
     lamina_field field = from->store->fields[from_input];
     field.order = from->order;
+    d->window = from->window;
     set_field(d, input, field, from->count);
 }
 

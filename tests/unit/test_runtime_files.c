@@ -107,6 +107,44 @@ static void test_large_files_are_mapped(void)
     write_file(path, "", 0);
 }
 
+/* The order of an epoch into 'order', its 20 records being numbered. */
+static void draw(const lamina_dataset *d, int64_t epoch, int64_t *order)
+{
+    lamina_loader l;
+    OK(lamina_loader_new(d, 3, true, &l, &error));
+    lamina_loader_start(&l, 7, epoch);
+    memcpy(order, l.order, 20 * sizeof *order);
+    lamina_loader_free(&l);
+}
+
+/* Every record comes once, none before its window, in another order with each epoch and in the same with each run. */
+static void test_shuffles_nearly_in_order(void)
+{
+    lamina_dataset *d = NULL;
+    int32_t labels[20] = {0};
+    int64_t order[20], other[20], seen = 0;
+    OK(lamina_dataset_new(&label_net, &d, &error));
+    OK(lamina_dataset_add(d, "label", labels, 20, &error));
+    OK(lamina_dataset_add(d, "image", labels, 20, &error));
+    FAILS(lamina_dataset_set_window(d, -1, &error), LAMINA_BAD_ARG, "expected a window of 0 or more records, found -1");
+    OK(lamina_dataset_set_window(d, 4, &error));
+    draw(d, 0, order);
+    for (int64_t i = 0; i < 20; i++) {
+        CU_ASSERT_TRUE(order[i] <= i + 3);
+        seen |= INT64_C(1) << order[i];
+    }
+    CU_ASSERT_EQUAL(seen, (1 << 20) - 1);
+    draw(d, 0, other);
+    CU_ASSERT_EQUAL(memcmp(order, other, sizeof order), 0);
+    draw(d, 1, other);
+    CU_ASSERT_NOT_EQUAL(memcmp(order, other, sizeof order), 0);
+    OK(lamina_dataset_set_window(d, 1, &error));
+    draw(d, 0, order);
+    for (int64_t i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(order[i], i);
+    lamina_dataset_free(d);
+}
+
 static lamina_status scenario_files(void)
 {
     lamina_dataset *d = NULL;
@@ -128,5 +166,6 @@ void add_runtime_files(CU_pSuite s)
     CU_add_test(s, "files that do not fit", test_files_that_do_not_fit);
     CU_add_test(s, "labels name their file", test_labels_name_their_file);
     CU_add_test(s, "large files are mapped", test_large_files_are_mapped);
+    CU_add_test(s, "shuffles nearly in order", test_shuffles_nearly_in_order);
     CU_add_test(s, "files without memory", test_files_without_memory);
 }
