@@ -70,6 +70,7 @@ typedef struct {
     double split;              /* the part; 0 where it has its own files */
     const char *stratify;      /* the input by whose classes it is split; NULL: none */
     int64_t split_seed;        /* -1: the run's */
+    int64_t folds, fold;       /* the part is fold number 'fold' of so many; 0: it is no fold */
     src_loc loc;
 } fe_data_set;
 

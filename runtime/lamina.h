@@ -280,15 +280,20 @@ lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t 
  * whole, up to a record. */
 lamina_status lamina_dataset_split_classes(lamina_dataset *d, const char *name, double fraction, uint64_t seed,
                                            lamina_dataset **out, lamina_error *e);
+/* Move fold number 'fold', from 0, of 'folds' to a new data set: each record is in one fold, and they are equally large
+ * up to a record. With 'name' each has as much of each class of that input, up to a record, else NULL. Data sets of the
+ * same records and seed have the same folds. */
+lamina_status lamina_dataset_fold(lamina_dataset *d, int64_t folds, int64_t fold, const char *name, uint64_t seed,
+                                  lamina_dataset **out, lamina_error *e);
 /* Keep the records whose value of the integer input 'name', of one element, is among these, 256 at most; it becomes its
  * number in the list, from 0. BAD_FILE if no record has one of them; BAD_ARG of a data set that was split. */
 lamina_status lamina_dataset_select(lamina_dataset *d, const char *name, const int64_t *values, int32_t count,
                                     lamina_error *e);
 /* Keep the first 'count' records; BAD_ARG if there are fewer. */
 lamina_status lamina_dataset_take(lamina_dataset *d, int64_t count, lamina_error *e);
-/* Training draws an epoch's records nearly in the order in which they lie: each is one of the next 'window' records, or of
- * those that were passed over before; 0: of all. Files that are larger than memory are then read from front to end, and
- * 'window' records or a few times as many are looked at at a time. By seed and epoch, as all orders. */
+/* Training draws an epoch's records nearly in the order in which they lie: each is one of the next 'window' records, or
+ * of those that were passed over before; 0: of all. Files that are larger than memory are then read from front to end.
+ * By seed and epoch, as all orders. */
 lamina_status lamina_dataset_set_window(lamina_dataset *d, int64_t window, lamina_error *e);
 int64_t lamina_dataset_count(const lamina_dataset *d);
 /* Record 'i' of input number 'input', lent; NULL where there is none. */

@@ -206,8 +206,9 @@ bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *co
     if (set->split <= 0)
         return cmd_read_set(net, which, compiled, out, report, d);
     seed = set->split_seed >= 0 ? (uint64_t)set->split_seed : seed;
-    lamina_status s = set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, out, &e)
-                                    : lamina_dataset_split(train, set->split, seed, out, &e);
+    lamina_status s = set->folds      ? lamina_dataset_fold(train, set->folds, set->fold, set->stratify, seed, out, &e)
+                      : set->stratify ? lamina_dataset_split_classes(train, set->stratify, set->split, seed, out, &e)
+                                      : lamina_dataset_split(train, set->split, seed, out, &e);
     return s == LAMINA_OK || fail(d, set->loc, &e);
 }
 

@@ -47,15 +47,34 @@ static bool read_stratify(fe_reader *r, const fe_network *n, fe_data_set *set, c
     return !fe_may_be_lost(n, o->word) && fe_unknown(r, o->at, "input", o->word, known, (size_t)n->ninputs);
 }
 
-static bool read_split(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
+/* {folds: 5, fold: 0}: every run has the same folds, whatever its seed. */
+static bool read_fold(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
+{
+    static const fe_kind folds = {.name = "folds",
+                                  .keys = {{"folds", FE_COUNT, FE_REQUIRED},
+                                           {"fold", FE_WHOLE, FE_REQUIRED},
+                                           {"stratify", FE_NAME, NULL},
+                                           {"seed", FE_WHOLE, "0"}}};
+    const fe_choice *c = fe_read_options(r, &folds, NULL, y);
+    if (!c)
+        return false;
+    set->folds = fe_get_int(c, "folds");
+    set->fold = fe_get_int(c, "fold");
+    set->split_seed = fe_get_int(c, "seed");
+    if (set->folds < 2)
+        return fe_mismatch(r, fe_get(c, "folds")->at, "folds", "2 or more", "1");
+    if (set->fold >= set->folds)
+        return fe_mismatch(r, fe_get(c, "fold")->at, "fold", "a number below that of the folds, from 0",
+                           arena_printf(r->mem, "%d of %d", (int)set->fold, (int)set->folds));
+    set->split = 1 / (double)set->folds;
+    return read_stratify(r, n, set, fe_get(c, "stratify"));
+}
+
+static bool read_fraction(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
 {
     static const fe_kind split = {
         .name = "split",
         .keys = {{"split", FE_FRACTION, FE_REQUIRED}, {"stratify", FE_NAME, NULL}, {"seed", FE_WHOLE, NULL}}};
-    if (set == &n->data[TRAIN])
-        return fe_mismatch(r, set->loc, "train", "files (validation and test are split from them)", "'split'");
-    if (fe_yaml_find(y, "format"))
-        return fe_mismatch(r, set->loc, set_names[set - n->data], "a split or files", "both");
     const fe_choice *c = fe_read_options(r, &split, NULL, y);
     if (!c)
         return false;
@@ -63,6 +82,17 @@ static bool read_split(fe_reader *r, const fe_network *n, fe_data_set *set, cons
     if (fe_get(c, "seed")->present)
         set->split_seed = fe_get_int(c, "seed");
     return read_stratify(r, n, set, fe_get(c, "stratify"));
+}
+
+static bool read_split(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
+{
+    bool folds = fe_yaml_find(y, "folds");
+    if (set == &n->data[TRAIN])
+        return fe_mismatch(r, set->loc, "train", "files (validation and test are split from them)",
+                           folds ? "'folds'" : "'split'");
+    if (fe_yaml_find(y, "format"))
+        return fe_mismatch(r, set->loc, set_names[set - n->data], "a split or files", "both");
+    return folds ? read_fold(r, n, set, y) : read_fraction(r, n, set, y);
 }
 
 /* {path: FILE, key: KEY} as the path FILE:KEY, and so in a list. NULL after an error. */
@@ -142,7 +172,7 @@ static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const 
     *set = (fe_data_set){.present = true, .loc = y->at, .split_seed = set == &n->data[TEST] ? 0 : -1};
     if (!fe_expect_kind(r, y, name, FE_MAP, "a mapping of format and files"))
         return false;
-    if (fe_yaml_find(y, "split"))
+    if (fe_yaml_find(y, "split") || fe_yaml_find(y, "folds"))
         return read_split(r, n, set, y);
     if (!(y = fe_read_records(r, n, set, y)))
         return false;

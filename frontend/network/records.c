@@ -1,5 +1,5 @@
-/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; `shuffle`, how far training
- * mixes them, and `augment`, how it changes them.
+/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; `shuffle`, how far
+ * training mixes them, and `augment`, how it changes them.
  *
  *     train: {format: idx, image: i.gz, label: l.gz, only: {label: [5, 6, 9]}, take: 250}
  *

@@ -22,8 +22,8 @@ void lamina_shuffle(int64_t *order, int64_t count, uint64_t seed, int64_t epoch,
     }
 }
 
-/* Let order[i] be one of 'window' numbers: those that stood at i up to i + window - 1, or that earlier draws put there in
- * place of what they took. That is the shuffle of a buffer of so many records, done in place. */
+/* Let order[i] be one of 'window' numbers: those that stood at i up to i + window - 1, or that earlier draws put there
+ * in place of what they took. That is the shuffle of a buffer of so many records, done in place. */
 static void shuffle_nearly(int64_t *order, int64_t count, int64_t window, uint64_t seed, int64_t epoch)
 {
     for (int64_t i = 0; i + 1 < count; i++) {

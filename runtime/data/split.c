@@ -170,3 +170,67 @@ lamina_status lamina_dataset_split_classes(lamina_dataset *d, const char *name, 
     lamina_release(order);
     return s;
 }
+
+/* ---- folds ---- */
+
+/* Records in a random order, those of a class behind each other, are dealt out: number p to fold p mod 'folds'. Of no
+ * input (-1) all are one class. 'next' has room for every class. */
+static bool mark_fold(const lamina_dataset *d, int32_t input, int64_t folds, int64_t fold, const int64_t *order,
+                      int64_t *next, bool *moves, int64_t *part, lamina_error *e)
+{
+    int64_t class = 0, before = 0;
+    for (int64_t i = 0; i < d->count; i++) {
+        if (input >= 0 && !class_at(d, input, order[i], &class, e))
+            return false;
+        next[class]++;
+    }
+    for (int64_t c = 0; c < MOST_CLASSES; c++) {
+        int64_t count = next[c];
+        next[c] = before;
+        before += count;
+    }
+    *part = 0;
+    for (int64_t i = 0; i < d->count; i++) {
+        if (input >= 0)
+            class_at(d, input, order[i], &class, e);
+        moves[i] = next[class]++ % folds == fold;
+        *part += moves[i];
+    }
+    return true;
+}
+
+static lamina_status check_folds(const lamina_dataset *d, int64_t folds, int64_t fold, lamina_error *e)
+{
+    if (folds < 2 || folds > d->count)
+        return lamina_fail(e, LAMINA_BAD_ARG, "folds: expected 2 to %" PRId64 ", the number of records, found %" PRId64,
+                           d->count, folds);
+    if (fold < 0 || fold >= folds)
+        return lamina_fail(e, LAMINA_BAD_ARG, "fold: expected 0 to %" PRId64 ", found %" PRId64, folds - 1, fold);
+    return LAMINA_OK;
+}
+
+lamina_status lamina_dataset_fold(lamina_dataset *d, int64_t folds, int64_t fold, const char *name, uint64_t seed,
+                                  lamina_dataset **out, lamina_error *e)
+{
+    int32_t input = -1;
+    int64_t *order, part;
+    bool *moves;
+    lamina_status s = lamina_need(e, "lamina_dataset_fold", "d out", d, out);
+    if (s)
+        return s;
+    *out = NULL;
+    if ((s = check_folds(d, folds, fold, e)) || (name && (s = find_classes(d, name, &input, e))) ||
+        (s = new_order(d, &order, &moves, e)))
+        return s;
+    lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
+    int64_t *next = lamina_allocate(MOST_CLASSES, sizeof *next);
+    if (!next)
+        s = lamina_fail_memory(e, "a split", MOST_CLASSES * sizeof *next);
+    else if (!mark_fold(d, input, folds, fold, order, next, moves, &part, e))
+        s = LAMINA_BAD_FILE;
+    else
+        s = split(d, order, moves, part, out, e);
+    lamina_release(next);
+    lamina_release(order);
+    return s;
+}

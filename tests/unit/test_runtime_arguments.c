@@ -82,6 +82,9 @@ static void test_data_without(void)
     NULL_IS_NAMED("name", lamina_dataset_check_labels(d, NULL, 3, &error));
     NULL_IS_NAMED("d", lamina_dataset_split(NULL, 0.5, 1, &part, &error));
     NULL_IS_NAMED("out", lamina_dataset_split(d, 0.5, 1, NULL, &error));
+    NULL_IS_NAMED("d", lamina_dataset_fold(NULL, 2, 0, NULL, 1, &part, &error));
+    NULL_IS_NAMED("out", lamina_dataset_fold(d, 2, 0, NULL, 1, NULL, &error));
+    NULL_IS_NAMED("d", lamina_dataset_set_window(NULL, 2, &error));
     NULL_IS_NAMED("d", lamina_dataset_split_classes(NULL, "y", 0.5, 1, &part, &error));
     NULL_IS_NAMED("name", lamina_dataset_split_classes(d, NULL, 0.5, 1, &part, &error));
     NULL_IS_NAMED("out", lamina_dataset_split_classes(d, "y", 0.5, 1, NULL, &error));

@@ -145,6 +145,76 @@ static void test_shuffles_nearly_in_order(void)
     lamina_dataset_free(d);
 }
 
+/* 23 records of 3 classes, numbered in their pixels. */
+static lamina_dataset *classes(void)
+{
+    lamina_dataset *d = NULL;
+    int32_t labels[23];
+    uint8_t pixels[23][3] = {{0}};
+    for (int i = 0; i < 23; i++) {
+        labels[i] = i % 5 ? i % 3 : 2;
+        pixels[i][0] = (uint8_t)i;
+    }
+    OK(lamina_dataset_new(&label_net, &d, &error));
+    OK(lamina_dataset_add(d, "label", labels, 23, &error));
+    OK(lamina_dataset_add(d, "image", pixels, 23, &error));
+    return d;
+}
+
+/* Each record is in one fold of four, which are equally large, and by classes have as many of each. */
+static void check_folds(const char *name)
+{
+    int64_t seen = 0, least[3] = {99, 99, 99}, most[3] = {0};
+    for (int64_t fold = 0; fold < 4; fold++) {
+        lamina_dataset *d = classes(), *part = NULL;
+        int64_t count[3] = {0};
+        OK(lamina_dataset_fold(d, 4, fold, name, 9, &part, &error));
+        CU_ASSERT_EQUAL(lamina_dataset_count(part), fold < 3 ? 6 : 5);
+        CU_ASSERT_EQUAL(lamina_dataset_count(d) + lamina_dataset_count(part), 23);
+        for (int64_t i = 0; i < lamina_dataset_count(part); i++) {
+            int64_t bit = INT64_C(1) << *(const uint8_t *)lamina_dataset_record(part, 0, i);
+            CU_ASSERT_EQUAL(seen & bit, 0);
+            seen |= bit;
+            count[*(const int32_t *)lamina_dataset_record(part, 1, i)]++;
+        }
+        for (int c = 0; c < 3; c++) {
+            least[c] = count[c] < least[c] ? count[c] : least[c];
+            most[c] = count[c] > most[c] ? count[c] : most[c];
+        }
+        lamina_dataset_free(part);
+        lamina_dataset_free(d);
+    }
+    CU_ASSERT_EQUAL(seen, (1 << 23) - 1);
+    for (int c = 0; c < 3; c++)
+        CU_ASSERT_TRUE(!name || most[c] - least[c] <= 1);
+}
+
+static void test_folds(void)
+{
+    lamina_dataset *d = classes(), *part = NULL;
+    check_folds(NULL);
+    check_folds("label");
+    FAILS(lamina_dataset_fold(d, 1, 0, NULL, 0, &part, &error), LAMINA_BAD_ARG, "folds: expected 2 to 23");
+    FAILS(lamina_dataset_fold(d, 24, 0, NULL, 0, &part, &error), LAMINA_BAD_ARG, "found 24");
+    FAILS(lamina_dataset_fold(d, 4, 4, NULL, 0, &part, &error), LAMINA_BAD_ARG, "fold: expected 0 to 3, found 4");
+    FAILS(lamina_dataset_fold(d, 4, 0, "image", 0, &part, &error), LAMINA_BAD_ARG, "expected classes to split by");
+    lamina_dataset_free(d);
+}
+
+static lamina_status scenario_fold(void)
+{
+    static const int32_t labels[4] = {0, 1, 0, 1};
+    lamina_dataset *d = NULL, *part = NULL;
+    lamina_status s = lamina_dataset_new(&label_net, &d, &error);
+    if (!s)
+        s = lamina_dataset_add(d, "label", labels, 4, &error);
+    if (!s)
+        s = lamina_dataset_fold(d, 2, 1, "label", 1, &part, &error);
+    lamina_dataset_free(part);
+    lamina_dataset_free(d);
+    return s;
+}
+
 static lamina_status scenario_files(void)
 {
     lamina_dataset *d = NULL;
@@ -158,6 +228,7 @@ static lamina_status scenario_files(void)
 static void test_files_without_memory(void)
 {
     fail_each(scenario_files, LAMINA_NO_MEMORY, 8);
+    fail_each(scenario_fold, LAMINA_NO_MEMORY, 8);
 }
 
 void add_runtime_files(CU_pSuite s)
@@ -167,5 +238,6 @@ void add_runtime_files(CU_pSuite s)
     CU_add_test(s, "labels name their file", test_labels_name_their_file);
     CU_add_test(s, "large files are mapped", test_large_files_are_mapped);
     CU_add_test(s, "shuffles nearly in order", test_shuffles_nearly_in_order);
+    CU_add_test(s, "folds", test_folds);
     CU_add_test(s, "files without memory", test_files_without_memory);
 }
