@@ -165,12 +165,30 @@ static uint32_t print_of(const lamina_augment *a, int32_t inputs)
     return (uint32_t)crc32_z(crc, (const Bytef *)a->role, (size_t)inputs * sizeof *a->role);
 }
 
+void lamina_augment_free(lamina_augment *a)
+{
+    if (a)
+        lamina_release(a->noise);
+    lamina_release(a);
+}
+
+static lamina_status add_noise(lamina_augment *a, lamina_error *e)
+{
+    if (!(a->o.noise > 0))
+        return LAMINA_OK;
+    a->noise = lamina_allocate(1, sizeof *a->noise);
+    if (!a->noise)
+        return lamina_fail_memory(e, "augmentation", sizeof *a->noise);
+    lamina_fill_noise(a->noise, a->o.noise);
+    return LAMINA_OK;
+}
+
 lamina_status lamina_dataset_augment(lamina_dataset *d, const lamina_augment_options *options, lamina_error *e)
 {
     lamina_status s = lamina_need(e, "lamina_dataset_augment", "d", d);
     if (s)
         return s;
-    lamina_release(d->augment);
+    lamina_augment_free(d->augment);
     d->augment = NULL;
     if (!options)
         return LAMINA_OK;
@@ -183,10 +201,11 @@ lamina_status lamina_dataset_augment(lamina_dataset *d, const lamina_augment_opt
     s = s ? s : find_inputs(d, a, e);
     s = s ? s : check_colours(d, a, e);
     s = s ? s : mix_targets(d, a, e);
+    s = s ? s : add_noise(a, e);
     a->o.images = a->o.masks = NULL; /* the caller's */
     a->print = print_of(a, d->net->input_count);
     if (s)
-        lamina_release(a);
+        lamina_augment_free(a);
     else
         d->augment = a;
     return s;

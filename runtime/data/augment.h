@@ -7,10 +7,19 @@
 
 typedef enum { AUGMENT_COPIED, AUGMENT_IMAGE, AUGMENT_MASK, AUGMENT_MIXED } lamina_augment_role;
 
+/* Radii and cosines of normal numbers by Box and Muller's formula, for 12 bits of a random word each: a normal number
+ * is one of 2^24, within 4.3 deviations. */
+enum { NOISE_STEPS = 4096 };
+
+typedef struct {
+    float radius[NOISE_STEPS], cosine[NOISE_STEPS];
+} lamina_noise;
+
 /* What a data set's augmentation is. */
 typedef struct lamina_augment {
     lamina_augment_options o; /* its names are gone */
     lamina_extent size;       /* of all pictures, but for the channels */
+    lamina_noise *noise;      /* NULL: none is added */
     int64_t most;             /* elements of the largest image */
     uint32_t print;           /* changes with any option */
     lamina_augment_role role[];
@@ -35,6 +44,8 @@ lamina_variation lamina_vary(const lamina_augment *a, uint64_t seed, int64_t epo
 /* What becomes of an image's values once all pixels are where they go; 'input' sets its noise apart. */
 void lamina_vary_values(const lamina_augment *a, const lamina_variation *v, int32_t input, const lamina_extent *x,
                         float *pixels);
+void lamina_fill_noise(lamina_noise *n, double deviation);
+void lamina_augment_free(lamina_augment *a); /* NULL is allowed */
 /* A number with the Beta distribution of (alpha, alpha). */
 double lamina_vary_weight(uint64_t seed, uint32_t epoch, uint32_t place, double alpha);
 

@@ -44,7 +44,7 @@ void lamina_dataset_free(lamina_dataset *d)
         return;
     release_store(d->store);
     lamina_release(d->order);
-    lamina_release(d->augment);
+    lamina_augment_free(d->augment);
     lamina_release(d);
 }
 

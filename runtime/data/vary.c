@@ -145,16 +145,26 @@ static void saturate(float *pixels, int64_t count, float factor)
                    grey[0] * pixels[3 * i] + grey[1] * pixels[3 * i + 1] + grey[2] * pixels[3 * i + 2]);
 }
 
-static void add_noise(const lamina_variation *v, int32_t input, double deviation, float *pixels, int64_t count)
+void lamina_fill_noise(lamina_noise *n, double deviation)
 {
-    for (int64_t i = 0; i < count; i += 4) {
+    for (int i = 0; i < NOISE_STEPS; i++) {
+        double u = (i + 0.5) / NOISE_STEPS, cosine, sine;
+        n->radius[i] = (float)(deviation * sqrt(-2 * lamina_series_log(u)));
+        lamina_circle(u, &cosine, &sine);
+        n->cosine[i] = (float)cosine;
+    }
+}
+
+/* Two numbers a word: the cosine and, a quarter turn before, the sine of an angle, with one radius. */
+static void add_noise(const lamina_noise *n, const lamina_variation *v, int32_t input, float *pixels, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += 8) {
         uint32_t word[4];
-        double z[4];
-        lamina_vary_words(v->seed, v->epoch, v->place, (uint32_t)(i / 4), VARY_NOISE + ((uint32_t)input << 4), word);
-        lamina_normal_pair(word, z);
-        lamina_normal_pair(word + 2, z + 2);
-        for (int64_t k = i; k < count && k < i + 4; k++)
-            pixels[k] += (float)(deviation * z[k - i]);
+        lamina_vary_words(v->seed, v->epoch, v->place, (uint32_t)(i / 8), VARY_NOISE + ((uint32_t)input << 4), word);
+        for (int64_t k = i; k < count && k < i + 8; k++) {
+            uint32_t w = word[(k - i) / 2], angle = (w >> 12) - (k & 1 ? NOISE_STEPS / 4 : 0);
+            pixels[k] += n->radius[w & (NOISE_STEPS - 1)] * n->cosine[angle & (NOISE_STEPS - 1)];
+        }
     }
 }
 
@@ -177,8 +187,8 @@ void lamina_vary_values(const lamina_augment *a, const lamina_variation *v, int3
         scale_from(pixels, count, v->contrast, mean_of(x, pixels));
     if (a->o.saturation > 0)
         saturate(pixels, points, v->saturation);
-    if (a->o.noise > 0)
-        add_noise(v, input, a->o.noise, pixels, count);
+    if (a->noise)
+        add_noise(a->noise, v, input, pixels, count);
     if (a->o.cutout > 0)
         cut_out(a, v, x, pixels);
 }

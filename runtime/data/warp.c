@@ -54,9 +54,10 @@ static void blend_at_edge(const picture *p, int64_t row, int64_t column, float d
 }
 
 /* 'channels' is x.channels, as a constant where it is 1 or 3. */
-static inline __attribute__((always_inline)) void blend_rows(const picture *p, int64_t channels, float *out)
+static inline __attribute__((always_inline)) void blend_rows(const picture *p, int64_t channels, float *restrict out)
 {
-    const float *m = p->w->m;
+    float m[6];
+    memcpy(m, p->w->m, sizeof m); /* which stay in registers whatever is written to 'out' */
     const int64_t rows = p->x.rows, columns = p->x.columns, line = columns * channels;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++, out += channels) {

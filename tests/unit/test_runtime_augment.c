@@ -236,17 +236,24 @@ static void test_noise_and_holes(void)
 {
     enum { SIDE = 64, ALL = SIDE * SIDE };
     const lamina_extent x = {SIDE, SIDE, 1};
-    lamina_augment a = {.o = {.noise = 3}, .size = x};
+    static lamina_noise normal;
+    lamina_augment a = {.noise = &normal, .size = x};
     lamina_variation v = {.seed = 1, .place = 2, .cut_row = 0, .cut_column = 10};
     static float out[ALL];
-    double sum = 0, squares = 0;
+    double sum = 0, squares = 0, fourth = 0, pairs = 0;
+    lamina_fill_noise(&normal, 3);
     lamina_vary_values(&a, &v, 0, &x, out);
     for (int i = 0; i < ALL; i++) {
         sum += (double)out[i];
         squares += (double)out[i] * (double)out[i];
+        fourth += pow((double)out[i], 4);
+        pairs += (double)(out[i] * out[i ^ 1]);
     }
     CU_ASSERT_DOUBLE_EQUAL(sum / ALL, 0, 0.2);
     CU_ASSERT_DOUBLE_EQUAL(squares / ALL, 9, 0.8);
+    CU_ASSERT_DOUBLE_EQUAL(fourth / ALL, 3 * 81, 40);
+    CU_ASSERT_DOUBLE_EQUAL(pairs / ALL, 0, 0.5);
+    a.noise = NULL;
     a.o = (lamina_augment_options){.cutout = 4, .fill_value = 77};
     lamina_vary_values(&a, &v, 0, &x, out);
     for (int i = 0; i < ALL; i++)
