@@ -14,7 +14,7 @@ typedef struct {
     unsigned char *pixels;
 } sheet;
 
-/* The image that is named first, or the first input that can be one; NULL: there is none. */
+/* The image that is named first, or the first input that can be one. */
 static const lamina_tensor *find_image(const lamina_net *net, const fe_augment *a)
 {
     for (int32_t i = 0; i < net->input_count; i++) {
@@ -23,7 +23,7 @@ static const lamina_tensor *find_image(const lamina_net *net, const fe_augment *
         if (a->image_count ? !strcmp(t->name, a->images[0]) : real && (t->rank == 3 || t->rank == 4))
             return t;
     }
-    return NULL;
+    ir_bug("data of '%s' are augmented that have no image", net->name);
 }
 
 static double value_at(const lamina_tensor *t, const void *record, int64_t i)
