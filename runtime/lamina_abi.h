@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 6
+#define LAMINA_ABI_MINOR 7
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -99,8 +99,12 @@ enum {
     LAMINA_INIT_DATA_MEAN = 7,
     LAMINA_INIT_DATA_DEVIATION = 8, /* the root of the mean square distance from the mean; 1 where that is 0 */
     LAMINA_INIT_DATA_MINIMUM = 9,
-    LAMINA_INIT_DATA_RANGE = 10, /* maximum - minimum; 1 where that is 0 */
-    LAMINA_INIT_DATA_MEDIAN = 11 /* of an even number of values the mean of the two in the middle */
+    LAMINA_INIT_DATA_RANGE = 10,  /* maximum - minimum; 1 where that is 0 */
+    LAMINA_INIT_DATA_MEDIAN = 11, /* of an even number of values the mean of the two in the middle */
+    /* Since 1.7, f32 of rank 2 and more: as a matrix of the last dimension by all others, a times one whose columns, or
+     * rows if these are fewer, are orthonormal. They are what normal numbers become by Gram and Schmidt's method, in
+     * their order (Saxe et al. 2014): the Q of a QR decomposition whose R has a diagonal above 0, as Keras takes it. */
+    LAMINA_INIT_ORTHOGONAL = 12
 };
 
 typedef struct lamina_tensor {
@@ -185,13 +189,14 @@ typedef struct lamina_stage {
  * left. So it has the same bits whether one process does it or several, each with a power of two of micro-batches. (A
  * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.)
  * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. DATA: one begins as a LAMINA_INIT_DATA_*. SCHEDULE: its learning
- * rate is rate_numbers'. */
+ * rate is rate_numbers'. ORTHOGONAL: a tensor begins as LAMINA_INIT_ORTHOGONAL. */
 enum {
     LAMINA_NEEDS_SGEMM = 1,
     LAMINA_NEEDS_SUMS = 2,
     LAMINA_NEEDS_IDENTITY = 4,
     LAMINA_NEEDS_DATA = 8,
-    LAMINA_NEEDS_SCHEDULE = 16
+    LAMINA_NEEDS_SCHEDULE = 16,
+    LAMINA_NEEDS_ORTHOGONAL = 32
 };
 
 /* What the functions of one stage alone do with an input or an output of theirs. A boundary value is made by one stage

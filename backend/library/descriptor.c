@@ -91,7 +91,8 @@ static int init_kind(const ir_attr *attrs)
                                         [LAMINA_INIT_DATA_DEVIATION] = "data_deviation",
                                         [LAMINA_INIT_DATA_MINIMUM] = "data_minimum",
                                         [LAMINA_INIT_DATA_RANGE] = "data_range",
-                                        [LAMINA_INIT_DATA_MEDIAN] = "data_median"};
+                                        [LAMINA_INIT_DATA_MEDIAN] = "data_median",
+                                        [LAMINA_INIT_ORTHOGONAL] = "orthogonal"};
     const char *word = be_module_word(attrs, "init", "constant"); /* a = 0: states start from zero */
     for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
         if (strcmp(names[i], word) == 0)
@@ -341,7 +342,8 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
     for (const ir_symbol *y = l->module->symbols; y; y = y->next) {
         int init = init_kind(y->attrs);
         needs |= init == LAMINA_INIT_IDENTITY ? LAMINA_NEEDS_IDENTITY : 0;
-        needs |= init >= LAMINA_INIT_DATA_MEAN ? LAMINA_NEEDS_DATA : 0;
+        needs |= init == LAMINA_INIT_ORTHOGONAL ? LAMINA_NEEDS_ORTHOGONAL : 0;
+        needs |= init >= LAMINA_INIT_DATA_MEAN && init <= LAMINA_INIT_DATA_MEDIAN ? LAMINA_NEEDS_DATA : 0;
     }
     needs |= ir_rate_numbers(ir_row_find(l->module, "rate", NULL), NULL) ? LAMINA_NEEDS_SCHEDULE : 0;
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));

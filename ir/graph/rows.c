@@ -167,7 +167,7 @@ bool verify_symbols(const ir_module *m, diag *d)
         }
         if (!check_word(y->name, y->attrs, "init",
                         "none constant uniform normal truncated_normal seed identity data_mean data_deviation "
-                        "data_minimum data_range data_median",
+                        "data_minimum data_range data_median orthogonal",
                         y->loc, d) ||
             !check_number(y->name, y->attrs, "a", 0, y->loc, d) ||
             !check_number(y->name, y->attrs, "b", 0, y->loc, d) ||
@@ -178,6 +178,12 @@ bool verify_symbols(const ir_module *m, diag *d)
         if (init && !strcmp(init->word, "identity") && y->type.rank != 2) {
             diag_error(d, y->loc, "%s '%s': expected two dimensions with 'init = identity', found %d",
                        ir_segment_name(y->segment), y->name, y->type.rank);
+            return false;
+        }
+        if (init && !strcmp(init->word, "orthogonal") && (y->type.dtype != IR_F32 || y->type.rank < 2)) {
+            diag_error(d, y->loc,
+                       "%s '%s': expected f32 of two dimensions or more with 'init = orthogonal', found %s of %d",
+                       ir_segment_name(y->segment), y->name, ir_dtype_name(y->type.dtype), y->type.rank);
             return false;
         }
         if (!check_of_data(m, y, d))

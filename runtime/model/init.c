@@ -80,6 +80,28 @@ static void store(int32_t dtype, void *dst, uint64_t i, double v)
     }
 }
 
+static void fill(const lamina_tensor *t, uint64_t seed, void *dst)
+{
+    uint64_t count = t->bytes / lamina_dtype_bytes(t->dtype);
+    for (uint64_t block = 0; block * 4 < count; block++) {
+        double value[4];
+        values_of_block(t, seed, block, value);
+        for (uint64_t i = block * 4; i < count && i < block * 4 + 4; i++)
+            store(t->dtype, dst, i, value[i & 3]);
+    }
+}
+
+static void orthogonal(const lamina_tensor *t, uint64_t seed, float *dst)
+{
+    lamina_tensor numbers = *t;
+    int64_t columns = t->dim[t->rank - 1];
+    numbers.init = LAMINA_INIT_NORMAL;
+    numbers.init_a = 0;
+    numbers.init_b = 1;
+    fill(&numbers, seed, dst);
+    lamina_orthonormalize(dst, (int64_t)(t->bytes / sizeof *dst) / columns, columns, t->init_a);
+}
+
 void lamina_initial_values(const lamina_tensor *t, uint64_t seed, void *dst)
 {
     uint64_t count = t->bytes / lamina_dtype_bytes(t->dtype);
@@ -96,12 +118,10 @@ void lamina_initial_values(const lamina_tensor *t, uint64_t seed, void *dst)
     case LAMINA_INIT_UNIFORM:
     case LAMINA_INIT_NORMAL:
     case LAMINA_INIT_TRUNCATED_NORMAL:
-        for (uint64_t block = 0; block * 4 < count; block++) {
-            double value[4];
-            values_of_block(t, seed, block, value);
-            for (uint64_t i = block * 4; i < count && i < block * 4 + 4; i++)
-                store(t->dtype, dst, i, value[i & 3]);
-        }
+        fill(t, seed, dst);
+        break;
+    case LAMINA_INIT_ORTHOGONAL:
+        orthogonal(t, seed, dst);
         break;
     case LAMINA_INIT_IDENTITY:
         for (uint64_t i = 0, columns = (uint64_t)t->dim[1]; i < count; i++)

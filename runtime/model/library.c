@@ -104,8 +104,8 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            " bytes), this runtime has ABI %d.%d (%zu bytes); recompile it with 'lamina compile'",
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
-    const uint64_t known =
-        LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY | LAMINA_NEEDS_DATA | LAMINA_NEEDS_SCHEDULE;
+    const uint64_t known = LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY | LAMINA_NEEDS_DATA |
+                           LAMINA_NEEDS_SCHEDULE | LAMINA_NEEDS_ORTHOGONAL;
     if (lamina_net_needs(net) & ~known)
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "

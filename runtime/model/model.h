@@ -122,4 +122,7 @@ void lamina_end_micro_batch(lamina_model *m, bool done);
 /* Let update read the sum of all that were gathered, and the metrics have theirs. */
 void lamina_combine_micro_batches(lamina_model *m);
 
+/* Make the columns of a matrix, or its rows if these are fewer, orthonormal, then all of it 'gain' times as large. */
+void lamina_orthonormalize(float *x, int64_t rows, int64_t columns, double gain);
+
 #endif

@@ -194,6 +194,45 @@ static void test_init_identity(void)
     CU_ASSERT_EQUAL(memcmp(v, wide, sizeof wide), 0);
 }
 
+static double inner(const float *a, const float *b, int count, int step)
+{
+    double sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += (double)a[i * step] * (double)b[i * step];
+    return sum;
+}
+
+/* W^T W, or W W^T of fewer rows, is gain^2 I; each vector keeps the direction of the normal numbers' own part. */
+static void check_orthogonal(int rows, int columns)
+{
+    size_t bytes = (size_t)rows * (size_t)columns * sizeof(float);
+    float *w = malloc(bytes), *z = malloc(bytes);
+    int count = rows < columns ? rows : columns, length = rows + columns - count;
+    int apart = rows < columns ? columns : 1, step = rows < columns ? 1 : columns;
+    lamina_tensor t = {"t", 1, LAMINA_F32, 3, -1, {rows, 1, columns}, bytes, 0, LAMINA_INIT_ORTHOGONAL, 9, 1.5, 0};
+    lamina_initial_values(&t, 4, w);
+    t.init = LAMINA_INIT_NORMAL;
+    t.init_a = 0;
+    t.init_b = 1;
+    lamina_initial_values(&t, 4, z);
+    for (int i = 0; i < count; i++) {
+        CU_ASSERT_TRUE(inner(w + i * apart, z + i * apart, length, step) > 0);
+        for (int k = 0; k < count; k++)
+            CU_ASSERT_DOUBLE_EQUAL(inner(w + i * apart, w + k * apart, length, step), i == k ? 2.25 : 0, 2e-6);
+    }
+    free(w);
+    free(z);
+}
+
+static void test_init_orthogonal(void)
+{
+    check_orthogonal(40, 7);
+    check_orthogonal(7, 40);
+    check_orthogonal(65, 65);
+    check_orthogonal(1, 5);
+    check_orthogonal(300, 290);
+}
+
 static void test_init_normal_is_the_formula(void)
 {
     /* against libm, which may differ in the last bit */
@@ -241,6 +280,7 @@ void suite_runtime(void)
     CU_add_test(s, "philox known words", test_philox_known_words);
     CU_add_test(s, "init statistics", test_init_statistics);
     CU_add_test(s, "init identity", test_init_identity);
+    CU_add_test(s, "init orthogonal", test_init_orthogonal);
     CU_add_test(s, "init normal is the formula", test_init_normal_is_the_formula);
     CU_add_test(s, "init is determined", test_init_is_determined);
     add_runtime_data(s);

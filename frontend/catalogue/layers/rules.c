@@ -34,6 +34,9 @@ bool fe_add_param(fe_reader *r, fe_layer *l, const char *role, ir_type type, fe_
     if (!strcmp(init.kind, "identity") && type.rank != 2)
         return fe_mismatch(r, init.at, "identity", "a weight of two dimensions, such as dense's",
                            arena_printf(r->mem, "'%s', which has %d", p->name, type.rank));
+    if (!strcmp(init.kind, "orthogonal") && type.rank < 2)
+        return fe_mismatch(r, init.at, "orthogonal", "a weight of two dimensions or more",
+                           arena_printf(r->mem, "'%s', which has %d", p->name, type.rank));
     return fe_check_size(r, l->at, p->name, &type);
 }
 
