@@ -45,8 +45,12 @@ fe_network *fe_read_teacher_file(const fe_reader *r, const char *path, src_loc a
 static fe_network *read_text(const char *content, size_t length, const char *path, const char *const *changes,
                              arena *mem, diag *d)
 {
-    fe_reader r = {
-        .mem = mem, .d = d, .activations = &fe_activations, .initializers = &fe_initializers, .rates = &fe_rates};
+    fe_reader r = {.mem = mem,
+                   .d = d,
+                   .activations = &fe_activations,
+                   .initializers = &fe_initializers,
+                   .regularizers = &fe_regularizers,
+                   .rates = &fe_rates};
     const char *file = arena_strdup(mem, path);
     fe_network *n = read_content(&r, content, length, file, changes);
     bool enough = fe_enough(&r);

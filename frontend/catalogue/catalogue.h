@@ -109,7 +109,8 @@ typedef struct {
     fe_quotient (*build)(fe_builder *b, const fe_choice *c, const fe_loss *l, ir_node *const *in);
 } fe_metric_kind;
 
-extern const fe_catalogue fe_layers, fe_losses, fe_metrics, fe_optimizers, fe_rates, fe_activations, fe_initializers;
+extern const fe_catalogue fe_layers, fe_losses, fe_metrics, fe_optimizers, fe_rates, fe_activations, fe_initializers,
+    fe_regularizers;
 
 /* An activation's graph. */
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);
@@ -117,6 +118,10 @@ ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);
 void fe_build_schedule(ir_module *m, ir_row *row, const fe_option *rate);
 /* An initialiser as numbers, for a parameter between so many inputs and outputs. */
 fe_init fe_resolve_init(const fe_choice *c, double fan_in, double fan_out);
+
+/* Does a regulariser (NULL: none) say anything; and what it says of x, summed over dimension 'first' and up. */
+bool fe_is_penalty(const fe_choice *c);
+ir_node *fe_penalty(ir_graph *g, const fe_choice *c, ir_node *x, int first);
 
 /* ---- for rules that read ---- */
 

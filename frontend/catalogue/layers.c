@@ -19,5 +19,6 @@ const fe_catalogue fe_layers = {"layer",
                                  {"input", FE_NAME, NULL},
                                  {"inputs", FE_NAMES, NULL},
                                  {"share", FE_NAME, NULL},
+                                 {"activity_regularizer", FE_REGULARIZER, NULL},
                                  {"trainable", FE_BOOL, "true"}},
                                 NULL};

@@ -40,6 +40,7 @@ typedef enum {
     FE_NAMES,      /* a list of them */
     FE_ACTIVATION, /* a choice from the reader's activations */
     FE_INITIALIZER,
+    FE_REGULARIZER,
     FE_MULTIPLE, /* a number from 0, or (yes) so many times another, as 0.1x */
     FE_RATE,     /* a learning rate: a number, or a choice from the reader's schedules */
     FE_NUMBERS,  /* a list of numbers above 0 */
@@ -79,7 +80,7 @@ typedef struct {
     src_loc *name_at;
     double *numbers;     /* FE_NUMBERS */
     const fe_yaml *tree; /* FE_TREE */
-    fe_choice *choice;   /* FE_ACTIVATION, FE_INITIALIZER; FE_RATE: of a schedule, whose first number is 'number' */
+    fe_choice *choice;   /* FE_ACTIVATION and its like; FE_RATE: of a schedule, whose first number is 'number' */
 } fe_option;
 
 /* A kind with its values. */
@@ -124,7 +125,7 @@ typedef struct fe_open_file fe_open_file;
 struct fe_reader {
     arena *mem;
     diag *d;
-    const fe_catalogue *activations, *initializers, *rates; /* for keys of these types */
+    const fe_catalogue *activations, *initializers, *regularizers, *rates; /* for keys of these types */
     fe_open_file *files;
     bool is_teacher; /* the file is a teacher's: who taught it does not matter */
 };

@@ -312,6 +312,12 @@ static outcome read_initializer(fe_reader *r, const fe_yaml *y, fe_option *o)
     return o->choice ? READ : REPORTED;
 }
 
+static outcome read_regularizer(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    o->choice = fe_read_choice(r, r->regularizers, y);
+    return o->choice ? READ : REPORTED;
+}
+
 typedef outcome value_reader(fe_reader *r, const fe_yaml *y, fe_option *o);
 
 static const struct {
@@ -346,6 +352,7 @@ static const struct {
     [FE_TREE] = {"a value", read_tree},
     [FE_ACTIVATION] = {"an activation", read_activation},
     [FE_INITIALIZER] = {"an initializer", read_initializer},
+    [FE_REGULARIZER] = {"a regularizer", read_regularizer},
     [FE_MULTIPLE] = {"a number from 0, or a multiple of the net's such as 0.1x", read_multiple},
     [FE_RATE] = {"a number from 0, or a schedule", read_rate},
 };

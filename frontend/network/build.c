@@ -143,6 +143,15 @@ void fe_aim(fe_builder *b, src_loc at, const char *name, const char *role)
     b->g->at_label = arena_printf(b->m->mem, "%s.%s", name, role);
 }
 
+/* [channels, rows, columns] as [rows, columns, channels], and sequences likewise. */
+static ir_node *channels_last(ir_graph *g, ir_node *x)
+{
+    int64_t order[IR_MAX_RANK] = {0};
+    for (int i = 1; i < x->type.rank; i++)
+        order[i] = i + 1 < x->type.rank ? i + 1 : 1;
+    return ir_transpose(g, x, order);
+}
+
 /* As f32 where someone reads it so. The scale is part of the graph: programs pass raw values. */
 static void build_input(fe_function *f, int index, purpose why)
 {
@@ -155,6 +164,8 @@ static void build_input(fe_function *f, int index, purpose why)
     if (!as_f32)
         return;
     fe_aim(&f->b, input->at, input->name, "scale");
+    if (input->channels_first)
+        x = channels_last(f->b.g, x);
     if (x->type.dtype != IR_F32)
         x = ir_convert(f->b.g, x, IR_F32);
     if (input->scaled)
@@ -187,13 +198,17 @@ static void build_function(const fe_network *n, ir_module *m, const char *file, 
     f.raw = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
     f.inputs = arena_new_array(scratch, ir_node *, (size_t)n->ninputs);
     f.layers = arena_new_array(scratch, ir_node *, (size_t)n->nlayers);
+    f.penalties = arena_new_array(scratch, ir_node *, (size_t)n->nlayers);
     f.b.g = ir_function_new(m, name, (src_loc){file, n->at.line, n->at.col});
     f.b.g->at.file = file;
     for (int i = 0; i < n->ninputs; i++)
         build_input(&f, i, why);
     ir_node **in = arena_new_array(scratch, ir_node *, (size_t)most);
-    for (int i = 0; i < n->nlayers; i++)
+    for (int i = 0; i < n->nlayers; i++) {
         build_layer(&f, i, in);
+        if (why != INFER)
+            fe_build_penalties(&f, i);
+    }
     if (why != INFER)
         fe_build_objective(&f);
     for (int i = 0; why == INFER && i < n->nlayers; i++)

@@ -18,6 +18,8 @@ static void for_each_metric(const fe_network *n, ir_module *m, metric_rule *rule
 {
     if (n->nlosses)
         rule(m, "loss", false, false, n->losses[0].at);
+    if (n->nlosses && fe_has_penalties(n))
+        rule(m, "penalty", false, false, n->losses[0].at);
     for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
         rule(m, n->losses[i].name, false, false, n->losses[i].at);
     for (int i = 0; i < n->nmetrics; i++)
@@ -202,6 +204,8 @@ void fe_build_objective(fe_function *f)
         ir_minimize(g, sum, ir_call_value(g, "loss_scale"));
     }
     add_to_metric(b, "loss", sum_examples(g, total));
+    if (fe_has_penalties(n))
+        add_to_metric(b, "penalty", ir_convert(g, fe_all_penalties(f), IR_F64));
     add_to_metric(b, "examples", ir_convert(g, ir_batch_size(g), IR_F64));
     for (int i = 0; i < n->nmetrics; i++)
         build_metric(f, &n->metrics[i]);

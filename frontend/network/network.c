@@ -116,12 +116,34 @@ static bool read_name(fe_reader *r, fe_network *n, const fe_yaml *root)
     return true;
 }
 
+/* What `layout` says of an image or a sequence: do its channels come first, where layers have them last? */
+static bool read_layout(fe_reader *r, const fe_option *o, fe_input *input)
+{
+    static const char *const words[] = {"nwc", "ncw", "nhwc", "nchw"};
+    int rank = input->type.rank - 1, k = 0;
+    if (!o->present)
+        return true;
+    while (k < 4 && strcmp(words[k], o->word) != 0)
+        k++;
+    if (k == 4)
+        return fe_unknown(r, o->at, "layout", o->word, words, 4);
+    if (rank != k / 2 + 2)
+        return fe_mismatch(r, o->at, "layout", arena_printf(r->mem, "a shape of %d dimensions with it", k / 2 + 2),
+                           arena_printf(r->mem, "%d", rank));
+    input->channels_first = k % 2;
+    for (int i = 1; input->channels_first && i <= rank; i++)
+        input->read_type.dim[i] = input->type.dim[i < rank ? i + 1 : 1];
+    return true;
+}
+
 static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe_yaml *y)
 {
-    static const fe_kind kind = {
-        .name = "input",
-        .short_key = "shape",
-        .keys = {{"shape", FE_SHAPE, FE_REQUIRED}, {"dtype", FE_DTYPE, "float32"}, {"scale", FE_NUMBER, NULL}}};
+    static const fe_kind kind = {.name = "input",
+                                 .short_key = "shape",
+                                 .keys = {{"shape", FE_SHAPE, FE_REQUIRED},
+                                          {"dtype", FE_DTYPE, "float32"},
+                                          {"scale", FE_NUMBER, NULL},
+                                          {"layout", FE_NAME, NULL}}};
     fe_input *input = &n->inputs[n->ninputs++];
     *input = (fe_input){.name = key->word, .at = key->at, .failed = true};
     set_name(n, input->name, (fe_ref){true, n->ninputs - 1});
@@ -139,7 +161,8 @@ static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe
         input->type.dim[i + 1].n = shape->list[i];
     input->read_type = input->type;
     input->read_type.dtype = IR_F32;
-    input->failed = !fe_check_size(r, key->at, input->name, &input->type);
+    input->failed =
+        !read_layout(r, fe_get(c, "layout"), input) || !fe_check_size(r, key->at, input->name, &input->type);
     return !input->failed;
 }
 
@@ -295,12 +318,23 @@ static const fe_layer *find_owner(fe_reader *r, const fe_network *n, const layer
     return NULL;
 }
 
+/* Statistics of the data are taken place by place of the last dimension that it has. */
+static bool check_statistics(fe_reader *r, const fe_network *n, const fe_layer *l)
+{
+    for (int i = 0; i < l->nparams; i++)
+        if (!strncmp(l->param[i].init.kind, "data_", 5) && n->inputs[l->in[0].index].channels_first)
+            return fe_mismatch(r, l->at, l->kind->kind.name, "an input whose channels come last",
+                               arena_printf(r->mem, "'%s', where they come first", n->inputs[l->in[0].index].name));
+    return true;
+}
+
 static bool find_shape(fe_reader *r, fe_network *n, const layer_list *list, int index)
 {
     fe_layer *l = &n->layers[index];
     bool sound = !l->failed && !(l->owner && l->owner->failed);
     bool ok = read_layer_inputs(r, n, list, l, index) && sound && l->kind->shape(r, l) &&
-              fe_check_size(r, l->at, l->name, &l->type) && (!l->owner || fe_share_params(r, l));
+              fe_check_size(r, l->at, l->name, &l->type) && check_statistics(r, n, l) &&
+              (!l->owner || fe_share_params(r, l));
     l->failed = !ok;
     return ok;
 }

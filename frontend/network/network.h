@@ -11,8 +11,9 @@
 typedef struct {
     const char *name;
     src_loc at;
-    ir_type type;      /* as the caller passes it */
-    ir_type read_type; /* as layers read it: f32 */
+    ir_type type;        /* as the caller passes it */
+    ir_type read_type;   /* as layers read it: f32, channels last */
+    bool channels_first; /* in what the caller passes */
     bool scaled;
     double scale;
     bool layer_reads, loss_reads; /* as f32 */
@@ -201,11 +202,12 @@ ir_type fe_ref_type(const fe_network *n, fe_ref ref);
 
 /* ---- building ---- */
 
-/* A function being built. Values of inputs (raw and as f32) and layers are NULL until they exist. */
+/* A function being built. Values of inputs (raw and as f32) and layers, and what these are penalised by, are NULL until
+ * they exist. */
 typedef struct {
     fe_builder b;
     const fe_network *net;
-    ir_node **raw, **inputs, **layers;
+    ir_node **raw, **inputs, **layers, **penalties;
 } fe_function;
 
 /* What is built from here on is called "<name>.<role>" and comes from 'at'. */
@@ -215,6 +217,11 @@ void fe_build_rows(const fe_network *n, ir_module *m);
 void fe_build_rate(const fe_network *n, ir_module *m);
 /* Metric sums of a function, and in train_step the `minimize`. */
 void fe_build_objective(fe_function *f);
+/* What the regularisers of a layer that is built say, summed over the batch: in train_step it is minimised; and what
+ * all of them say, or NULL. */
+void fe_build_penalties(fe_function *f, int index);
+ir_node *fe_all_penalties(fe_function *f);
+bool fe_has_penalties(const fe_network *n);
 void fe_declare_metrics(const fe_network *n, ir_module *m); /* their sums, as states */
 void fe_metric_rows(const fe_network *n, ir_module *m);
 

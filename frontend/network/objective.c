@@ -124,9 +124,9 @@ static const fe_loss *metric_loss(fe_reader *r, const fe_network *n, const fe_ch
 /* The sums of every network. */
 static bool is_reserved(fe_reader *r, src_loc at, const char *name)
 {
-    if (strcmp(name, "loss") && strcmp(name, "examples"))
+    if (strcmp(name, "loss") && strcmp(name, "examples") && strcmp(name, "penalty"))
         return false;
-    fe_mismatch(r, at, "name", "a name other than loss and examples, which every network has", name);
+    fe_mismatch(r, at, "name", "a name other than loss, examples and penalty, which are the network's", name);
     return true;
 }
 

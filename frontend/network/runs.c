@@ -99,9 +99,10 @@ static bool same_type(const ir_type *a, const ir_type *b)
 }
 
 /* "uint8 of shape [28, 28], times 0.0039". */
-static const char *describe(arena *mem, const ir_type *type, double scale)
+static const char *describe(arena *mem, const ir_type *type, double scale, bool channels_first)
 {
-    const char *words = fe_describe_type(mem, type);
+    const char *words =
+        arena_printf(mem, "%s%s", fe_describe_type(mem, type), channels_first ? ", channels first" : "");
     return scale == 1 ? words : arena_printf(mem, "%s, times %g", words, scale);
 }
 
@@ -110,12 +111,15 @@ static bool check_type(fe_reader *r, const fe_network *n, const fe_input *input,
     const fe_input *here = ref.is_input ? &n->inputs[ref.index] : NULL;
     const ir_type *type = here ? &here->type : &n->layers[ref.index].type;
     double scale = here && here->scaled ? here->scale : 1, wanted = input->scaled ? input->scale : 1;
-    if (same_type(&input->type, type) && (scale == wanted || (!here && !input->scaled)))
+    bool first = here && here->channels_first;
+    if (same_type(&input->type, type) && first == input->channels_first &&
+        (scale == wanted || (!here && !input->scaled)))
         return true;
     const char *name = here ? here->name : n->layers[ref.index].name;
-    const char *expected = arena_printf(r->mem, "'%s' to be %s", input->name, describe(r->mem, &input->type, wanted));
+    const char *expected = arena_printf(r->mem, "'%s' to be %s", input->name,
+                                        describe(r->mem, &input->type, wanted, input->channels_first));
     return fe_mismatch(r, at, "inputs", expected,
-                       arena_printf(r->mem, "'%s', which is %s", name, describe(r->mem, type, scale)));
+                       arena_printf(r->mem, "'%s', which is %s", name, describe(r->mem, type, scale, first)));
 }
 
 /* The name here of the file's input: what `inputs` says, else the same. */

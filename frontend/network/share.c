@@ -21,7 +21,7 @@ bool fe_is_owners_key(const fe_kind *kind, const char *name)
 {
     for (int i = 0; i < FE_MAX_KEYS && kind->keys[i].name; i++)
         if (!strcmp(kind->keys[i].name, name))
-            return kind->keys[i].type == FE_INITIALIZER;
+            return kind->keys[i].type == FE_INITIALIZER || kind->keys[i].type == FE_REGULARIZER;
     return !strcmp(name, "trainable");
 }
 

@@ -85,9 +85,11 @@ static void add_metric(monitors *m, const char *name)
 /* What can be watched: the loss, each of several losses, the metrics. */
 static monitors all_monitors(fe_reader *r, const fe_network *n)
 {
-    size_t most = 2 * (size_t)(n->nlosses + n->nmetrics + 1);
+    size_t most = 2 * (size_t)(n->nlosses + n->nmetrics + 2);
     monitors m = {arena_new_array(r->mem, const char *, most), 0, r->mem};
     add_metric(&m, "loss");
+    if (fe_has_penalties(n))
+        add_metric(&m, "penalty");
     for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
         add_metric(&m, n->losses[i].name);
     for (int i = 0; i < n->nmetrics; i++)

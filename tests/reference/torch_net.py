@@ -17,7 +17,7 @@ SHORT_KEYS = {"dense": "units", "max_pool1d": "pool_size", "max_pool2d": "pool_s
               "average": "inputs", "mixture": "inputs", "concatenate": "inputs", "group_norm": "groups",
               "zero_padding1d": "padding", "zero_padding2d": "padding", "cropping1d": "cropping",
               "cropping2d": "cropping", "upsample1d": "size", "upsample2d": "size",
-              "leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha", "constant": "value", "sgd": "learning_rate",
+              "l1": "l1", "l2": "l2", "leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha", "constant": "value", "sgd": "learning_rate",
               "adam": "learning_rate", "adamw": "learning_rate", "lamb": "learning_rate", "nadam": "learning_rate",
               "rmsprop": "learning_rate", "ema": "decay", "adagrad": "learning_rate", "adadelta": "learning_rate", "lion": "learning_rate"}
 CUT_DEVIATION = 0.87962566103423978  # of a normal distribution cut at two deviations, in units of the uncut one
@@ -302,8 +302,9 @@ def batch_norm(net, name, keys, x):
         rows, momentum = x.reshape(-1, x.shape[-1]), number(keys.get("momentum", 0.99))
         n, seen = len(rows), rows.mean(0)
         biased = (rows - seen).square().mean(0)
-        net.moved[name + ".moving_mean"] = momentum * mean + (1 - momentum) * seen
-        net.moved[name + ".moving_variance"] = momentum * variance + (1 - momentum) * biased * n / max(n - 1, 1)
+        name_of = net.owners.get(name, name)
+        net.moved[name_of + ".moving_mean"] = momentum * mean + (1 - momentum) * seen
+        net.moved[name_of + ".moving_variance"] = momentum * variance + (1 - momentum) * biased * n / max(n - 1, 1)
         mean, variance = seen, biased
     return rescale(net, name, keys, (x - mean) / torch.sqrt(variance + number(keys.get("epsilon", 0.001))))
 
@@ -451,10 +452,13 @@ class TorchNet:
         self.description, self.values, self.training = description, values, training
         self.moved = {}    # running statistics after a training step
         self.metrics = {}  # sums over the batch, by name
+        self.owners = {}   # of layers that share parameters
+        self.penalties = []
         self.unsure = {}   # examples whose largest logits are as good as equal, by the metric's name
 
     def parameter(self, layer, role):
-        return self.values[f"{layer}.{role}"]
+        name = f"{self.owners.get(layer, layer)}.{role}"
+        return self.moved.get(name, self.values[name])
 
     def finish(self, name, keys, y):
         if keys.get("use_bias", True):
@@ -463,15 +467,43 @@ class TorchNet:
 
     def read_inputs(self, inputs, dtype):
         scales = {n: d.get("scale", 1) if isinstance(d, dict) else 1 for n, d in self.description["inputs"].items()}
-        return {name: x.to(dtype) * number(scales[name]) for name, x in inputs.items()}
+        first = {n for n, d in self.description["inputs"].items()
+                 if isinstance(d, dict) and d.get("layout", "") in ("ncw", "nchw")}
+        return {name: (channels_last(x) if name in first else x).to(dtype) * number(scales[name])
+                for name, x in inputs.items()}
+
+    def penalise(self, name, keys, value):
+        """That of weights, which counts for each example, and that of values, example by example."""
+        for key, entry in keys.items():
+            what = key.removesuffix("_regularizer")
+            if what == key or (what != "activity" and (name in self.owners or not keys.get("trainable", True))):
+                continue
+            kind, factors = choice(entry)
+            factors = factors if factors or kind == "l1_l2" else {kind: 0.01}
+            role = {"kernel": "weight", "depthwise": "depthwise_weight", "pointwise": "pointwise_weight"}.get(what, what)
+            x = value if what == "activity" else self.parameter(name, role)
+            times = 1 if what == "activity" else len(value)
+            self.penalties.append(times * (number(factors.get("l1", 0)) * x.abs().sum()
+                                           + number(factors.get("l2", 0)) * x.square().sum()))
+
+    def shared(self, name, keys, before):
+        """The keys of a layer that shares parameters: what it does not say is as in the layer that has them."""
+        if "share" not in keys:
+            return keys
+        other = before[keys["share"]]
+        self.owners[name] = self.owners.get(keys["share"], keys["share"])
+        own = ("name", "input", "inputs", "activity_regularizer")
+        return {**{k: v for k, v in other.items() if k not in own}, **keys}
 
     def forward(self, inputs, dtype):
         """Every input and layer by name."""
         known = self.read_inputs(inputs, dtype)
-        before = next(iter(known))
+        before, all_keys = next(iter(known)), {}
         for kind, name, keys in named(self.description["layers"]):
+            keys = all_keys[name] = self.shared(name, keys, all_keys)
             args = [known[i] for i in keys.get("inputs", [keys.get("input", before)])]
             known[name] = LAYERS[kind](self, name, keys, *args)
+            self.penalise(name, keys, known[name])
             before = name
         return known
 

@@ -146,7 +146,8 @@ class Described:
         with tempfile.TemporaryDirectory() as folder:
             net = compiled(build, text, folder)
             self.rows, self.inputs = net.tensors[:net.net.param_count], {t.name: t.shape[1:] for t in net.inputs}
-        self.values = {"seed": 1, "step": 0}
+            states = [t for t in net.tensors[net.net.param_count:] if "moving_" in t.name]
+        self.values = {"seed": 1, "step": 0, **{t.name: torch.zeros(t.shape).double() for t in states}}
 
     def tensors(self):
         for row in self.rows:
@@ -159,7 +160,9 @@ class Described:
         self.values["step"] = step
         inputs = {name: floats(step + 100 * i, shape) for i, (name, shape) in enumerate(self.inputs.items())}
         net = TorchNet(self.description, self.values, training=True)
-        return net.objective(net.forward(inputs, torch.float64), inputs) / BATCH
+        total = net.objective(net.forward(inputs, torch.float64), inputs)
+        self.shown = total / BATCH  # penalties are reported apart from it
+        return (total + sum(net.penalties)) / BATCH
 
     def optimizer(self):
         (_, keys) = choice(self.description["optimizer"])
@@ -175,7 +178,7 @@ def write(out, name, net):
         loss = net.loss(step)
         loss.backward()
         optimizer.step()
-        out.write(f"loss {step} {loss.item():.9g}\n")
+        out.write(f"loss {step} {getattr(net, 'shown', loss).item():.9g}\n")
     for tensor, p, order in net.tensors():
         flat = p.detach().permute(order).contiguous().flatten()
         count = min(SAMPLES, len(flat))
@@ -190,5 +193,5 @@ if __name__ == "__main__":
         out.write(f"# made by torch_values.py with PyTorch {torch.__version__}\n")
         for name, net in (("mlp", Mlp()), ("activations", Activations()), ("cnn", Cnn())):
             write(out, name, net)
-        for name in ("sequence", "image"):
+        for name in ("sequence", "image", "params"):
             write(out, name, Described(Path(sys.argv[1]).resolve(), name))

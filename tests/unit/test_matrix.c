@@ -219,11 +219,12 @@ static void matrix_filtered(void)
     check_net("cnn", "winograd", each, 1, 0);
 }
 
-/* What the catalogue has besides, in two nets. */
+/* What the catalogue has besides, in three nets. */
 static void matrix_layers(void)
 {
     check_net("torch/sequence", NULL, each, 1, 0);
     check_net("torch/image", NULL, each, 1, 0);
+    check_net("torch/params", NULL, each, 1, 0);
 }
 
 static int64_t count_subnormal(const float *x, size_t count)

@@ -126,7 +126,7 @@ static void pytorch(void)
         check_net(f, name);
         nets++;
     }
-    CU_ASSERT_EQUAL(nets, 5);
+    CU_ASSERT_EQUAL(nets, 6);
     fclose(f);
 }
 

@@ -260,7 +260,8 @@ static ir_node *build_transposed(fe_builder *b, const fe_layer *l, ir_node *cons
         KEY("use_bias", FE_BOOL, "true"), KEY("activation", FE_ACTIVATION, "linear"),                                  \
         KEY("depthwise_initializer", FE_INITIALIZER, "glorot_uniform"),                                                \
         KEY("pointwise_initializer", FE_INITIALIZER, "glorot_uniform"),                                                \
-        KEY("bias_initializer", FE_INITIALIZER, "zeros")
+        KEY("bias_initializer", FE_INITIALIZER, "zeros"), KEY("depthwise_regularizer", FE_REGULARIZER, NULL),          \
+        KEY("pointwise_regularizer", FE_REGULARIZER, NULL), KEY("bias_regularizer", FE_REGULARIZER, NULL)
 
 #define TRANSPOSED_KEYS(type, whole, padding)                                                                          \
     KEY("filters", FE_COUNT, FE_REQUIRED), WINDOW_KEYS(type, padding), KEY("output_padding", whole, NULL), KERNEL_KEYS

@@ -58,7 +58,7 @@ static const fe_layer_kind rows[] = {
     LAYER(activation, ONE, "activation", fe_shape_same, build_activation,
           KEY("activation", FE_ACTIVATION, FE_REQUIRED)),
     LAYER(prelu, ONE, NULL, shape_prelu, build_prelu, KEY("shared_axes", FE_SHAPE, NULL),
-          KEY("alpha_initializer", FE_INITIALIZER, "zeros")),
+          KEY("alpha_initializer", FE_INITIALIZER, "zeros"), KEY("alpha_regularizer", FE_REGULARIZER, NULL)),
 };
 
 const fe_rows fe_elementwise_layers = FE_ROWS(rows);

@@ -23,7 +23,8 @@ extern const fe_rows fe_dense_layers, fe_reshaping_layers, fe_resizing_layers, f
 /* The keys of what multiplies with a kernel, adds a bias and activates: see fe_add_bias, fe_biased, fe_activated. */
 #define KERNEL_KEYS                                                                                                    \
     KEY("use_bias", FE_BOOL, "true"), KEY("activation", FE_ACTIVATION, "linear"),                                      \
-        KEY("kernel_initializer", FE_INITIALIZER, "glorot_uniform"), KEY("bias_initializer", FE_INITIALIZER, "zeros")
+        KEY("kernel_initializer", FE_INITIALIZER, "glorot_uniform"), KEY("bias_initializer", FE_INITIALIZER, "zeros"), \
+        KEY("kernel_regularizer", FE_REGULARIZER, NULL), KEY("bias_regularizer", FE_REGULARIZER, NULL)
 
 /* How many inputs: least, most. */
 #define ONE 1, 1

@@ -4,7 +4,8 @@
 
 #define NORM_KEYS                                                                                                      \
     KEY("epsilon", FE_POSITIVE, "0.001"), KEY("center", FE_BOOL, "true"), KEY("scale", FE_BOOL, "true"),               \
-        KEY("gamma_initializer", FE_INITIALIZER, "ones"), KEY("beta_initializer", FE_INITIALIZER, "zeros")
+        KEY("gamma_initializer", FE_INITIALIZER, "ones"), KEY("beta_initializer", FE_INITIALIZER, "zeros"),            \
+        KEY("gamma_regularizer", FE_REGULARIZER, NULL), KEY("beta_regularizer", FE_REGULARIZER, NULL)
 
 static bool shape_norm(fe_reader *r, fe_layer *l)
 {
@@ -197,7 +198,7 @@ static const fe_layer_kind rows[] = {
     LAYER(layer_norm, ONE, NULL, shape_norm, build_layer_norm, NORM_KEYS),
     LAYER(group_norm, ONE, "groups", shape_group_norm, build_group_norm, KEY("groups", FE_COUNT, "32"), NORM_KEYS),
     LAYER(rms_norm, ONE, NULL, shape_rms_norm, build_rms_norm, KEY("epsilon", FE_POSITIVE, "1e-6"),
-          KEY("gamma_initializer", FE_INITIALIZER, "ones")),
+          KEY("gamma_initializer", FE_INITIALIZER, "ones"), KEY("gamma_regularizer", FE_REGULARIZER, NULL)),
     LAYER(unit_norm, ONE, NULL, shape_unit_norm, build_unit_norm, {0}),
 };
 
