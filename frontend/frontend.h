@@ -92,6 +92,8 @@ typedef struct {
     int64_t accumulate;                     /* batches in a step */
     double checkpoint_minutes;              /* a run saves at the latest after these */
     int64_t checkpoint_steps;               /* and after so many steps; 0: there is no such limit */
+    int64_t keep;                           /* checkpoints of epochs, besides the last one */
+    bool keep_best;                         /* the weights of the best epoch, in a file of their own */
     fe_watch early_stopping, plateau;
     src_loc loc;
 } fe_train;

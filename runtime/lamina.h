@@ -427,6 +427,9 @@ typedef struct lamina_report {
 
 typedef void lamina_report_function(void *user, const lamina_report *r);
 
+/* Told the examples of a step before it is taken, lent for the call; the model may be read meanwhile. */
+typedef void lamina_batch_function(void *user, const void *const *inputs, int64_t count);
+
 typedef enum lamina_mode {
     LAMINA_MODE_AUTO, /* as the metric says */
     LAMINA_MODE_MIN,  /* lower is better */
@@ -473,6 +476,7 @@ typedef struct lamina_fit_options {
     const volatile int32_t *stop;     /* not 0: stop after the step that runs; may be NULL */
     lamina_early_stopping early_stopping;
     lamina_plateau plateau;
+    lamina_batch_function *before; /* with 'user'; may be NULL */
 } lamina_fit_options;
 
 /* Give those states that are statistics of the training data (of layers `normalization`) the values of this data, which

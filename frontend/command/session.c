@@ -3,6 +3,8 @@
  *     DIR/NAME.so, NAME.h         the compiled network, never an old one; of stages each one's own beside it
  *     DIR/log.jsonl               a line an epoch
  *     DIR/checkpoint/last.safetensors   where to go on from
+ *     DIR/checkpoint/epoch-7.safetensors  the same after an epoch, as many as `keep` says
+ *     DIR/best.safetensors        with `keep_best`, the parameters after the best epoch
  *     DIR/weights.safetensors     the parameters, once training ended or was interrupted
  *     DIR/set.txt                 what --set changed of the YAML, a line each
  *     DIR/.lock                   held while a process trains there
@@ -14,6 +16,7 @@
 #include "frontend/command/data.h"
 #include "frontend/command/directory.h"
 #include "frontend/command/measure.h"
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +46,7 @@ void cmd_session_name(cmd_session *s, const char *name)
     s->log = arena_printf(s->mem, "%s/log.jsonl", s->dir);
     s->checkpoint = arena_printf(s->mem, "%s/checkpoint/last.safetensors", s->dir);
     s->weights = arena_printf(s->mem, "%s/weights.safetensors", s->dir);
+    s->best = arena_printf(s->mem, "%s/best.safetensors", s->dir);
     s->changes = arena_printf(s->mem, "%s/set.txt", s->dir);
 }
 
@@ -55,6 +59,8 @@ void cmd_session_watch(const fe_train *t, lamina_fit_options *o)
 {
     static const lamina_mode modes[] = {LAMINA_MODE_AUTO, LAMINA_MODE_MIN, LAMINA_MODE_MAX};
     const fe_watch *stop = &t->early_stopping, *plateau = &t->plateau;
+    const fe_watch best = {.metric = "validation.loss", .patience = INT64_MAX}; /* looks on, and never stops */
+    stop = t->keep_best && !stop->present ? &best : stop;
     o->early_stopping =
         (lamina_early_stopping){{stop->metric, modes[stop->mode], stop->patience, stop->min_delta}, stop->restore_best};
     o->plateau = (lamina_plateau){{plateau->metric, modes[plateau->mode], plateau->patience, plateau->min_delta},
@@ -140,6 +146,7 @@ bool cmd_session_enter(cmd_session *s)
         return false;
     cmd_sweep(s->dir, arena_printf(s->mem, "%s.key", name));
     cmd_sweep(s->dir, "weights.safetensors");
+    cmd_sweep(s->dir, "best.safetensors");
     cmd_sweep(s->dir, "set.txt");
     cmd_sweep(checkpoints, "last.safetensors");
     return true;
@@ -223,6 +230,51 @@ void cmd_session_tell_saved(cmd_session *s, int64_t steps)
     fprintf(stderr, "saved %s after %" PRId64 " steps\n", s->checkpoint, steps);
 }
 
+static int64_t epoch_of(const char *name)
+{
+    int64_t epoch = 0;
+    int end = 0;
+    bool ok = sscanf(name, "epoch-%9" SCNd64 ".safetensors%n", &epoch, &end) == 1 && end && !name[end];
+    return ok ? epoch : 0;
+}
+
+/* Checkpoints of epochs up to this one. */
+static void remove_epochs(const cmd_session *s, int64_t last)
+{
+    text path = {0};
+    text_printf(&path, "%s/checkpoint", s->dir);
+    DIR *folder = opendir(text_get(&path));
+    text_free(&path);
+    for (const struct dirent *e; folder && (e = readdir(folder));)
+        if (epoch_of(e->d_name) > 0 && epoch_of(e->d_name) <= last)
+            unlinkat(dirfd(folder), e->d_name, 0);
+    if (folder)
+        closedir(folder);
+}
+
+void cmd_session_keep_epoch(cmd_session *s, int64_t epoch, const void *place)
+{
+    lamina_error e;
+    int64_t count = fe_train_options(s->net)->keep;
+    text path = {0};
+    if (!count)
+        return;
+    text_printf(&path, "%s/checkpoint/epoch-%" PRId64 ".safetensors", s->dir, epoch);
+    if (s->save(s->user, place, text_get(&path), &e) != LAMINA_OK)
+        warn_at_once(s, &e);
+    else
+        remove_epochs(s, epoch - count);
+    text_free(&path);
+}
+
+void cmd_session_keep_best(cmd_session *s, lamina_model *m, const lamina_report *r)
+{
+    lamina_error e;
+    bool best = r->event == LAMINA_EVENT_EPOCH && fe_train_options(s->net)->keep_best && r->best_epoch == r->epoch;
+    if (best && lamina_save_weights(m, s->best, &e) != LAMINA_OK)
+        warn_at_once(s, &e);
+}
+
 /* Before the first checkpoint, since a run that goes on from it needs them. */
 static bool write_changes(cmd_session *s)
 {
@@ -246,6 +298,8 @@ bool cmd_session_begin(cmd_session *s, const void *place)
     }
     unlink(s->checkpoint);
     unlink(s->weights);
+    unlink(s->best);
+    remove_epochs(s, INT64_MAX);
     bool ok = write_changes(s);
     if (ok)
         cmd_session_save(s, place);

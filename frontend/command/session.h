@@ -21,7 +21,7 @@ typedef struct cmd_session cmd_session;
 struct cmd_session {
     const cmd_train_options *o;
     const fe_network *net;
-    const char *dir, *library, *log, *checkpoint, *weights, *changes;
+    const char *dir, *library, *log, *checkpoint, *weights, *best, *changes;
     arena *mem;
     diag *d;
     lamina_progress *progress;
@@ -79,11 +79,19 @@ void cmd_session_begin_words(cmd_session *s);
 bool cmd_session_is_due(cmd_session *s, lamina_event event, bool *asked);
 /* Save one; a failure is told once, and the run goes on, so that what it learns can still be saved at the end. */
 bool cmd_session_save(cmd_session *s, const void *place);
+/* After an epoch, of all that the run has done: keep its checkpoint, and of those kept before the newest. */
+void cmd_session_keep_epoch(cmd_session *s, int64_t epoch, const void *place);
+/* If the epoch was the best one, keep the model's weights as such. */
+void cmd_session_keep_best(cmd_session *s, lamina_model *m, const lamina_report *r);
 /* What the last save gave, if the user asked for it. */
 void cmd_session_tell_saved(cmd_session *s, int64_t steps);
 /* Weights and checkpoint at the end. Each file is tried, whatever became of the other one: where one has no room the
  * other may have. */
 bool cmd_session_keep(cmd_session *s, lamina_model *m, const void *place);
+/* What led to a loss, or to parameters, that are not finite: do the steps since the last checkpoint of 'run' again, as
+ * 'fit' did them, and note what was not finite first. The model is not that of the run's end any more. */
+void cmd_diagnose(cmd_session *s, lamina_model *m, const lamina_dataset *train, const lamina_fit_options *fit,
+                  const lamina_checkpoint *run);
 /* What the whole begins with, by --weights or the YAML; NULL: its initialisers' values, or the checkpoint's. */
 const fe_weights *cmd_session_start(cmd_session *s);
 /* Begin a model with weights, or (m is NULL) a stage of 'stages', of all of them (NULL); tells at once what does not

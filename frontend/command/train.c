@@ -57,9 +57,15 @@ static lamina_status save(void *user, const void *place, const char *path, lamin
  * stays. */
 static void keep(training *t, const lamina_report *r)
 {
-    bool asked;
-    if (cmd_session_is_due(t->run, r->event, &asked) && !cmd_not_finite(t->model) && cmd_session_save(t->run, &r->at) &&
-        asked)
+    bool asked, due = cmd_session_is_due(t->run, r->event, &asked);
+    const fe_train *o = fe_train_options(t->run->net);
+    bool keeps = r->event == LAMINA_EVENT_EPOCH && (o->keep || o->keep_best);
+    if ((!due && !keeps) || cmd_not_finite(t->model))
+        return;
+    cmd_session_keep_best(t->run, t->model, r);
+    if (keeps)
+        cmd_session_keep_epoch(t->run, r->epoch, &r->at);
+    if (due && cmd_session_save(t->run, &r->at) && asked)
         cmd_session_tell_saved(t->run, r->total_steps);
 }
 
@@ -115,8 +121,11 @@ static int learn(training *t)
                               .user = t,
                               .stop = stop};
     cmd_session_watch(fe_train_options(s->net), &fit);
+    const lamina_checkpoint run = at;
     lamina_status status = lamina_fit(t->model, t->train, &fit, &at, &e);
     bool ok = end(t, status, &at, &e);
+    if (status == LAMINA_NOT_FINITE || (!ok && cmd_not_finite(t->model)))
+        cmd_diagnose(s, t->model, t->train, &fit, &run);
     int code = cmd_report(s->d, s->o->build.remarks);
     if (!ok || (status == LAMINA_OK && !cmd_session_judge(s)))
         return EXIT_FAILED;

@@ -233,9 +233,13 @@ static void log_epoch(const hierarchy *t, const lamina_stages_report *r)
 /* Of a stage that diverges the last good checkpoint stays, as of a net that learns end to end. */
 static void keep(hierarchy *t, const lamina_stages_report *r)
 {
-    bool asked;
-    if (cmd_session_is_due(t->run, r->fit->event, &asked) && !cmd_not_finite(r->model) &&
-        cmd_session_save(t->run, &r->at) && asked)
+    bool asked, due = cmd_session_is_due(t->run, r->fit->event, &asked);
+    bool keeps = r->fit->event == LAMINA_EVENT_EPOCH && fe_train_options(t->run->net)->keep;
+    if ((!due && !keeps) || cmd_not_finite(r->model))
+        return;
+    if (keeps)
+        cmd_session_keep_epoch(t->run, epochs_done(t, &r->at), &r->at);
+    if (due && cmd_session_save(t->run, &r->at) && asked)
         cmd_session_tell_saved(t->run, r->fit->total_steps);
 }
 

@@ -236,6 +236,8 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                                            {"averaging", FE_TREE, NULL},
                                            {"accumulate", FE_COUNT, "1"},
                                            {"checkpoint_steps", FE_WHOLE, "0"},
+                                           {"keep", FE_WHOLE, "0"},
+                                           {"keep_best", FE_BOOL, "false"},
                                            {"early_stopping", FE_TREE, NULL},
                                            {"reduce_on_plateau", FE_TREE, NULL}}};
     const fe_yaml none = {.kind = FE_SCALAR, .word = "", .at = n->at}, *y = fe_yaml_find(root, "train");
@@ -249,6 +251,8 @@ bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
                           .max_steps = fe_get_int(c, "max_steps"),
                           .checkpoint_minutes = fe_get_number(c, "checkpoint_minutes"),
                           .checkpoint_steps = fe_get_int(c, "checkpoint_steps"),
+                          .keep = fe_get_int(c, "keep"),
+                          .keep_best = fe_get_bool(c, "keep_best"),
                           .loc = c->at};
     bool ok = fe_read_clip(r, n, c);
     ok &= fe_read_averaging(r, n, c);

@@ -111,6 +111,19 @@ static bool check_watch(fe_reader *r, const fe_network *n, const fe_watch *w)
            fe_mismatch(r, w->loc, "monitor", "validation data to measure it on", "none");
 }
 
+/* The best epoch is that which early stopping watches, or the validation loss says. */
+static bool check_best(fe_reader *r, const fe_network *n, bool stages)
+{
+    const fe_train *t = &n->train;
+    if (!t->keep_best)
+        return true;
+    if (stages)
+        return fe_mismatch(r, t->loc, "keep_best", "a network that learns as a whole",
+                           "stages that learn on their own");
+    return t->early_stopping.present || fe_data(n, "validation")->present ||
+           fe_mismatch(r, t->loc, "keep_best", "validation data to measure it on", "none");
+}
+
 static bool check_network(fe_reader *r, const fe_network *n)
 {
     return !n->nlosses || (check_watch(r, n, &n->train.early_stopping) && check_watch(r, n, &n->train.plateau));
@@ -120,7 +133,9 @@ bool fe_check_watches(fe_reader *r, const fe_network *n)
 {
     const fe_hierarchy *h = n->hierarchy;
     for (int i = 0; h && i < h->count; i++)
-        if (!check_network(r, h->parts[i].net))
+        if (!check_network(r, h->parts[i].net) || !check_best(r, h->parts[i].net, true))
             return false;
+    if (!check_best(r, n, h))
+        return false;
     return (h && !h->fine_tune_epochs) || check_network(r, n);
 }

@@ -292,3 +292,8 @@ const eval_tensor *evaluator_result(const evaluator *e, int index)
         ir_bug("result %d of a run that gave %d", index, e->result_count);
     return e->results[index];
 }
+
+const eval_tensor *evaluator_value(const evaluator *e, const ir_node *n)
+{
+    return look_up(e->frame, n);
+}

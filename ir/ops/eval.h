@@ -38,6 +38,9 @@ bool evaluator_run(evaluator *e, const ir_graph *f, diag *d);
 /* A result of the last evaluator_run; valid until the next one. */
 const eval_tensor *evaluator_result(const evaluator *e, int index);
 
+/* The value of a node of the function that was run last, or of its inputs; valid until the next run. */
+const eval_tensor *evaluator_value(const evaluator *e, const ir_node *n);
+
 /* Any element as a double and back, rounded to the tensor's storage; 'index' counts in memory order. */
 double evaluator_get(const evaluator *e, const eval_tensor *t, int64_t index);
 void evaluator_put(const evaluator *e, eval_tensor *t, int64_t index, double value);

@@ -102,6 +102,8 @@ static lamina_status check_loss(fit *f, int64_t count, lamina_error *e)
 
 static lamina_status take_step(fit *f, int64_t count, lamina_error *e)
 {
+    if (f->o->before)
+        f->o->before(f->o->user, f->reader.inputs, count);
     double start = now();
     f->report.learning_rate = (double)lamina_learning_rate(f->m);
     lamina_status s = lamina_train_step(f->m, f->reader.inputs, count, e);

@@ -154,6 +154,56 @@ static void overfitting(void)
     CU_ASSERT_EQUAL(run("%s train few.yaml --overfit=5 --resume >out 2>err", LAMINA_BINARY), 0);
 }
 
+/* Checkpoints of the newest epochs, from each of which a run goes on to the same bits, and the best weights. */
+static void kept(void)
+{
+    write_net("kept", "0.3", ", epochs: 6, keep: 2, keep_best: true", "");
+    train_whole("kept");
+    CU_ASSERT_EQUAL(run("test \"$(ls kept-whole/checkpoint | xargs)\" = "
+                        "'epoch-5.safetensors epoch-6.safetensors last.safetensors'"),
+                    0);
+    CU_ASSERT_EQUAL(run("cp kept-whole/best.safetensors best.safetensors"), 0);
+    check_pieces("kept", 100);
+    CU_ASSERT_EQUAL(run("cmp best.safetensors kept-parts/best.safetensors"), 0);
+    CU_ASSERT_EQUAL(run("cd kept-whole && cp checkpoint/epoch-5.safetensors checkpoint/last.safetensors && cp "
+                        "weights.safetensors ../w && cd .. && %s train kept.yaml --out=kept-whole --resume >out && cmp "
+                        "w kept-whole/weights.safetensors",
+                        LAMINA_BINARY),
+                    0);
+    write_net("kept", "0.3", ", epochs: 6, early_stopping: {patience: 6, restore_best: true}", "");
+    CU_ASSERT_EQUAL(run("%s train kept.yaml --out=restored >out && %s eval kept.yaml --set=validation "
+                        "--weights=restored/weights.safetensors >a && %s eval kept.yaml --set=validation "
+                        "--weights=best.safetensors | cmp - a",
+                        LAMINA_BINARY, LAMINA_BINARY, LAMINA_BINARY),
+                    0);
+}
+
+/* Which of sixty layers makes the first number that is none, forward, backward or in its update. */
+static void diagnosed(void)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/deep.yaml", directory);
+    FILE *f = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fprintf(f, "inputs: {x: [10], y: [1]}\nlayers:\n");
+    for (int i = 1; i <= 60; i++)
+        fprintf(f, "  - dense: {units: 8, activation: %s}\n", i == 37 ? "exponential" : "relu");
+    fprintf(f, "  - dense: 1\nlosses: [mean_squared_error]\noptimizer: {sgd: 0.5}\ndata:\n"
+               "  train: {format: idx, x: data/linear-train-x.idx, y: data/linear-train-y.idx}\n");
+    fclose(f);
+    CU_ASSERT_EQUAL(
+        run("%s train deep.yaml --overwrite --set layers.36.bias_initializer.constant.value=3000 >out 2>err",
+            LAMINA_BINARY),
+        1);
+    CU_ASSERT_EQUAL(run("grep -q \"^deep.yaml:39:5: note: step 1: first in 'dense37', forward: exponential makes inf\" "
+                        "err"),
+                    0);
+    write_net("hot", "1e38", "", "");
+    CU_ASSERT_EQUAL(run("%s train hot.yaml >out 2>err", LAMINA_BINARY), 1);
+    CU_ASSERT_EQUAL(run("grep -q \"note: step [12]: first in '[ab]', [a-z_]*: [a-z_]* makes .* of numbers up to\" err"),
+                    0);
+}
+
 /* Killed at any moment, a run goes on from at most so many steps before. */
 static void killed_and_resumed(void)
 {
@@ -182,5 +232,7 @@ void suite_training(void)
     CU_add_test(s, "changed on the command line", changed);
     CU_add_test(s, "dry runs", dry_runs);
     CU_add_test(s, "overfitting", overfitting);
+    CU_add_test(s, "checkpoints of epochs and the best weights", kept);
+    CU_add_test(s, "where a number came from that is none", diagnosed);
     CU_add_test(s, "killed and resumed", killed_and_resumed);
 }
