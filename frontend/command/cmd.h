@@ -148,6 +148,7 @@ bool cmd_run_passes(ir_module *m, const cmd_build *b, diag *d);
 int cmd_check(int argc, char **argv);
 int cmd_compile(int argc, char **argv);
 int cmd_train(int argc, char **argv);
+int cmd_sweep_values(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_dump(int argc, char **argv);

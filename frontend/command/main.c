@@ -13,6 +13,7 @@ static const struct {
     {"check", "read a network and say what is wrong with it", cmd_check},
     {"compile", "make a shared object and a C header of a network", cmd_compile},
     {"train", "train a network on its data", cmd_train},
+    {"sweep", "train a network many times with other values", cmd_sweep_values},
     {"eval", "measure trained weights on the test data", cmd_eval},
     {"predict", "write down what trained weights say of records", cmd_predict},
     {"data", "list what a network's data sets hold, column by column", cmd_data},
