@@ -65,19 +65,19 @@ static void add_time(lamina_progress *p, double seconds)
         add(p, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
-/* A longer line would wrap, and the next one be drawn below it. */
-static void cut_to_width(lamina_progress *p)
+/* What a line may have: a longer one would wrap, and the next one be drawn below it. */
+static size_t width_of(const lamina_progress *p)
 {
     struct winsize w;
-    if (ioctl(fileno(p->file), TIOCGWINSZ, &w) == 0 && w.ws_col > 1 && p->used > w.ws_col - 1u)
-        p->line[w.ws_col - 1] = 0;
+    bool known = ioctl(fileno(p->file), TIOCGWINSZ, &w) == 0 && w.ws_col > 1;
+    return known ? w.ws_col - 1u : LINE;
 }
 
-static void draw(lamina_progress *p, const lamina_report *r, bool last)
+static void compose(lamina_progress *p, const lamina_report *r, bool last, bool bar)
 {
     p->used = 0;
     add(p, "epoch %" PRId64 "/%" PRId64, r->epoch, r->epochs);
-    if (p->terminal)
+    if (bar)
         add_bar(p, r);
     add(p, " %" PRId64 "/%" PRId64, r->step, r->steps);
     add_metrics(p, "", r, r->train);
@@ -86,7 +86,6 @@ static void draw(lamina_progress *p, const lamina_report *r, bool last)
     double examples = (double)(r->examples - r->examples_before);
     if (last && p->rate > 0 && r->learning_rate != p->rate)
         add(p, "  rate %.3g", r->learning_rate);
-    p->rate = last ? r->learning_rate : p->rate;
     if (r->seconds > 0)
         add(p, "  %.0f/s", examples / r->seconds);
     if (last) {
@@ -97,10 +96,20 @@ static void draw(lamina_progress *p, const lamina_report *r, bool last)
         add(p, "  ETA ");
         add_time(p, epochs * (double)r->records * r->seconds / examples);
     }
+}
+
+/* Where there is no room for all of it the bar goes first: the numbers say the same. */
+static void draw(lamina_progress *p, const lamina_report *r, bool last)
+{
+    compose(p, r, last, p->terminal);
+    if (p->terminal && p->used > width_of(p))
+        compose(p, r, last, false);
+    p->rate = last ? r->learning_rate : p->rate;
     if (!p->terminal) {
         fprintf(p->file, "%s\n", p->line);
     } else {
-        cut_to_width(p);
+        if (p->used > width_of(p))
+            p->line[width_of(p)] = 0;
         fprintf(p->file, "%s%s\033[K\n", p->open ? "\033[A\r" : "", p->line);
         p->open = !last;
     }
