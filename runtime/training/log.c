@@ -3,8 +3,9 @@
  *     {"epoch": 1, "steps": 469, "total_steps": 469, "examples": 60000, "seconds": 0.31, "learning_rate": 0.001,
  *      "train": {"loss": 0.51, "accuracy": 0.82}, "validation": {"loss": 0.41, "accuracy": 0.85}}
  *
- * One line an epoch. After one at which the learning rate was reduced there is "reduced_to", after one at which early
- * stopping ended the run "stopped", which says why. A value that is not finite is null, as JSON has no word for it.
+ * One line an epoch, as log.schema.json has it. After one at which the learning rate was reduced there is "reduced_to",
+ * after one at which early stopping ended the run "stopped", which says why. A value that is not finite is null, as
+ * JSON has no word for it.
  * A line of a run of stages has its stage's name and, where there is validation data, how the whole stands and each
  * stage:
  *
