@@ -127,6 +127,8 @@ const fe_weights *fe_weights_of(const fe_network *n); /* NULL: it begins with it
 /* How many classes an input's labels name: 10 if it is the labels of a softmax_cross_entropy over 10 logits; 0 if it is
  * not labels. */
 int64_t fe_classes(const fe_network *n, const char *input);
+/* The input with the labels of a metric's loss; NULL if there is none, or no such metric. */
+const char *fe_metric_labels(const fe_network *n, const char *metric);
 
 /* Does inference read the input of that number? */
 bool fe_is_inferred_from(const fe_network *n, int input);

@@ -281,9 +281,11 @@ static ir_symbol *sum_of(const separation *s, const ir_row *metric, const char *
     return a && a->word ? ir_symbol_find(s->m, a->word) : NULL;
 }
 
-/* Both sums come along with a metric that stays. */
+/* Both sums come along with a metric that stays. One that only evaluate measures has nothing to do in a stage. */
 static bool keeps_metric(const separation *s, const ir_row *metric)
 {
+    if (ir_attr_find(metric->attrs, "evaluated") || ir_attr_find(metric->attrs, "scores"))
+        return false;
     ir_symbol *sum = sum_of(s, metric, "sum"), *count = sum_of(s, metric, "count");
     if (!ir_map_get(s->assigned, sum) && !ir_map_get(s->assigned, count))
         return false;

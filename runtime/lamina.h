@@ -155,7 +155,9 @@ lamina_status lamina_copy_tensors(lamina_model *to, lamina_model *from, lamina_e
 /* Write each output (a pointer for each, as with inputs). Labels may be NULL here. INTERRUPTED after a cancel. */
 lamina_status lamina_infer(lamina_model *m, const void *const *inputs, int64_t count, void *const *outputs,
                            lamina_error *e);
-/* Add these examples to the metric sums, with dropout and the like off. */
+/* Add these examples to the metric sums, with dropout and the like off. It takes memory where a network has a metric of
+ * the order of all scores, as AUC: for a score (8 bytes) and a label (4) of each class, and 16 bytes an example (or
+ * class of one) to sort them, until the model is freed. */
 lamina_status lamina_evaluate(lamina_model *m, const void *const *inputs, int64_t count, lamina_error *e);
 /* One step of the optimizer on the mean gradient of these examples; adds to the metric sums too. More than max_batch
  * examples are micro-batches of max_batch, the last one of what is left, and one update. */
@@ -183,9 +185,24 @@ float lamina_learning_rate(const lamina_model *m);
  * steps says it before the first one (until then a step is BAD_ARG), or sets its own rates. */
 void lamina_set_epoch_steps(lamina_model *m, int64_t steps);
 
-/* Metric 'index' of the net over all examples since the last reset; NaN before the first, and for a bad index. */
+/* Metric 'index' of the net over all examples since the last reset; NaN before the first, and for a bad index. Of one
+ * that is more numbers than one (below) it is their one-number form: of each class the mean of those that are numbers,
+ * as 'average: macro' would have it; of a confusion matrix the share on its diagonal. Some metrics are measured by
+ * lamina_evaluate alone and NaN after training steps (LAMINA_METRIC_CONFUSION_MATRIX and what follows it). */
 double lamina_metric_value(const lamina_model *m, int32_t index);
 void lamina_reset_metrics(lamina_model *m);
+
+/* What a metric is besides that one number. */
+typedef struct lamina_numbers {
+    int32_t
+        rank; /* 0: nothing; 1: a number for each class; 2: a row for each true class, a column for each that is said */
+    int64_t classes;
+    const double
+        *at; /* classes, or classes x classes, row-major, NaN where nothing is to divide by; NULL: not measured */
+} lamina_numbers;
+
+/* For each metric of the net its numbers, lent until the next call for this model; NULL if no metric has any. */
+const lamina_numbers *lamina_metric_numbers(lamina_model *m);
 
 /* ---- files ---- */
 
@@ -420,6 +437,8 @@ typedef struct lamina_report {
     double reduced_to; /* after an EPOCH at which 'plateau' reduced the learning rate: that of the next step; else 0 */
     const char *stopped; /* after an EPOCH with which early stopping ends the run: why, on one line; else NULL */
     int64_t best_epoch;  /* with early stopping, after an EPOCH: that of the best value, from 1; 0: none */
+    /* After an EPOCH, for each metric what it is besides its value; NULL elsewhere, and if no metric is more. */
+    const lamina_numbers *train_numbers, *validation_numbers;
 } lamina_report;
 
 /* It may save: between two steps a model is sound, and lamina_save_checkpoint(m, &r->at, ...) is where lamina_fit goes

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define LAMINA_ABI_MAJOR 1
-#define LAMINA_ABI_MINOR 7
+#define LAMINA_ABI_MINOR 8
 
 enum { LAMINA_MAX_RANK = 8 };
 
@@ -121,8 +121,46 @@ typedef struct lamina_tensor {
     double init_a, init_b;
 } lamina_tensor;
 
-/* mean: state[sum] / state[count]. Both are tensors of kind STATE, f64 scalars, named by their index. */
-enum { LAMINA_METRIC_MEAN = 1 };
+/* How a metric is made of sums over all examples, which are states of f64: 'sum' and 'count' are the numbers of two
+ * such tensors, the second one a scalar. The kinds from ROOT_MEAN on, since 1.8:
+ *
+ *   R2              sum [3, n]: of squared errors e, of targets t, of t^2, each at n places; count: of how many rows.
+ *                   The mean over the places of 1 - e / (t^2 - t t / count), of targets that are all one number 1 if
+ *                   e = 0, else 0: scikit-learn's r2_score
+ *   PRECISION ...   sum [3, n]: how often each of n classes is said rightly, is said, is true (tp, tp + fp, tp + fn).
+ *                   MICRO is the formula of the sums over all classes, MACRO the mean over those classes that are said
+ *                   or true, WEIGHTED that with what is true as weights; a class whose formula is 0 / 0 counts there as
+ *                   0: scikit-learn's averages. EACH is a number a class, NaN for 0 / 0
+ *   CONFUSION_...   sum [n, n]: how often what is true (row) is said to be this (column). MATTHEWS is Gorodkin's (2004)
+ *                   for more than two classes; both coefficients are scikit-learn's
+ *   AUC, ...        of all examples in the order of their scores, so of no sums: 'sum' is the number of an output,
+ *                   which evaluate gives, 'count' of an input, the labels. If the input has as many elements as the
+ *                   output they are yes or no, above 1/2 or not, and places in the last dimension are classes; else one
+ *                   is a class's number, and scores are the softmax of the output. Each class is measured against all
+ *                   others: MACRO is the mean over those that some examples are of (of AUC: and some not), WEIGHTED
+ *                   that by how many are; MICRO takes all classes as one. Equal scores are one threshold: scikit-
+ *                   learn's roc_auc_score and average_precision_score
+ *
+ * CONFUSION_MATRIX and those behind it are measured by evaluate alone, not while a net learns. */
+enum {
+    LAMINA_METRIC_MEAN = 1,      /* sum / count */
+    LAMINA_METRIC_ROOT_MEAN = 2, /* the root of that; since 1.8 */
+    LAMINA_METRIC_R2 = 3,
+    LAMINA_METRIC_PRECISION = 4, /* tp / (tp + fp) */
+    LAMINA_METRIC_RECALL = 5,    /* tp / (tp + fn) */
+    LAMINA_METRIC_F1 = 6,        /* 2 tp / (2 tp + fp + fn) */
+    LAMINA_METRIC_IOU = 7,       /* tp / (tp + fp + fn) */
+    LAMINA_METRIC_CONFUSION_MATRIX = 8,
+    LAMINA_METRIC_MATTHEWS = 9,
+    LAMINA_METRIC_COHEN_KAPPA = 10,
+    LAMINA_METRIC_AUC = 11, /* under the curve of true against false positives */
+    LAMINA_METRIC_AVERAGE_PRECISION = 12,
+    /* Added to these: */
+    LAMINA_METRIC_MACRO = 0x100,
+    LAMINA_METRIC_MICRO = 0x200,
+    LAMINA_METRIC_WEIGHTED = 0x300,
+    LAMINA_METRIC_EACH = 0x400
+};
 
 typedef struct lamina_metric {
     const char *name; /* "loss", "accuracy" */
@@ -189,14 +227,16 @@ typedef struct lamina_stage {
  * left. So it has the same bits whether one process does it or several, each with a power of two of micro-batches. (A
  * net without SUMS has gradients() that adds to what is there unless micro_batch is 0: ABI 1.0 and 1.1.)
  * IDENTITY: a tensor begins as LAMINA_INIT_IDENTITY. DATA: one begins as a LAMINA_INIT_DATA_*. SCHEDULE: its learning
- * rate is rate_numbers'. ORTHOGONAL: a tensor begins as LAMINA_INIT_ORTHOGONAL. */
+ * rate is rate_numbers'. ORTHOGONAL: a tensor begins as LAMINA_INIT_ORTHOGONAL. METRICS: it has some that are no
+ * MEAN. */
 enum {
     LAMINA_NEEDS_SGEMM = 1,
     LAMINA_NEEDS_SUMS = 2,
     LAMINA_NEEDS_IDENTITY = 4,
     LAMINA_NEEDS_DATA = 8,
     LAMINA_NEEDS_SCHEDULE = 16,
-    LAMINA_NEEDS_ORTHOGONAL = 32
+    LAMINA_NEEDS_ORTHOGONAL = 32,
+    LAMINA_NEEDS_METRICS = 64
 };
 
 /* What the functions of one stage alone do with an input or an output of theirs. A boundary value is made by one stage

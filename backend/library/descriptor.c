@@ -177,26 +177,55 @@ static int count_stages(const ir_module *m, arena *mem)
     return split ? count_rows(m, "stage") : 0;
 }
 
-static int sum_index(const be_interface *f, const ir_row *r, const char *which)
+/* The number of the state, output or input that an attribute of a metric names. */
+static int reference(const be_interface *f, const ir_row *r, const char *which,
+                     int (*index_of)(const be_interface *, const char *))
 {
-    const char *symbol = be_module_word(r->attrs, which, "");
-    int index = be_tensor_index(f, symbol);
+    const char *name = be_module_word(r->attrs, which, "");
+    int index = index_of(f, name);
     if (index < 0)
-        ir_bug("metric %s: no state is called '%s'", r->name, symbol);
+        ir_bug("metric %s: nothing is called '%s'", r->name, name);
     return index;
+}
+
+static int metric_kind(const ir_row *row)
+{
+    static const char *const formulas[] = {[LAMINA_METRIC_MEAN] = "mean",
+                                           [LAMINA_METRIC_ROOT_MEAN] = "root_mean",
+                                           [LAMINA_METRIC_R2] = "r2",
+                                           [LAMINA_METRIC_PRECISION] = "precision",
+                                           [LAMINA_METRIC_RECALL] = "recall",
+                                           [LAMINA_METRIC_F1] = "f1",
+                                           [LAMINA_METRIC_IOU] = "iou",
+                                           [LAMINA_METRIC_CONFUSION_MATRIX] = "confusion_matrix",
+                                           [LAMINA_METRIC_MATTHEWS] = "matthews",
+                                           [LAMINA_METRIC_COHEN_KAPPA] = "cohen_kappa",
+                                           [LAMINA_METRIC_AUC] = "auc",
+                                           [LAMINA_METRIC_AVERAGE_PRECISION] = "average_precision"};
+    static const char *const averages[] = {"", "macro", "micro", "weighted", "none"};
+    const char *formula = be_module_word(row->attrs, "kind", "mean"),
+               *average = be_module_word(row->attrs, "average", "");
+    int kind = 0, how = 0;
+    while (!formulas[kind] || strcmp(formulas[kind], formula) != 0)
+        if (++kind == (int)(sizeof formulas / sizeof *formulas))
+            ir_bug("metric %s: no kind is called %s", row->name, formula);
+    while (strcmp(averages[how], average) != 0)
+        how++; /* the verifier knows no others */
+    return kind + how * LAMINA_METRIC_MACRO;
 }
 
 static LLVMValueRef metric(library *l, const ir_row *row)
 {
     emitter *e = &l->e;
-    const char *kind = be_module_word(row->attrs, "kind", "mean");
-    if (strcmp(kind, "mean") != 0)
-        ir_bug("metric %s: no kind is called %s", row->name, kind);
+    const be_interface *f = l->interface;
+    bool scores = ir_attr_find(row->attrs, "scores");
+    int sum = scores ? reference(f, row, "scores", be_output_index) : reference(f, row, "sum", be_tensor_index);
+    int count = scores ? reference(f, row, "labels", be_input_index) : reference(f, row, "count", be_tensor_index);
     record r = {.count = 0};
     FIELD(&r, lamina_metric, name, string(e, row->name));
-    FIELD(&r, lamina_metric, kind, emit_i32(e, LAMINA_METRIC_MEAN));
-    FIELD(&r, lamina_metric, sum, emit_i32(e, sum_index(l->interface, row, "sum")));
-    FIELD(&r, lamina_metric, count, emit_i32(e, sum_index(l->interface, row, "count")));
+    FIELD(&r, lamina_metric, kind, emit_i32(e, metric_kind(row)));
+    FIELD(&r, lamina_metric, sum, emit_i32(e, sum));
+    FIELD(&r, lamina_metric, count, emit_i32(e, count));
     FIELD(&r, lamina_metric, higher_is_better, emit_i32(e, be_module_number(row->attrs, "higher_is_better", 0)));
     return finish(e, &r, ABI_SIZE(lamina_metric));
 }
@@ -346,6 +375,8 @@ static void add_functions(library *l, record *r, LLVMValueRef import, LLVMValueR
         needs |= init >= LAMINA_INIT_DATA_MEAN && init <= LAMINA_INIT_DATA_MEDIAN ? LAMINA_NEEDS_DATA : 0;
     }
     needs |= ir_rate_numbers(ir_row_find(l->module, "rate", NULL), NULL) ? LAMINA_NEEDS_SCHEDULE : 0;
+    for (const ir_row *row = l->module->rows; row; row = row->next)
+        needs |= strcmp(row->kind, "metric") == 0 && metric_kind(row) != LAMINA_METRIC_MEAN ? LAMINA_NEEDS_METRICS : 0;
     FIELD(r, lamina_net, needs, emit_i64(&l->e, needs));
 }
 

@@ -91,22 +91,37 @@ struct fe_loss {
     fe_ref in[2];
     ir_type in_type[2];
     bool stops[2]; /* no gradient goes back to this argument */
+    bool scaled;   /* the second argument is an input with a scale */
     double weight;
     bool failed; /* an error was reported */
 };
 
-/* What an example adds to a metric: f32[B] or i1[B] above, and below; NULL there: 1. */
+/* What is added to a metric's sums: above, of type [B] and then the sums', one for each example, or all of them added
+ * up already; and below, [B]; NULL there: 1. */
 typedef struct {
     ir_node *above, *below;
 } fe_quotient;
 
-/* A row of the metric catalogue, of what a loss compares: 'check' looks at it, 'build' gives what examples add. */
+/* How a metric is measured: the host makes its value, by a formula of lamina_abi.h, of sums over all examples. */
+typedef struct {
+    const char *formula, *average; /* as in the metric's row; average NULL: none */
+    const char *shared; /* what metrics of one loss that have the same sums call them; NULL: the metric has its own */
+    bool counts;        /* the quotient has a sum of its own below, not the number of examples */
+    bool evaluated;     /* never while the network learns */
+    int rank;           /* of the sums above; 0: it is one */
+    int64_t dim[2];
+    /* NULL: it is no matter of sums, but of the order of all scores, which evaluate gives. */
+    fe_quotient (*build)(fe_builder *b, const fe_choice *c, const fe_loss *l, ir_node *const *in);
+} fe_measure;
+
+/* A row of the metric catalogue, of what a loss compares: 'check' looks at it, 'adjust' (or NULL) says of 'measure'
+ * what depends on the keys and the loss. */
 typedef struct {
     fe_kind kind;
     bool higher_is_better;
-    bool counts; /* the quotient has a sum of its own below, not the number of examples */
     bool (*check)(fe_reader *r, const fe_choice *c, const fe_loss *l);
-    fe_quotient (*build)(fe_builder *b, const fe_choice *c, const fe_loss *l, ir_node *const *in);
+    void (*adjust)(fe_measure *m, const fe_choice *c, const fe_loss *l);
+    fe_measure measure;
 } fe_metric_kind;
 
 extern const fe_catalogue fe_layers, fe_losses, fe_metrics, fe_optimizers, fe_rates, fe_activations, fe_initializers,
@@ -114,6 +129,7 @@ extern const fe_catalogue fe_layers, fe_losses, fe_metrics, fe_optimizers, fe_ra
 
 /* An activation's graph. */
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);
+fe_measure fe_measure_of(const fe_metric_kind *k, const fe_choice *c, const fe_loss *l);
 /* A learning rate, a number or a schedule, as the attributes of `row rate`. */
 void fe_build_schedule(ir_module *m, ir_row *row, const fe_option *rate);
 /* An initialiser as numbers, for a parameter between so many inputs and outputs. */

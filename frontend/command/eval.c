@@ -1,7 +1,6 @@
 /* frontend/command/eval.c - lamina eval: the metrics of trained weights on a network's data, or on other files. */
 #include "frontend/command/inference.h"
-#include <inttypes.h>
-#include <math.h>
+#include "frontend/command/values.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -10,18 +9,6 @@ typedef struct {
     cmd_records records;
     bool json;
 } eval_options;
-
-static void print_values(const lamina_net *net, const char *set, int64_t count, const double *values, bool json)
-{
-    printf(json ? "{\"set\": \"%s\", \"examples\": %" PRId64 : "%s (%" PRId64 " examples):", set, count);
-    for (int32_t i = 0; i < net->metric_count; i++) {
-        if (json && !isfinite(values[i]))
-            printf(", \"%s\": null", net->metrics[i].name); /* JSON has no word for it */
-        else
-            printf(json ? ", \"%s\": %.9g" : " %s %.4f", net->metrics[i].name, values[i]);
-    }
-    puts(json ? "}" : "");
-}
 
 /* Numbers that are none are printed all the same, but say what they come from and fail. */
 static bool check_finite(lamina_model *model, const lamina_dataset *data, const eval_options *o, const double *values,
@@ -34,7 +21,8 @@ static bool check_finite(lamina_model *model, const lamina_dataset *data, const 
     return false;
 }
 
-static bool measure(lamina_model *model, const lamina_dataset *data, const eval_options *o, arena *mem, diag *d)
+static bool measure(lamina_model *model, const fe_network *net, const lamina_dataset *data, const eval_options *o,
+                    arena *mem, diag *d)
 {
     double *values = arena_new_array(mem, double, (size_t)lamina_model_net(model)->metric_count);
     lamina_error e;
@@ -42,7 +30,8 @@ static bool measure(lamina_model *model, const lamina_dataset *data, const eval_
         diag_error(d, (src_loc){0}, "%s", e.text);
         return false;
     }
-    print_values(lamina_model_net(model), o->records.set, lamina_dataset_count(data), values, o->json);
+    const cmd_values v = {model, net, data, o->records.set, values};
+    (o->json ? cmd_print_values_json : cmd_print_values)(stdout, &v);
     return check_finite(model, data, o, values, d);
 }
 
@@ -57,7 +46,7 @@ static bool evaluate(const char *path, const void *options, arena *mem, diag *d)
     bool ok = m && cmd_check_records(path, net, &o->records, d) && cmd_load_compiled(m, mem, &o->build, &library, d) &&
               cmd_read_chosen(net, lamina_library_net(library), &o->records, &data, mem, d);
     ok = ok && cmd_load_model(lamina_library_net(library), o->records.weights, o->records.threads, &model, d) &&
-         measure(model, data, o, mem, d);
+         measure(model, net, data, o, mem, d);
     lamina_model_free(model);
     lamina_dataset_free(data);
     lamina_library_free(library);

@@ -16,6 +16,7 @@
 #include "frontend/command/data.h"
 #include "frontend/command/directory.h"
 #include "frontend/command/measure.h"
+#include "frontend/command/values.h"
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -333,11 +334,7 @@ bool cmd_session_print_test(cmd_session *s, lamina_model *m, const lamina_datase
         return cmd_session_fail(s, &e);
     if (s->o->dry_run)
         return true;
-    FILE *out = s->o->json ? stderr : stdout;
-    fprintf(out, "test (%" PRId64 " examples):", lamina_dataset_count(test));
-    for (int32_t i = 0; i < net->metric_count; i++)
-        fprintf(out, "%s %s %.4f", i ? "," : "", net->metrics[i].name, values[i]);
-    fputs("\n", out);
+    cmd_print_values(s->o->json ? stderr : stdout, &(cmd_values){m, s->net, test, "test", values});
     cmd_check_metrics(m, test, "test", values, s->d); /* what was learned is sound, and saved */
     return true;
 }

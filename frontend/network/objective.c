@@ -30,6 +30,7 @@ void fe_note_reading(fe_network *n, fe_loss *l, int index)
         return;
     fe_input *input = &n->inputs[l->in[index].index];
     bool raw = index == 1 && l->kind->classes && !input->scaled;
+    l->scaled = index == 1 && input->scaled;
     if (raw)
         l->in_type[index] = input->type;
     *(raw ? &input->raw_reads : &input->loss_reads) = true;
@@ -229,4 +230,12 @@ int64_t fe_classes(const fe_network *n, const char *input)
             return l->in_type[0].dim[1].n;
     }
     return 0;
+}
+
+const char *fe_metric_labels(const fe_network *n, const char *metric)
+{
+    for (int i = 0; i < n->nmetrics; i++)
+        if (!strcmp(n->metrics[i].name, metric) && n->metrics[i].loss->in[1].is_input)
+            return n->inputs[n->metrics[i].loss->in[1].index].name;
+    return NULL;
 }

@@ -76,10 +76,19 @@ typedef struct {
     arena *mem;
 } monitors;
 
-static void add_metric(monitors *m, const char *name)
+static void add_metric(monitors *m, const char *name, bool in_training)
 {
-    m->names[m->count++] = arena_printf(m->mem, "train.%s", name);
+    if (in_training)
+        m->names[m->count++] = arena_printf(m->mem, "train.%s", name);
     m->names[m->count++] = arena_printf(m->mem, "validation.%s", name);
+}
+
+/* A metric of one number, which may be measured on validation data alone. */
+static void add_own_metric(monitors *m, const fe_metric *metric)
+{
+    const fe_measure how = fe_measure_of(metric->kind, metric->options, metric->loss);
+    if (strcmp(how.formula, "confusion_matrix") && (!how.average || strcmp(how.average, "none")))
+        add_metric(m, metric->name, how.build && !how.evaluated);
 }
 
 /* What can be watched: the loss, each of several losses, the metrics. */
@@ -87,13 +96,13 @@ static monitors all_monitors(fe_reader *r, const fe_network *n)
 {
     size_t most = 2 * (size_t)(n->nlosses + n->nmetrics + 2);
     monitors m = {arena_new_array(r->mem, const char *, most), 0, r->mem};
-    add_metric(&m, "loss");
+    add_metric(&m, "loss", true);
     if (fe_has_penalties(n))
-        add_metric(&m, "penalty");
+        add_metric(&m, "penalty", true);
     for (int i = 0; n->nlosses > 1 && i < n->nlosses; i++)
-        add_metric(&m, n->losses[i].name);
+        add_metric(&m, n->losses[i].name, true);
     for (int i = 0; i < n->nmetrics; i++)
-        add_metric(&m, n->metrics[i].name);
+        add_own_metric(&m, &n->metrics[i]);
     return m;
 }
 

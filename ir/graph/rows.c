@@ -56,14 +56,44 @@ static bool check_positive(const char *owner, const ir_attr *list, const char *n
 
 /* ---- rows ---- */
 
-static bool check_sum(const ir_module *m, const ir_row *r, const char *which, diag *d)
+/* What a kind of metric is made of: two states of f64, the second one number, the first as many as this says; or an
+ * output and an input of the net. */
+typedef enum { OF_ONE, OF_THREE_ROWS, OF_SQUARE, OF_SCORES } metric_shape;
+
+static const struct {
+    const char *kind;
+    metric_shape shape;
+} metric_kinds[] = {
+    {"mean", OF_ONE},          {"root_mean", OF_ONE},      {"r2", OF_THREE_ROWS},  {"precision", OF_THREE_ROWS},
+    {"recall", OF_THREE_ROWS}, {"f1", OF_THREE_ROWS},      {"iou", OF_THREE_ROWS}, {"confusion_matrix", OF_SQUARE},
+    {"matthews", OF_SQUARE},   {"cohen_kappa", OF_SQUARE}, {"auc", OF_SCORES},     {"average_precision", OF_SCORES}};
+
+static bool has_shape(const ir_type *t, metric_shape shape)
 {
+    if (t->dtype != IR_F64 || t->rank != (shape == OF_ONE ? 0 : 2))
+        return false;
+    return shape == OF_ONE || (shape == OF_THREE_ROWS ? t->dim[0].n == 3 : t->dim[0].n == t->dim[1].n);
+}
+
+static bool check_sum(const ir_module *m, const ir_row *r, const char *which, metric_shape shape, diag *d)
+{
+    static const char *const expected[] = {
+        [OF_ONE] = "f64[]", [OF_THREE_ROWS] = "f64[3, n]", [OF_SQUARE] = "f64[n, n]"};
     const ir_attr *a = ir_attr_find(r->attrs, which);
     const ir_symbol *y = a && a->word ? ir_symbol_find(m, a->word) : NULL;
-    ir_type sum = ir_type_scalar(IR_F64);
-    if (y && y->segment == SEG_STATE && ir_type_equal(&y->type, &sum))
+    if (y && y->segment == SEG_STATE && has_shape(&y->type, shape))
         return true;
-    diag_error(d, r->loc, "metric '%s': expected for '%s' the name of a state of f64[], found '%s'", r->name, which,
+    diag_error(d, r->loc, "metric '%s': expected for '%s' the name of a state of %s, found '%s'", r->name, which,
+               expected[shape], a && a->word ? a->word : "");
+    return false;
+}
+
+static bool check_reference(const ir_module *m, const ir_row *r, const char *which, const char *kind, diag *d)
+{
+    const ir_attr *a = ir_attr_find(r->attrs, which);
+    if (a && a->word && ir_row_find(m, kind, a->word))
+        return true;
+    diag_error(d, r->loc, "metric '%s': expected for '%s' the name of an %s, found '%s'", r->name, which, kind,
                a && a->word ? a->word : "");
     return false;
 }
@@ -88,11 +118,30 @@ static bool verify_average(const ir_row *r, diag *d)
     return false;
 }
 
+static bool verify_metric(const ir_module *m, const ir_row *r, diag *d)
+{
+    const ir_attr *kind = ir_attr_find(r->attrs, "kind");
+    const size_t count = sizeof metric_kinds / sizeof *metric_kinds;
+    size_t i = 0;
+    while (kind && kind->word && i < count && strcmp(metric_kinds[i].kind, kind->word) != 0)
+        i++;
+    if (i == count || (kind && !kind->word)) {
+        diag_error(d, r->loc, "metric '%s': no kind is called '%s'", r->name, kind->word ? kind->word : "numbers");
+        return false;
+    }
+    metric_shape shape = metric_kinds[i].shape;
+    if (!check_word(r->name, r->attrs, "average", "macro micro weighted none", r->loc, d) ||
+        !check_number(r->name, r->attrs, "higher_is_better", 1, r->loc, d))
+        return false;
+    if (shape == OF_SCORES)
+        return check_reference(m, r, "scores", "output", d) && check_reference(m, r, "labels", "input", d);
+    return check_sum(m, r, "sum", shape, d) && check_sum(m, r, "count", OF_ONE, d);
+}
+
 static bool verify_row(const ir_module *m, const ir_row *r, diag *d)
 {
     if (!strcmp(r->kind, "metric"))
-        return check_word(r->name, r->attrs, "kind", "mean", r->loc, d) && check_sum(m, r, "sum", d) &&
-               check_sum(m, r, "count", d) && check_number(r->name, r->attrs, "higher_is_better", 1, r->loc, d);
+        return verify_metric(m, r, d);
     if (!strcmp(r->kind, "clip"))
         return verify_clip(r, d);
     if (!strcmp(r->kind, "average"))

@@ -123,7 +123,7 @@ static double real_rsqrt(double a, bool narrow)
 
 RULE(add, NUMBERS | DTYPE_F64, a + b, wrapped_add(a, b))
 RULE(subtract, NUMBERS, a - b, wrapped_subtract(a, b))
-RULE(multiply, NUMBERS, (a * b), wrapped_multiply(a, b))
+RULE(multiply, NUMBERS | DTYPE_F64, (a * b), wrapped_multiply(a, b))
 RULE(divide, NUMBERS, a / b, whole_divide(a, b))
 RULE(maximum, NUMBERS, real_maximum(a, b), a > b ? a : b)
 RULE(minimum, NUMBERS, real_minimum(a, b), a < b ? a : b)

@@ -12,9 +12,10 @@
  *     level 2                                     (0+1)+(2+3)   (0+1)+(2+3)   (0+1)+(2+3)
  *
  * At the end what is left is added from the lowest level to the highest, which is where an odd last one passes up. A
- * level is gradient_bytes of f32 sums, then the two f64 sums of each metric over the same examples. */
+ * level is gradient_bytes of f32 sums, then the f64 sums of all metrics over the same examples. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
+#include "runtime/model/metrics.h"
 #include "runtime/model/model.h"
 #include <inttypes.h>
 #include <string.h>
@@ -26,40 +27,6 @@ static uint64_t lines(const lamina_model *m)
     return m->net->gradient_bytes / LINE + (m->net->gradient_bytes % LINE != 0);
 }
 
-/* ---- sums of metrics: all sums and counts, in the metrics' order. Metrics may share one ---- */
-
-double *lamina_metric_sum(const lamina_model *m, int32_t index)
-{
-    return (double *)(void *)((char *)m->call.state + m->net->tensors[m->net->metrics[index].sum].offset);
-}
-
-double *lamina_metric_count(const lamina_model *m, int32_t index)
-{
-    return (double *)(void *)((char *)m->call.state + m->net->tensors[m->net->metrics[index].count].offset);
-}
-
-static double *state_sum(const lamina_model *m, int32_t i)
-{
-    return i % 2 ? lamina_metric_count(m, i / 2) : lamina_metric_sum(m, i / 2);
-}
-
-int32_t lamina_sum_count(const lamina_model *m)
-{
-    return 2 * m->net->metric_count;
-}
-
-void lamina_read_sums(const lamina_model *m, double *out)
-{
-    for (int32_t i = 0; i < lamina_sum_count(m); i++)
-        out[i] = *state_sum(m, i);
-}
-
-void lamina_write_sums(lamina_model *m, const double *from)
-{
-    for (int32_t i = 0; i < lamina_sum_count(m); i++)
-        *state_sum(m, i) = from[i];
-}
-
 /* ---- levels ---- */
 
 static double *level_sums(const lamina_model *m, int level)
@@ -69,7 +36,7 @@ static double *level_sums(const lamina_model *m, int level)
 
 static lamina_status add_level(lamina_model *m, int level, lamina_error *e)
 {
-    uint64_t bytes = sizeof(double) * (uint64_t)lamina_sum_count(m);
+    uint64_t bytes = sizeof(double) * (uint64_t)lamina_sum_count(m->net);
     if (__builtin_add_overflow(bytes, lines(m) * LINE, &bytes) || !(m->level[level] = lamina_allocate(1, bytes)))
         return lamina_fail(e, LAMINA_NO_MEMORY, "%s: out of memory: gradients need %" PRIu64 " bytes", m->net->name,
                            m->net->gradient_bytes);
@@ -111,7 +78,7 @@ static void add_levels(lamina_model *m, int to, int from)
         m->call.parallel_for(m->call.host, add_lines, &a, tasks);
     else
         lamina_pool_run(NULL, add_lines, &a, tasks);
-    for (int32_t i = 0; i < lamina_sum_count(m); i++)
+    for (int64_t i = 0; i < lamina_sum_count(m->net); i++)
         level_sums(m, to)[i] += level_sums(m, from)[i];
 }
 
@@ -133,8 +100,8 @@ lamina_status lamina_add_accumulator(lamina_model *m, lamina_error *e)
 {
     lamina_status s = need_levels(m, 1, e);
     m->call.gradients = m->level[0];
-    m->totals = lamina_allocate((size_t)lamina_sum_count(m), sizeof(double));
-    return s || m->totals ? s : lamina_fail_memory(e, m->net->name, sizeof(double) * (size_t)lamina_sum_count(m));
+    m->totals = lamina_allocate((size_t)lamina_sum_count(m->net), sizeof(double));
+    return s || m->totals ? s : lamina_fail_memory(e, m->net->name, sizeof(double) * (size_t)lamina_sum_count(m->net));
 }
 
 void lamina_free_accumulator(lamina_model *m)
@@ -159,7 +126,7 @@ lamina_status lamina_begin_micro_batch(lamina_model *m, lamina_error *e)
     if (!(lamina_net_needs(m->net) & LAMINA_NEEDS_SUMS)) /* it adds to what is there */
         memset(m->call.gradients, 0, m->net->gradient_bytes);
     lamina_read_sums(m, m->totals);
-    lamina_reset_metrics(m);
+    lamina_clear_sums(m);
     return LAMINA_OK;
 }
 
@@ -182,8 +149,9 @@ void lamina_combine_micro_batches(lamina_model *m)
             sum = i;
         }
     m->call.gradients = m->level[sum];
-    for (int32_t i = 0; i < lamina_sum_count(m); i++)
-        level_sums(m, sum)[i] += *state_sum(m, i);
+    lamina_read_sums(m, m->totals);
+    for (int64_t i = 0; i < lamina_sum_count(m->net); i++)
+        level_sums(m, sum)[i] += m->totals[i];
     lamina_write_sums(m, level_sums(m, sum));
     m->gathered = 0;
 }

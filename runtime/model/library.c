@@ -3,6 +3,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/model/cpu.h"
 #include "runtime/model/elf.h"
+#include "runtime/model/metrics.h"
 #include "runtime/model/model.h"
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -51,7 +52,7 @@ bool lamina_is_statistic(const lamina_net *net, int32_t tensor)
     if (t->kind != LAMINA_TENSOR_STATE)
         return false;
     for (int32_t i = 0; i < net->metric_count; i++)
-        if (net->metrics[i].sum == tensor || net->metrics[i].count == tensor)
+        if (lamina_metric_sums(&net->metrics[i]) && (net->metrics[i].sum == tensor || net->metrics[i].count == tensor))
             return false;
     return has_field(net, offsetof(lamina_net, inference_state_bytes)) ? t->offset < net->inference_state_bytes
                                                                        : t->rank > 0 && !strchr(t->name, '/');
@@ -70,27 +71,6 @@ static lamina_status check_tensors(const lamina_net *net, const lamina_tensor *t
     return LAMINA_OK;
 }
 
-static bool is_sum(const lamina_net *net, int32_t tensor)
-{
-    if (tensor < net->param_count || tensor >= net->tensor_count)
-        return false;
-    const lamina_tensor *t = &net->tensors[tensor];
-    uint64_t state = lamina_net_sizes(net, true).state;
-    return t->dtype == LAMINA_F64 && t->bytes == 8 && t->offset % 8 == 0 && state >= 8 && t->offset <= state - 8;
-}
-
-static lamina_status check_metrics(const lamina_net *net, lamina_error *e)
-{
-    for (int32_t i = 0; i < net->metric_count; i++) {
-        const lamina_metric *m = &net->metrics[i];
-        if (m->kind != LAMINA_METRIC_MEAN || !is_sum(net, m->sum) || !is_sum(net, m->count))
-            return lamina_fail(e, LAMINA_UNSUPPORTED,
-                               "%s: metric '%s': expected a mean of two f64 states, found kind %" PRId32, net->name,
-                               m->name, m->kind);
-    }
-    return LAMINA_OK;
-}
-
 lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
 {
     if (!net)
@@ -105,7 +85,7 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
                            net->name, net->abi_major, net->abi_minor, net->struct_size, LAMINA_ABI_MAJOR,
                            LAMINA_ABI_MINOR, sizeof(lamina_net));
     const uint64_t known = LAMINA_NEEDS_SGEMM | LAMINA_NEEDS_SUMS | LAMINA_NEEDS_IDENTITY | LAMINA_NEEDS_DATA |
-                           LAMINA_NEEDS_SCHEDULE | LAMINA_NEEDS_ORTHOGONAL;
+                           LAMINA_NEEDS_SCHEDULE | LAMINA_NEEDS_ORTHOGONAL | LAMINA_NEEDS_METRICS;
     if (lamina_net_needs(net) & ~known)
         return lamina_fail(e, LAMINA_UNSUPPORTED,
                            "%s: compiled for ABI %" PRId32 ".%" PRId32 ", needs more of its host than this runtime's "
@@ -122,7 +102,7 @@ lamina_status lamina_net_check(const lamina_net *net, lamina_error *e)
         (s = check_tensors(net, net->inputs, net->input_count, e)) ||
         (s = check_tensors(net, net->outputs, net->output_count, e)))
         return s;
-    return check_metrics(net, e);
+    return lamina_metrics_check(net, e);
 }
 
 static int32_t find(const lamina_tensor *tensors, int32_t count, const char *name)

@@ -8,6 +8,8 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/model/gemm.h"
+#include "runtime/model/metrics.h"
+#include "runtime/model/ranking.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -24,6 +26,8 @@ void lamina_model_free(lamina_model *m)
     lamina_release(m->call.params);
     lamina_release(m->call.state);
     lamina_free_accumulator(m);
+    lamina_ranking_free(m);
+    lamina_release(m->numbers);
     lamina_release(m->call.saved);
     lamina_release(m->call.workspace);
     lamina_release(m->inputs);
@@ -109,7 +113,8 @@ lamina_status lamina_model_new(const lamina_net *net, const lamina_options *opti
     m->call.struct_size = sizeof m->call;
     m->call.workers = m->options.workers ? m->options.workers : 1;
     m->call.loss_scale = 1;
-    if (!(s = add_segments(m, e)) && !(s = add_workers(m, e)) && !(s = add_gemm(m, e)))
+    if (!(s = add_segments(m, e)) && !(s = lamina_numbers_new(net, &m->numbers, e)) && !(s = add_workers(m, e)) &&
+        !(s = add_gemm(m, e)))
         s = lamina_initialize_from(m, net->param_count, 0, e);
     if (s)
         lamina_model_free(m);
@@ -343,9 +348,13 @@ lamina_status lamina_evaluate(lamina_model *m, const void *const *inputs, int64_
     s = check_call(m, "evaluate", m->net->evaluate, count, e);
     if (!s)
         s = check_inputs(m, "evaluate", inputs, e);
+    s = s ? s : lamina_ranking_begin(m, e);
     for (int64_t first = 0; !s && first < count; first += m->net->max_batch) {
         set_piece(m, inputs, NULL, first, piece(m, count - first));
+        for (int32_t i = 0; m->ranked && i < m->net->output_count; i++)
+            m->outputs[i] = m->ranked[i];
         s = lamina_run(m, m->net->evaluate, "evaluate", e);
+        s = s ? s : lamina_ranking_add(m, e);
     }
     return s;
 }
@@ -538,20 +547,4 @@ float lamina_learning_rate(const lamina_model *m)
 void lamina_set_epoch_steps(lamina_model *m, int64_t steps)
 {
     m->epoch_steps = steps;
-}
-
-/* ---- metrics ---- */
-
-double lamina_metric_value(const lamina_model *m, int32_t index)
-{
-    if (index < 0 || index >= m->net->metric_count)
-        return NAN;
-    double sum = *lamina_metric_sum(m, index), count = *lamina_metric_count(m, index);
-    return count > 0 ? sum / count : NAN;
-}
-
-void lamina_reset_metrics(lamina_model *m)
-{
-    for (int32_t i = 0; i < m->net->metric_count; i++)
-        *lamina_metric_sum(m, i) = *lamina_metric_count(m, i) = 0;
 }

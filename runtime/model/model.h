@@ -49,6 +49,9 @@ struct lamina_model {
     float rate;          /* NaN: the schedule's */
     int64_t epoch_steps; /* 0: not known */
     lamina_watch watch;
+    lamina_numbers *numbers;         /* of metrics that are more than one; NULL: there are none */
+    struct lamina_ranking *rankings; /* scores and labels of metrics of their order (ranking.c) */
+    void **ranked;              /* by output: where evaluate writes such scores, or NULL; NULL: there are none yet */
     double reduced, least_rate; /* while lamina_fit reduces the rate: by what, and down to where; 0: it does not */
     size_t bytes;
 };
@@ -105,13 +108,6 @@ float lamina_rate_of(const lamina_model *m, int64_t step);
 
 /* ---- accumulate.c ---- */
 
-/* The two sums of every metric, in the state: f64 scalars, whose resident form is the plain one. */
-double *lamina_metric_sum(const lamina_model *m, int32_t index);
-double *lamina_metric_count(const lamina_model *m, int32_t index);
-/* All of them: how many, and between the state and memory for as many. */
-int32_t lamina_sum_count(const lamina_model *m);
-void lamina_read_sums(const lamina_model *m, double *out);
-void lamina_write_sums(lamina_model *m, const double *from);
 /* The first level, and room for sums. */
 lamina_status lamina_add_accumulator(lamina_model *m, lamina_error *e);
 void lamina_free_accumulator(lamina_model *m);

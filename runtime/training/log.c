@@ -5,7 +5,8 @@
  *
  * One line an epoch, as log.schema.json has it. After one at which the learning rate was reduced there is "reduced_to",
  * after one at which early stopping ended the run "stopped", which says why. A value that is not finite is null, as
- * JSON has no word for it.
+ * JSON has no word for it, and so is what is not measured while training. A metric of each class is a list of numbers,
+ * a confusion matrix one of such lists.
  * A line of a run of stages has its stage's name and, where there is validation data, how the whole stands and each
  * stage:
  *
@@ -33,11 +34,35 @@ static json_t *real(double v)
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static json_t *metrics(const lamina_metric *metrics, int32_t count, const double *values)
+/* A number a class, or for each true class a list of what is said of it. */
+static json_t *numbers(const double *at, int32_t rank, int64_t classes)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; i < classes; i++) {
+        json_t *entry = rank > 1 ? numbers(at + i * classes, 0, classes)
+                        : rank   ? real(at[i])
+                                 : json_integer((json_int_t)at[i]);
+        if (json_array_append_new(list, entry)) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *value_of(double value, const lamina_numbers *n)
+{
+    if (!n || !n->rank)
+        return real(value);
+    return n->at ? numbers(n->at, n->rank, n->classes) : json_null();
+}
+
+/* 'all' may be NULL: each metric is one number. */
+static json_t *metrics(const lamina_metric *metrics, int32_t count, const double *values, const lamina_numbers *all)
 {
     json_t *o = json_object();
     for (int32_t i = 0; i < count; i++) {
-        if (json_object_set_new(o, metrics[i].name, real(values[i]))) {
+        if (json_object_set_new(o, metrics[i].name, value_of(values[i], all ? &all[i] : NULL))) {
             json_decref(o);
             return NULL;
         }
@@ -48,7 +73,7 @@ static json_t *metrics(const lamina_metric *metrics, int32_t count, const double
 /* What is not known is left out. */
 static json_t *score(const lamina_stages_score *s)
 {
-    json_t *o = metrics(s->metrics, s->metric_count, s->values);
+    json_t *o = metrics(s->metrics, s->metric_count, s->values, NULL);
     bool bad = !isnan(s->share) && json_object_set_new(o, "share", json_real(s->share));
     if (!bad && !isnan(s->contribution))
         bad = json_object_set_new(o, "contribution", real(s->contribution));
@@ -87,12 +112,14 @@ static double shortest(double v)
 /* 'stage' may be NULL, which leaves the key out. */
 static json_t *line(const char *stage, const lamina_report *r)
 {
-    json_t *o = json_pack("{s:I, s:s*, s:I, s:I, s:I, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "stage", stage,
-                          "steps", (json_int_t)r->steps, "total_steps", (json_int_t)r->total_steps, "examples",
-                          (json_int_t)r->examples, "seconds", real(r->seconds), "learning_rate",
-                          real(shortest(r->learning_rate)), "train", metrics(r->metrics, r->metric_count, r->train));
+    json_t *o =
+        json_pack("{s:I, s:s*, s:I, s:I, s:I, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "stage", stage, "steps",
+                  (json_int_t)r->steps, "total_steps", (json_int_t)r->total_steps, "examples", (json_int_t)r->examples,
+                  "seconds", real(r->seconds), "learning_rate", real(shortest(r->learning_rate)), "train",
+                  metrics(r->metrics, r->metric_count, r->train, r->train_numbers));
     int failed = o && r->validation
-                     ? json_object_set_new(o, "validation", metrics(r->metrics, r->metric_count, r->validation))
+                     ? json_object_set_new(o, "validation",
+                                           metrics(r->metrics, r->metric_count, r->validation, r->validation_numbers))
                      : 0;
     if (o && r->reduced_to > 0)
         failed |= json_object_set_new(o, "reduced_to", real(shortest(r->reduced_to)));

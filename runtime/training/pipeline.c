@@ -6,6 +6,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/data.h"
+#include "runtime/model/metrics.h"
 #include "runtime/model/model.h"
 #include <inttypes.h>
 #include <math.h>
@@ -210,7 +211,7 @@ static size_t value_bytes(const lamina_pipeline *p, const lamina_pipeline_value 
 static lamina_status reserve_stage(lamina_pipeline *p, int32_t i, int64_t micro_batches, lamina_error *e)
 {
     lamina_pipeline_stage *stage = &p->stages[i];
-    size_t bytes = lamina_pipeline_sums(stage) + sizeof(double) * (size_t)lamina_sum_count(stage->model);
+    size_t bytes = lamina_pipeline_sums(stage) + sizeof(double) * (size_t)lamina_sum_count(stage->net);
     lamina_status s = grow(&stage->slots, lamina_pipeline_window(p, i, micro_batches), bytes, stage->net->name, e);
     return s ? s : lamina_reserve(stage->model, micro_batches, e);
 }
@@ -253,7 +254,7 @@ static lamina_status add_models(lamina_pipeline *p, lamina_error *e)
         if ((s = lamina_model_new(stage->net, &options, &stage->model, e)))
             return s;
         release_saved(stage->model);
-        size_t sums = (size_t)lamina_sum_count(stage->model);
+        size_t sums = (size_t)lamina_sum_count(stage->net);
         stage->sums = lamina_allocate(sums, sizeof *stage->sums);
         s = stage->sums ? LAMINA_OK : lamina_fail_memory(e, stage->net->name, sums * sizeof *stage->sums);
     }
@@ -384,17 +385,34 @@ size_t lamina_pipeline_parcel_bytes(const lamina_pipeline *p)
     return most;
 }
 
-/* Each sum is made by one stage, and 0 in others that have it. */
+static bool has_any(const double *sum, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (sum[i] != 0)
+            return true;
+    return false;
+}
+
+/* Each state is made by one stage, and 0 in others that have it: a metric's sums are those of the stage that makes
+ * them. */
 double lamina_pipeline_metric_value(const lamina_pipeline *p, int32_t index)
 {
-    double sum = 0, count = 0;
+    double count = 0;
+    const double *sum = NULL;
+    const lamina_net *of = NULL;
+    int32_t number = 0;
     for (int32_t i = 0; i < p->count && index >= 0 && index < p->fields.metric_count; i++)
         for (int32_t k = 0; p->stages[i].model && k < p->stages[i].net->metric_count; k++)
             if (strcmp(p->stages[i].net->metrics[k].name, p->metric_rows[index].name) == 0) {
-                sum += *lamina_metric_sum(p->stages[i].model, k);
+                const double *here = lamina_metric_sum(p->stages[i].model, k);
                 count += *lamina_metric_count(p->stages[i].model, k);
+                if (!sum || has_any(here, lamina_metric_width(p->stages[i].net, k))) {
+                    sum = here;
+                    of = p->stages[i].net;
+                    number = k;
+                }
             }
-    return count > 0 ? sum / count : NAN;
+    return of ? lamina_metric_of(of, number, sum, count) : NAN;
 }
 
 void lamina_pipeline_reset_metrics(lamina_pipeline *p)

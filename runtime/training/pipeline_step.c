@@ -15,6 +15,7 @@
  * Within a stage micro-batches come in order, forward and backward. So running statistics change as they do in one
  * process, and gradients and sums of metrics add up as in accumulate.c, stage by stage. */
 #include "runtime/base/error.h"
+#include "runtime/model/metrics.h"
 #include "runtime/model/model.h"
 #include "runtime/training/pipeline.h"
 #include <inttypes.h>

@@ -7,13 +7,14 @@
  * one stays; elsewhere only the last ones are written. The only file of the runtime that prints. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
+#include "runtime/model/metrics.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR = 20, LINE = 512 };
+enum { BAR = 20, LINE = 4096 };
 
 static const double redraw_seconds = 0.1;
 
@@ -50,10 +51,12 @@ static void add_bar(lamina_progress *p, const lamina_report *r)
     add(p, " [%s]", bar);
 }
 
+/* One number each; what is not measured in training is left out of its values. */
 static void add_metrics(lamina_progress *p, const char *prefix, const lamina_report *r, const double *values)
 {
     for (int32_t i = 0; i < r->metric_count; i++)
-        add(p, "  %s%s %.4f", prefix, r->metrics[i].name, values[i]);
+        if (lamina_metric_is_one(&r->metrics[i]) && (values != r->train || lamina_metric_learns(&r->metrics[i])))
+            add(p, "  %s%s %.4f", prefix, r->metrics[i].name, values[i]);
 }
 
 static void add_time(lamina_progress *p, double seconds)

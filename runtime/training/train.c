@@ -7,6 +7,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/reader.h"
+#include "runtime/model/metrics.h"
 #include "runtime/training/watch.h"
 #include <inttypes.h>
 #include <math.h>
@@ -19,11 +20,12 @@ typedef struct {
     const lamina_fit_options *o;
     lamina_reader reader;
     lamina_report report;
-    double *train, *validation; /* a value for each metric */
-    int32_t loss;               /* the metric that must stay finite, or -1 */
-    int64_t batch, taken;       /* examples in a step; steps taken by this call */
-    int64_t epoch, step;        /* done, as in lamina_checkpoint */
-    uint64_t data;              /* fingerprint */
+    double *train, *validation;                         /* a value for each metric */
+    lamina_numbers *train_numbers, *validation_numbers; /* what some are besides; or NULL */
+    int32_t loss;                                       /* the metric that must stay finite, or -1 */
+    int64_t batch, taken;                               /* examples in a step; steps taken by this call */
+    int64_t epoch, step;                                /* done, as in lamina_checkpoint */
+    uint64_t data;                                      /* fingerprint */
     lamina_watcher watcher;
     double began;
 } fit;
@@ -158,9 +160,14 @@ static lamina_status end_epoch(fit *f, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
     read_metrics(f->m, f->train); /* those of a checkpoint, if it stood at the end of the epoch */
+    lamina_numbers_read(f->m, f->train_numbers);
+    f->report.train_numbers = f->train_numbers;
     f->report.validation = NULL;
-    if (f->o->validation && !(s = lamina_evaluate_dataset(f->m, f->o->validation, f->validation, e)))
+    if (f->o->validation && !(s = lamina_evaluate_dataset(f->m, f->o->validation, f->validation, e))) {
+        lamina_numbers_read(f->m, f->validation_numbers);
         f->report.validation = f->validation;
+        f->report.validation_numbers = f->validation_numbers;
+    }
     if (s || (s = lamina_watch_epoch(&f->watcher, f->m, &f->report, e)))
         return s;
     f->epoch++;
@@ -168,6 +175,7 @@ static lamina_status end_epoch(fit *f, lamina_error *e)
     lamina_reset_metrics(f->m);
     tell(f, LAMINA_EVENT_EPOCH);
     f->report.reduced_to = 0;
+    f->report.train_numbers = f->report.validation_numbers = NULL;
     return LAMINA_OK;
 }
 
@@ -244,6 +252,9 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
     f->validation = lamina_allocate(metrics, sizeof(double));
     if (!f->train || !f->validation)
         return lamina_fail_memory(e, net->name, 2 * metrics * sizeof(double));
+    lamina_status s = lamina_numbers_new(net, &f->train_numbers, e);
+    if (s || (s = lamina_numbers_new(net, &f->validation_numbers, e)))
+        return s;
     f->report.epochs = f->o->epochs ? f->o->epochs : 1;
     f->report.steps = (lamina_dataset_count(d) - 1) / f->batch + 1;
     f->report.records = lamina_dataset_count(d);
@@ -256,7 +267,7 @@ static lamina_status prepare(fit *f, const lamina_dataset *d, lamina_error *e)
                            "%s: first_step: expected 0 .. %" PRId64 ", the steps of an epoch, found %" PRId64,
                            net->name, f->report.steps, f->step);
     int64_t most = f->report.records < f->batch ? f->report.records : f->batch;
-    lamina_status s = most ? lamina_reserve(f->m, (most - 1) / net->max_batch + 1, e) : LAMINA_OK;
+    s = most ? lamina_reserve(f->m, (most - 1) / net->max_batch + 1, e) : LAMINA_OK;
     s = s ? s : lamina_watch_begin(&f->watcher, f->m, f->o, e);
     return s ? s : lamina_reader_new(d, f->batch, !f->o->keep_order, f->m->pool, &f->reader, e);
 }
@@ -280,6 +291,8 @@ lamina_status lamina_fit(lamina_model *m, const lamina_dataset *d, const lamina_
     lamina_watch_leave(m);
     lamina_release(f.train);
     lamina_release(f.validation);
+    lamina_release(f.train_numbers);
+    lamina_release(f.validation_numbers);
     if (out)
         *out = place(&f);
     return s;

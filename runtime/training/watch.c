@@ -8,6 +8,7 @@
  * A value that is NaN never improves. */
 #include "runtime/training/watch.h"
 #include "runtime/base/error.h"
+#include "runtime/model/metrics.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,9 +22,15 @@ static lamina_status fail_metric(const lamina_net *net, const char *option, cons
 {
     char known[512] = "";
     size_t at = 0;
-    for (int32_t i = 0; i < net->metric_count && at < sizeof known; i++)
-        at += (size_t)snprintf(known + at, sizeof known - at, "%strain.%s, validation.%s", i ? ", " : "",
-                               net->metrics[i].name, net->metrics[i].name);
+    for (int32_t i = 0; i < net->metric_count && at < sizeof known; i++) {
+        const char *name = net->metrics[i].name;
+        if (!lamina_metric_is_one(&net->metrics[i]))
+            continue;
+        if (lamina_metric_learns(&net->metrics[i]))
+            at += (size_t)snprintf(known + at, sizeof known - at, "%strain.%s", at ? ", " : "", name);
+        if (at < sizeof known)
+            at += (size_t)snprintf(known + at, sizeof known - at, "%svalidation.%s", at ? ", " : "", name);
+    }
     return lamina_fail(e, LAMINA_BAD_ARG, "%s: %s: monitor: expected one of %s, found '%s'", net->name, option, known,
                        found);
 }
@@ -42,7 +49,8 @@ static lamina_status find_metric(const lamina_net *net, const lamina_monitor *m,
         return LAMINA_OK;
     *validation = strncmp(name, "validation.", 11) == 0;
     for (int32_t i = 0; dot && (*validation || strncmp(name, "train.", 6) == 0) && i < net->metric_count; i++)
-        if (strcmp(net->metrics[i].name, dot + 1) == 0)
+        if (strcmp(net->metrics[i].name, dot + 1) == 0 && lamina_metric_is_one(&net->metrics[i]) &&
+            (*validation || lamina_metric_learns(&net->metrics[i])))
             *metric = i;
     if (*metric < 0)
         return fail_metric(net, option, name, e);

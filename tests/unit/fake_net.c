@@ -213,6 +213,9 @@ static int32_t evaluate(const lamina_call *c)
         return result;
     product(c, p);
     loss(c, p, 0);
+    float *out = c->outputs ? c->outputs[0] : NULL; /* where a metric wants it */
+    for (int64_t b = 0; out && b < c->batch; b++)
+        out[b] = p[b] + *bias(c->params);
     return LAMINA_CALL_OK;
 }
 

@@ -67,6 +67,7 @@ void add_runtime_augment(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);
 void add_runtime_rates(CU_pSuite s);
 void add_runtime_watch(CU_pSuite s);
+void add_runtime_metrics(CU_pSuite s);
 void add_runtime_stages(CU_pSuite s);
 void add_runtime_pipeline(CU_pSuite s);
 void add_runtime_teacher(CU_pSuite s);

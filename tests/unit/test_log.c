@@ -9,6 +9,7 @@
 static bool has_type(const char *type, const json_t *value)
 {
     return !strcmp(type, "object")    ? json_is_object(value)
+           : !strcmp(type, "array")   ? json_is_array(value)
            : !strcmp(type, "string")  ? json_is_string(value)
            : !strcmp(type, "integer") ? json_is_integer(value)
            : !strcmp(type, "number")  ? json_is_number(value)

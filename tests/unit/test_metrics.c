@@ -173,6 +173,7 @@ static void values(void)
     expect("mean_squared_error", "mean_absolute_error", "", sum / (EXAMPLES * WIDTH));
 }
 
+void add_metric_values(CU_pSuite s);
 void suite_metrics(void);
 void suite_metrics(void)
 {
@@ -181,4 +182,5 @@ void suite_metrics(void)
     CU_add_test(s, "of classes with dense targets", dense_targets);
     CU_add_test(s, "of yes and no", truths);
     CU_add_test(s, "of values", values);
+    add_metric_values(s);
 }

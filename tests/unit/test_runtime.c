@@ -295,6 +295,7 @@ void suite_runtime(void)
     add_runtime_train(s);
     add_runtime_rates(s);
     add_runtime_watch(s);
+    add_runtime_metrics(s);
     add_runtime_stages(s);
     add_runtime_pipeline(s);
     add_runtime_teacher(s);

@@ -68,10 +68,10 @@ static void test_broken_descriptors(void)
     lamina_tensor inputs[] = {net.inputs[0], net.inputs[1]};
     inputs[1].rank = LAMINA_MAX_RANK + 1;
     net.inputs = inputs;
-    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.7");
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "tensor 'y': expected a type and rank known to ABI 1.8");
     net = *fake_net_query(LAMINA_ABI_MAJOR);
     net.needs = 1 << 20;
-    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "needs more of its host than this runtime's 1.7 gives");
+    FAILS(lamina_net_check(&net, &error), LAMINA_UNSUPPORTED, "needs more of its host than this runtime's 1.8 gives");
     net.struct_size = offsetof(lamina_net, needs); /* version 1.0, which said nothing of it */
     OK(lamina_net_check(&net, &error));
 }

@@ -307,8 +307,8 @@ static void test_net_check(void)
     lamina_net other = *fake_net_query(LAMINA_ABI_MAJOR);
     OK(lamina_net_check(&other, &error));
     other.abi_major = 7;
-    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.7");
-    SAYS("this runtime has ABI 1.7");
+    FAILS(lamina_model_new(&other, NULL, &m, &error), LAMINA_UNSUPPORTED, "compiled for ABI 7.8");
+    SAYS("this runtime has ABI 1.8");
     SAYS("lamina compile");
     other = *fake_net_query(LAMINA_ABI_MAJOR);
     other.struct_size = 8;
