@@ -119,6 +119,12 @@ def bike_net():
     return net
 
 
+def cells_net():
+    net = chain(30, 16, 1)
+    net.penalty = lambda: 0.001 * net[0].weight.square().sum()
+    return net
+
+
 def norm(n):
     return nn.BatchNorm2d(n, eps=1e-3, momentum=0.01)
 
@@ -185,6 +191,10 @@ def accuracy(p, y):
     return (p.argmax(1) == y).double().mean().item()
 
 
+def yes_or_no(p, y):
+    return ((p > 0) == (y > 0.5)).double().mean().item()
+
+
 def squared(p, y):
     return ((p - y).double()**2).mean().item()
 
@@ -194,6 +204,7 @@ def absolute(p, y):
 
 
 CLASSES = ("accuracy", accuracy, F.cross_entropy)
+ANSWERS = ("accuracy", yes_or_no, F.binary_cross_entropy_with_logits)
 VALUES = ("loss", squared, F.mse_loss)
 LENGTHS = ("mean_absolute_error", absolute, F.huber_loss)
 
@@ -202,6 +213,7 @@ EXAMPLE = {
     "wide_mlp": (measured("wide"), lambda: chain(1000, 128, 10, drop=0.2), CLASSES, (128,)),
     "digits": (table("digits.csv", 64, 0.2, shape=[1, 8, 8]), digits_net, CLASSES, None),
     "wine": (table("wine.csv", 13, 0.25), lambda: chain(13, 32, 3), CLASSES, (32,)),
+    "breast_cancer": (table("breast_cancer.csv", 30, 0.25, scale=1, stratify=False), cells_net, ANSWERS, (16,)),
     "diabetes": (table("diabetes.csv", 10, 0.2, header=True, scale=1 / 100, stratify=False),
                  lambda: chain(10, 16, 1, drop=0.2, act=nn.Tanh), VALUES, (16,)),
     "bike_days": (table("bike_days.csv", 9, 0.2, header=True, words=(1, 4), scale=1 / 1000, stratify=False), bike_net,
@@ -226,6 +238,7 @@ def pytorch(name, seed, description):
     train, (rate, one_cycle) = description["train"], rate_of(description)
     torch.manual_seed(seed)
     start, net = time.time(), keras_starts(make())
+    penalty = getattr(net, "penalty", lambda: 0)
     if x.dim() == 4:
         net = net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), lr=rate, eps=1e-7)
@@ -236,7 +249,7 @@ def pytorch(name, seed, description):
         for i in range(0, len(x), train["batch"]):
             chosen = order[i:i + train["batch"]]
             optimizer.zero_grad()
-            loss(net(x[chosen]), y[chosen]).backward()
+            (loss(net(x[chosen]), y[chosen]) + penalty()).backward()
             optimizer.step()
             if plan:
                 plan.step()
@@ -257,12 +270,14 @@ def scikit(name, seed, description):
     (x, y), (xt, yt) = draw(seed)
     train, (rate, _) = description["train"], rate_of(description)
     kind, act = MLPClassifier if key == "accuracy" else MLPRegressor, "tanh" if name == "diabetes" else "relu"
+    y = y[:, 0] if y.ndim > 1 else y
     net = kind(hidden_layer_sizes=hidden, activation=act, batch_size=train["batch"], learning_rate_init=rate, max_iter=train["epochs"],
                n_iter_no_change=train["epochs"], random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net.fit(x, y if key == "accuracy" else y[:, 0])
+        net.fit(x, y)
     said = net.predict_proba(xt) if key == "accuracy" else net.predict(xt)[:, None]
+    said = said[:, 1:] - 0.5 if measure is yes_or_no else said
     return measure(torch.from_numpy(said), torch.from_numpy(yt))
 
 
