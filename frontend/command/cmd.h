@@ -30,10 +30,13 @@ typedef struct {
 } cmd_syntax;
 
 /* Read the arguments after the subcommand. Positional ones go to 'words' (at most 'most'; at least 'least'). Returns -1
- * to go on, else the exit code (help asked for, or a usage error already printed). */
+ * to go on, else the exit code (help asked for, or a usage error already printed). --diagnostics is read here too. */
 int cmd_parse(const cmd_syntax *syntax, int argc, char **argv, const char **words, int least, int most);
 
-/* Print what d holds on stderr; EXIT_INVALID if it holds errors, else EXIT_OK. */
+/* What d holds as JSON, an object a line, notes within what they belong to; whatever bytes names have, it is JSON. */
+void cmd_add_json(const diag *d, bool remarks, text *out);
+
+/* Print what d holds on stderr, in the form that --diagnostics says; EXIT_INVALID if it holds errors, else EXIT_OK. */
 int cmd_report(const diag *d, bool remarks);
 
 /* From now on SIGINT, SIGTERM, SIGHUP and SIGXCPU put their number here, which is what interrupts everything that looks

@@ -8,10 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_help(const cmd_syntax *s)
+/* In which form the process says what is wrong, from wherever it reports. */
+static const char *form = "text";
+
+/* What every subcommand has. */
+static const cmd_option common[] = {
+    {"diagnostics", "FORM", "what is wrong as text (default), or as json, an object a line", NULL, &form, NULL, 0, 0},
+    {0}};
+
+static void print_options(const cmd_option *list)
 {
-    printf("usage: %s\n\n%s\n\noptions:\n", s->usage, s->about);
-    for (const cmd_option *o = s->options; o->name; o++) {
+    for (const cmd_option *o = list; o->name; o++) {
         char left[48];
         snprintf(left, sizeof left, "%s%s%s%s", o->name[1] ? "--" : "-", o->name,
                  !o->argument ? ""
@@ -20,6 +27,13 @@ static void print_help(const cmd_syntax *s)
                  o->argument ? o->argument : "");
         printf("  %-22s %s\n", left, o->help);
     }
+}
+
+static void print_help(const cmd_syntax *s)
+{
+    printf("usage: %s\n\n%s\n\noptions:\n", s->usage, s->about);
+    print_options(s->options);
+    print_options(common);
     printf("  %-22s %s\n", "--help", "print this");
 }
 
@@ -30,9 +44,9 @@ static int usage_error(const cmd_syntax *s, const char *what, const char *word, 
     return EXIT_USAGE;
 }
 
-static const cmd_option *find(const cmd_syntax *s, const char *name, size_t length)
+static const cmd_option *find(const cmd_option *list, const char *name, size_t length)
 {
-    for (const cmd_option *o = s->options; o->name; o++)
+    for (const cmd_option *o = list; o->name; o++)
         if (strlen(o->name) == length && !strncmp(o->name, name, length))
             return o;
     return NULL;
@@ -43,8 +57,9 @@ static int unknown(const cmd_syntax *s, const char *word, size_t dashes, size_t 
     const char *names[64];
     char found[64];
     size_t count = 0;
-    for (const cmd_option *o = s->options; o->name && count < 64; o++)
+    for (const cmd_option *o = s->options; o->name && count < 63; o++)
         names[count++] = o->name;
+    names[count++] = common[0].name;
     snprintf(found, sizeof found, "%.*s", (int)length, word + dashes);
     return usage_error(s, "expected a known option, found", word, diag_nearest(found, names, count));
 }
@@ -94,6 +109,14 @@ static int set(const cmd_syntax *s, const cmd_option *o, const char *value)
     return -1;
 }
 
+static int check_form(const cmd_syntax *s)
+{
+    if (!strcmp(form, "text") || !strcmp(form, "json"))
+        return -1;
+    fprintf(stderr, "lamina %s: --diagnostics: expected text or json, found '%s'\n", s->name, form);
+    return EXIT_USAGE;
+}
+
 int cmd_parse(const cmd_syntax *s, int argc, char **argv, const char **words, int least, int most)
 {
     int count = 0;
@@ -117,7 +140,8 @@ int cmd_parse(const cmd_syntax *s, int argc, char **argv, const char **words, in
             return EXIT_OK;
         }
         size_t dashes = word[1] == '-' ? 2 : 1, length = strcspn(word + dashes, "=");
-        const cmd_option *o = find(s, word + dashes, length);
+        const cmd_option *o = find(s->options, word + dashes, length);
+        o = o ? o : find(common, word + dashes, length);
         if (!o)
             return unknown(s, word, dashes, length);
         const char *value = word[dashes + length] ? word + dashes + length + 1 : NULL;
@@ -140,13 +164,16 @@ int cmd_parse(const cmd_syntax *s, int argc, char **argv, const char **words, in
                 count, s->usage);
         return EXIT_USAGE;
     }
-    return -1;
+    return check_form(s);
 }
 
 int cmd_report(const diag *d, bool remarks)
 {
     text out = {0};
-    diag_print(d, &out, remarks);
+    if (!strcmp(form, "json"))
+        cmd_add_json(d, remarks, &out);
+    else
+        diag_print(d, &out, remarks);
     fputs(text_get(&out), stderr);
     text_free(&out);
     return diag_errors(d) ? EXIT_INVALID : EXIT_OK;

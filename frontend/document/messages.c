@@ -27,6 +27,7 @@ bool fe_unknown(fe_reader *r, src_loc at, const char *what, const char *word, co
     const char *near = diag_nearest(word, known, count);
     if (near) {
         diag_error(r->d, at, "%s '%s' is unknown, did you mean '%s'?", what, word, near);
+        diag_suggest(r->d, near);
         return false;
     }
     if (count > MOST_LISTED) {

@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct message message;
-struct message {
-    diag_kind kind;
-    src_loc at;
-    const char *words;
-    message *next;
-};
-
 typedef struct source source;
 struct source {
     const char *file, *content;
@@ -21,7 +13,7 @@ struct source {
 
 struct diag {
     arena *mem;
-    message *first, **last;
+    diag_message *first, *last;
     source *sources;
     int errors;
 };
@@ -31,7 +23,6 @@ diag *diag_new(void)
     arena *mem = arena_new();
     diag *d = arena_make(mem, diag);
     d->mem = mem;
-    d->last = &d->first;
     return d;
 }
 
@@ -41,11 +32,19 @@ void diag_free(diag *d)
         arena_free(d->mem);
 }
 
+/* Put messages that hang together behind the others. */
+static void append(diag *d, diag_message *first, diag_message *last)
+{
+    *(d->last ? &d->last->next : &d->first) = first;
+    last->next = NULL;
+    d->last = last;
+}
+
 static void add(diag *d, diag_kind kind, src_loc at, const char *format, va_list arguments)
 {
     text words = {0};
     text_vprintf(&words, format, arguments);
-    message *m = arena_make(d->mem, message);
+    diag_message *m = arena_make(d->mem, diag_message);
     m->kind = kind;
     m->at = at;
     if (at.file)
@@ -56,8 +55,7 @@ static void add(diag *d, diag_kind kind, src_loc at, const char *format, va_list
             *c = '?';
     m->words = kept;
     text_free(&words);
-    *d->last = m;
-    d->last = &m->next;
+    append(d, m, m);
     d->errors += kind == DIAG_ERROR;
 }
 
@@ -73,6 +71,17 @@ REPORT(error, DIAG_ERROR)
 REPORT(warning, DIAG_WARNING)
 REPORT(note, DIAG_NOTE)
 REPORT(remark, DIAG_REMARK)
+
+void diag_suggest(diag *d, const char *word)
+{
+    if (d->last)
+        d->last->suggestion = arena_strdup(d->mem, word);
+}
+
+const diag_message *diag_first(const diag *d)
+{
+    return d->first;
+}
 
 int diag_errors(const diag *d)
 {
@@ -123,7 +132,7 @@ static void show_line(diag *d, src_loc at, text *out)
         text_printf(out, "      | %*s^\n", at.col - 1, "");
 }
 
-static void print_message(const message *m, text *out)
+static void print_message(const diag_message *m, text *out)
 {
     static const char *const kinds[] = {"error", "warning", "note", "remark"};
     if (m->at.file) {
@@ -139,7 +148,7 @@ static void print_message(const message *m, text *out)
 
 void diag_print(const diag *d, text *out, bool remarks)
 {
-    for (const message *m = d->first; m; m = m->next) {
+    for (const diag_message *m = d->first; m; m = m->next) {
         if (m->kind == DIAG_REMARK && !remarks)
             continue;
         print_message(m, out);
@@ -151,21 +160,20 @@ void diag_print(const diag *d, text *out, bool remarks)
 
 void diag_print_plain(const diag *d, text *out, bool remarks)
 {
-    for (const message *m = d->first; m; m = m->next)
+    for (const diag_message *m = d->first; m; m = m->next)
         if (m->kind != DIAG_REMARK || remarks)
             print_message(m, out);
 }
 
 void diag_clear(diag *d)
 {
-    d->first = NULL;
-    d->last = &d->first;
+    d->first = d->last = NULL;
     d->errors = 0;
 }
 
 /* A message with the notes behind it. */
 typedef struct {
-    message *first, *last;
+    diag_message *first, *last;
     size_t order; /* in which it came */
     size_t file;  /* the first one that is of its file */
 } group;
@@ -198,7 +206,7 @@ static size_t first_of_file(const group *list, size_t index)
 /* Did one of the groups before this one, at the same place, say the same? */
 static bool is_repeated(const group *list, size_t index)
 {
-    const message *m = list[index].first;
+    const diag_message *m = list[index].first;
     for (size_t i = index; i-- && list[i].file == list[index].file && list[i].first->at.line == m->at.line &&
                            list[i].first->at.col == m->at.col;)
         if (list[i].first->kind == m->kind && !strcmp(list[i].first->words, m->words))
@@ -210,7 +218,7 @@ void diag_arrange(diag *d, int most)
 {
     size_t count = 0;
     group *list = NULL;
-    for (message *m = d->first; m; m = m->next) {
+    for (diag_message *m = d->first; m; m = m->next) {
         if (m->kind != DIAG_NOTE || !count) {
             list = arena_grown(d->mem, list, count, sizeof *list);
             list[count] = (group){m, m, count, 0};
@@ -227,10 +235,8 @@ void diag_arrange(diag *d, int most)
         if (is_repeated(list, i) || (error && d->errors == most))
             continue;
         d->errors += error;
-        *d->last = list[i].first;
-        d->last = &list[i].last->next;
+        append(d, list[i].first, list[i].last);
     }
-    *d->last = NULL;
 }
 
 static size_t least(size_t a, size_t b)

@@ -24,6 +24,15 @@ typedef enum { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE, DIAG_REMARK } diag_kind;
 
 typedef struct diag diag;
 
+/* A message as it is kept; a note belongs to the last message before it that is none. */
+typedef struct diag_message diag_message;
+struct diag_message {
+    diag_kind kind;
+    src_loc at;
+    const char *words, *suggestion; /* the name that was meant, perhaps; NULL: nobody knows */
+    diag_message *next;
+};
+
 diag *diag_new(void);
 void diag_free(diag *d);
 
@@ -32,6 +41,11 @@ void diag_warning(diag *d, src_loc at, const char *format, ...) __attribute__((f
 void diag_note(diag *d, src_loc at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_remark(diag *d, src_loc at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The last message is about a name in whose place this one was meant, perhaps; 'word' is copied. */
+void diag_suggest(diag *d, const char *word);
+
+/* The messages from the first on, for whoever prints them in a form of its own; NULL: there are none. */
+const diag_message *diag_first(const diag *d);
 int diag_errors(const diag *d); /* how many errors so far */
 
 /* Keep the text of a file, so that messages about it can show the line (files on disk are read on demand; text that
