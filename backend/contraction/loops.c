@@ -1,11 +1,12 @@
 /* backend/contraction/loops.c - the loops around register tiles, of one task.
  *
- *     for step of the cut axis, if it is no axis of the tile (the task's share)
- *       for panel of columns (the task's piece of them)
- *         for block of the chains, if the plan has blocks (backend/contraction/partial.c)
- *           pack the panel, if the plan packs (backend/contraction/pack.c)
- *           for the other axes
- *             for tile of rows (backend/contraction/tile.c)
+ *     for axes along which both operands vary, as a product of many matrices has one: they share nothing
+ *       for step of the cut axis, if it is no axis of the tile (the task's share)
+ *         for panel of columns (the task's piece of them)
+ *           for block of the chains, if the plan has blocks (backend/contraction/partial.c)
+ *             pack the panel, if the plan packs (backend/contraction/pack.c)
+ *             for the other axes
+ *               for tile of rows (backend/contraction/tile.c)
  *
  * With strips, blocks are outside of panels, and rows of the other operand are copied too:
  *
@@ -83,40 +84,60 @@ static void axis_extent(tile *t, const tile_share *s, int64_t axis, nest_value *
     *to = cut ? s->to : lower_extent(t->l, a->n, a->batch);
 }
 
-/* The axes from 'axis' on that have no other place, then the rows. */
-static void axes_loop(tile *t, const tile_share *s, int axis)
+typedef void axes_body(tile *t, const tile_share *s);
+
+/* Is it neither one of the tile's axes nor cut, and has it more than one step? */
+static bool is_other_axis(const tile *t, int i)
+{
+    const contraction_plan *p = &t->plan;
+    bool placed = i == p->row || i == p->inner || i == p->column || i == p->cut;
+    return !placed && (t->c->axis[i].n > 1 || t->c->axis[i].batch);
+}
+
+static bool both_vary(const tile *t, int i)
+{
+    const contraction_axis *a = &(t->packed ? t->unpacked : t->c)->axis[i];
+    return a->lhs && a->rhs;
+}
+
+/* For the axes from 'axis' on that have no other place, those along which both operands vary or the others. */
+static void axes_loop(tile *t, const tile_share *s, int axis, bool both, axes_body *body)
 {
     nest_value *from, *to;
-    const contraction_plan *p = &t->plan;
     if (axis == t->c->naxes) {
-        if (t->c->border) {
-            lower_loop guard = lower_loop_begin(t->l, nest_i64(t->k, 0), tile_on_border(t), 1);
-            tile_make(t, 1);
-            lower_loop_end(t->l, guard);
-            return;
-        }
-        if (t->packed && t->late)
-            tile_pack_panel(t);
-        if (p->row < 0) {
-            tile_make(t, 1);
-            return;
-        }
-        axis_extent(t, s, p->row, &from, &to);
-        rows_loop(t, from, to);
+        body(t, s);
         return;
     }
-    bool placed = axis == p->row || axis == p->inner || axis == p->column || axis == p->cut;
-    const contraction_axis *a = &t->c->axis[axis];
-    if (placed || (a->n == 1 && !a->batch)) {
-        axes_loop(t, s, axis + 1);
+    if (!is_other_axis(t, axis) || both_vary(t, axis) != both) {
+        axes_loop(t, s, axis + 1, both, body);
         return;
     }
     axis_extent(t, s, axis, &from, &to);
     lower_loop loop = lower_loop_begin(t->l, from, to, 1);
     t->at[axis] = nest_loop_index(loop.loop);
-    axes_loop(t, s, axis + 1);
+    axes_loop(t, s, axis + 1, both, body);
     lower_loop_end(t->l, loop);
     t->at[axis] = nest_i64(t->k, 0);
+}
+
+/* The rows, where all axes but the tile's are placed. */
+static void rows_of_axes(tile *t, const tile_share *s)
+{
+    nest_value *from, *to;
+    if (t->c->border) {
+        lower_loop guard = lower_loop_begin(t->l, nest_i64(t->k, 0), tile_on_border(t), 1);
+        tile_make(t, 1);
+        lower_loop_end(t->l, guard);
+        return;
+    }
+    if (t->packed && t->late)
+        tile_pack_panel(t);
+    if (t->plan.row < 0) {
+        tile_make(t, 1);
+        return;
+    }
+    axis_extent(t, s, t->plan.row, &from, &to);
+    rows_loop(t, from, to);
 }
 
 /* One block of the chains of a panel. */
@@ -124,7 +145,7 @@ static void panel_block(tile *t, const void *share_of_task)
 {
     if (t->packed && !t->late)
         tile_pack_panel(t);
-    axes_loop(t, share_of_task, 0);
+    axes_loop(t, share_of_task, 0, false, rows_of_axes);
 }
 
 /* What is done for each panel: blocks of it, or, with strips, something in a block. */
@@ -164,11 +185,11 @@ static void panel_loop(tile *t, const tile_share *s, nest_value *from, nest_valu
 static void no_panels(tile *t, const tile_share *s)
 {
     if (t->plan.pieces == 1) {
-        axes_loop(t, s, 0);
+        axes_loop(t, s, 0, false, rows_of_axes);
         return;
     }
     lower_loop first = lower_loop_begin(t->l, s->piece, nest_i64(t->k, 1), 1);
-    axes_loop(t, s, 0);
+    axes_loop(t, s, 0, false, rows_of_axes);
     lower_loop_end(t->l, first);
 }
 
@@ -228,6 +249,21 @@ static void take_one_by_one(tile *t)
     }
 }
 
+/* The task's steps of the cut axis, if it is outside of the tile. */
+static void cut_loop(tile *t, const tile_share *s)
+{
+    nest_value *from, *to;
+    if (t->plan.cut < 0 || t->plan.cut == t->plan.row || t->leaf_offset) {
+        panels_or_strips(t, s);
+        return;
+    }
+    axis_extent(t, s, t->plan.cut, &from, &to);
+    lower_loop loop = lower_loop_begin(t->l, from, to, 1);
+    t->at[t->plan.cut] = nest_loop_index(loop.loop);
+    panels_or_strips(t, s);
+    lower_loop_end(t->l, loop);
+}
+
 /* One contraction, or one part of it. */
 void tile_part(tile *t, const tile_share *s)
 {
@@ -238,17 +274,7 @@ void tile_part(tile *t, const tile_share *s)
     for (int i = 0; i < t->c->naxes; i++)
         t->at[i] = nest_i64(t->k, 0);
     t->share_from = s->from;
-    bool outside = t->plan.cut >= 0 && t->plan.cut != t->plan.row && !t->leaf_offset;
-    if (outside) {
-        nest_value *from, *to;
-        axis_extent(t, s, t->plan.cut, &from, &to);
-        lower_loop loop = lower_loop_begin(t->l, from, to, 1);
-        t->at[t->plan.cut] = nest_loop_index(loop.loop);
-        panels_or_strips(t, s);
-        lower_loop_end(t->l, loop);
-    } else {
-        panels_or_strips(t, s);
-    }
+    axes_loop(t, s, 0, true, cut_loop);
     t->plan = plan;
     t->lanes = lanes;
 }

@@ -243,7 +243,8 @@ static int64_t uses_of(const contraction *c, int side, int64_t max_batch)
     return uses;
 }
 
-/* Rows half a page or pages apart fall into few sets of every cache. Each operand's are moved apart by a gap if its
+/* Rows half a page or pages apart fall into few sets of every cache, and so do rows an eighth of a page apart along
+ * which the chains of many matrices go, a panel of columns at a time. Each operand's are moved apart by a gap if its
  * producer can leave one. Else, if they are whole pages apart and many use them: the vector operand is packed, or
  * copied with gaps unless a row's part of a panel is lines enough by itself; the scalar operand is copied with gaps if
  * a tile reads many rows of it side by side, or one after the other. */
@@ -255,9 +256,12 @@ static void spread_rows(ir_node *fused, ir_node *core, const contraction *c, con
     const affine_view *view[] = {&c->lhs, &c->rhs};
     const contraction_run *run = c->nsums ? c->sum[c->nsums - 1].run : NULL;
     int64_t length = !run ? 0 : run->batch ? run->n * max_batch : run->n;
-    bool gap[2] = {false, false};
-    for (int side = 0; side < 2; side++)
-        gap[side] = rows_lie_by(core, side, view[side], PAGE / 2) && widen_rows(fused, core, side);
+    bool gap[2] = {false, false}, many = select_has_matrices(c);
+    for (int side = 0; side < 2; side++) {
+        bool along = run && (side ? run->rhs : run->lhs) != 1;
+        gap[side] =
+            rows_lie_by(core, side, view[side], many && along ? PAGE / 8 : PAGE / 2) && widen_rows(fused, core, side);
+    }
     if (length < LONG)
         return;
     int64_t scalar_step = p->swap ? run->rhs : run->lhs, vector_step = p->swap ? run->lhs : run->rhs;

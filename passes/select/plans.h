@@ -25,6 +25,8 @@ int select_candidates(const contraction *c, const ir_target *t, int64_t max_batc
 void select_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p);
 /* Tasks that the work is worth. */
 int64_t select_wanted_tasks(const contraction *c, int64_t max_batch);
+/* Is it a product of one matrix after the other of both operands, as Winograd's has one for each place of a tile? */
+bool select_has_matrices(const contraction *c);
 /* How many pieces of panels there are if none gets more than its part. */
 int64_t select_even_pieces(int64_t panels, int64_t wanted);
 

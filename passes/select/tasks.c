@@ -42,11 +42,29 @@ int64_t select_even_pieces(int64_t panels, int64_t wanted)
     return (panels + each - 1) / each;
 }
 
+bool select_has_matrices(const contraction *c)
+{
+    for (int i = 0; i < c->naxes; i++)
+        if (!c->axis[i].batch && c->axis[i].n > 1 && c->axis[i].lhs && c->axis[i].rhs)
+            return c->node->op == IR_DOT_GENERAL;
+    return false;
+}
+
+/* Is the vector operand so large that no two tasks should read the same of it? That of many matrices goes through a
+ * task once, and tasks that cut the batch can be members of a chain, so that its other operand and its result are not
+ * written to memory: as long as these are more for a leaf, that saves more than the tasks read anew. */
+static bool is_large(const contraction *c, const ir_target *t, const contraction_plan *p)
+{
+    double vectors = 4 * select_operand_count(c, p->swap, 1);
+    double others = 4 * (select_operand_count(c, !p->swap, IR_LEAF) + (double)ir_count(&c->node->type, IR_LEAF));
+    return mem_is_large(t, vectors) && !(select_has_matrices(c) && !c->leaf && vectors <= others);
+}
+
 /* Panels of columns are dealt out too where the cut gives few tasks, or where the vector operand is large. */
 void select_tasks(const contraction *c, const ir_target *t, int64_t max_batch, contraction_plan *p)
 {
     int64_t wanted = select_wanted_tasks(c, max_batch);
-    bool large = mem_is_large(t, 4 * select_operand_count(c, p->swap, 1));
+    bool large = is_large(c, t, p);
     choose_cut(c, max_batch, large, p);
     bool leaves = contraction_has_leaves(c, max_batch);
     int64_t panels = contraction_panels(c, t->vector, p);
