@@ -15,7 +15,8 @@
  *
  * Where a chain ends: at a kernel that cannot be a member and that reads one. A kernel that reads the second phase of a
  * member, as an optimizer's update does, comes after the chain. So does what reads that kernel, and what assigns a
- * symbol that it reads: if that moved up, as a member or before the chain, the reader would find the new value. Other
+ * symbol that it reads: if that moved up, as a member or before the chain, the reader would find the new value; and so
+ * does a value that is larger than what it is made of and would only wait for what comes after the chain. Other
  * kernels that stand between members move up before the chain, if they need nothing of it and assign nothing that it
  * reads.
  *
@@ -100,6 +101,47 @@ static void note_reads(const chain *b, const ir_node *kernel, bool after)
     }
 }
 
+/* ---- values that would wait ---- */
+
+static int64_t results_bytes(const ir_node *kernel)
+{
+    int64_t bytes = 0, max_batch = mem_max_batch(kernel->graph->module);
+    for (int i = 0; i < kernel->region->nresults; i++)
+        bytes += mem_bytes(&kernel->region->results[i]->type, NULL, max_batch);
+    return bytes;
+}
+
+static int64_t operands_bytes(const ir_node *kernel)
+{
+    int64_t bytes = 0, max_batch = mem_max_batch(kernel->graph->module);
+    for (int i = 0; i < kernel->nin; i++)
+        bytes += mem_bytes(&kernel->in[i]->type, NULL, max_batch);
+    return bytes;
+}
+
+/* Does a kernel below that reads it come after the chain? */
+static bool is_read_after(const chain *b, const ir_node *kernel)
+{
+    bool found = false;
+    for (const ir_node *n = kernel->next; n; n = n->next) {
+        if (n->op != IR_FUSED)
+            continue;
+        if (b->after[n->id] != b->attempt && comes_after(b, n))
+            b->after[n->id] = b->attempt;
+        for (int i = 0; i < n->nin && b->after[n->id] == b->attempt; i++)
+            found |= kernel_of(n->in[i]) == kernel;
+    }
+    return found;
+}
+
+/* As a member it would move up past kernels that come after the chain, and its result, which is larger than all that it
+ * is made of, would wait for one of them, as the transformed image of a weight gradient would from the forward pass on.
+ */
+static bool is_better_made_late(const chain *b, const ir_node *kernel)
+{
+    return b->below && results_bytes(kernel) > operands_bytes(kernel) && is_read_after(b, kernel);
+}
+
 /* ---- building ---- */
 
 /* Of what stands from 'first' on, above or from 'below' on. */
@@ -146,7 +188,7 @@ static void grow(chain *b)
         b->side[n->id] = side_of(b, b->below);
         if (n->op != IR_FUSED)
             continue;
-        if (comes_after(b, n)) {
+        if (comes_after(b, n) || is_better_made_late(b, n)) {
             b->after[n->id] = b->attempt;
             note_reads(b, n, true);
             b->below = b->below ? b->below : n;
