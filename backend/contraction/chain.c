@@ -53,8 +53,9 @@ static void multiply_add(tile *t, nest_value *a, nest_value *b, int64_t a_disp, 
     }
 }
 
-void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
-                   nest_value **a, nest_value **b)
+/* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
+static void run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
+                     nest_value **a, nest_value **b)
 {
     nest_kernel *k = t->k;
     int64_t by_a = t->plan.swap ? run->rhs : run->lhs, by_b = t->plan.swap ? run->lhs : run->rhs;
@@ -106,9 +107,9 @@ static void chain_steps(tile *t, int level, const contraction_run *run, nest_val
     int64_t unroll = innermost ? t->plan.unroll : 1;
     if (steps->kind != NEST_CONST) {
         nest_value *whole = nest_mul(k, nest_div(k, steps, unroll), unroll);
-        tile_run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
+        run_loop(t, level, run, nest_i64(k, 0), whole, unroll, &a, &b);
         if (unroll > 1)
-            tile_run_loop(t, level, run, whole, steps, 1, &a, &b);
+            run_loop(t, level, run, whole, steps, 1, &a, &b);
         return;
     }
     int64_t n = (int64_t)steps->number;
@@ -119,7 +120,7 @@ static void chain_steps(tile *t, int level, const contraction_run *run, nest_val
     } else {
         unroll = innermost ? even_unroll(t, n) : 1;
         int64_t whole = n / unroll * unroll;
-        tile_run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
+        run_loop(t, level, run, nest_i64(k, 0), nest_i64(k, whole), unroll, &a, &b);
         if (innermost)
             run_straight(t, run, n - whole, a, b);
     }

@@ -124,12 +124,6 @@ static void axes_loop(tile *t, const tile_share *s, int axis, bool both, axes_bo
 static void rows_of_axes(tile *t, const tile_share *s)
 {
     nest_value *from, *to;
-    if (t->c->border) {
-        lower_loop guard = lower_loop_begin(t->l, nest_i64(t->k, 0), tile_on_border(t), 1);
-        tile_make(t, 1);
-        lower_loop_end(t->l, guard);
-        return;
-    }
     if (t->packed && t->late)
         tile_pack_panel(t);
     if (t->plan.row < 0) {
@@ -238,17 +232,6 @@ static void panels_or_strips(tile *t, const tile_share *s)
         panels_loop(t, s, panel_blocks);
 }
 
-/* Each output on the border has taps of its own: no rows, and no lanes where columns are outputs side by side. */
-static void take_one_by_one(tile *t)
-{
-    t->plan.row = t->plan.inner = -1;
-    t->plan.unroll = 1;
-    if (t->plan.column >= 0 && !tile_vector_stride(t, &t->c->axis[t->plan.column])) {
-        t->plan.column = -1;
-        t->plan.vectors = t->lanes = 1;
-    }
-}
-
 /* The task's steps of the cut axis, if it is outside of the tile. */
 static void cut_loop(tile *t, const tile_share *s)
 {
@@ -267,14 +250,8 @@ static void cut_loop(tile *t, const tile_share *s)
 /* One contraction, or one part of it. */
 void tile_part(tile *t, const tile_share *s)
 {
-    contraction_plan plan = t->plan;
-    int lanes = t->lanes;
-    if (t->c->border)
-        take_one_by_one(t);
     for (int i = 0; i < t->c->naxes; i++)
         t->at[i] = nest_i64(t->k, 0);
     t->share_from = s->from;
     axes_loop(t, s, 0, true, cut_loop);
-    t->plan = plan;
-    t->lanes = lanes;
 }

@@ -1,7 +1,7 @@
 /* backend/contraction/tile.c - one register tile, from its start to its end.
  *
  *     start: accumulators are 0, or go on from the sums that wait (partial.c)
- *     run the chains: with even strides (chain.c), or with the taps of a border (border.c)
+ *     run the chains (chain.c)
  *     end: the epilogue (epilogue.c), or the sums wait again */
 #include "backend/contraction/tile.h"
 
@@ -40,7 +40,7 @@ void tile_run_chain(tile *t)
 {
     nest_value *a, *b;
     operand_starts(t, &a, &b);
-    (t->c->border ? tile_border_chain : tile_chain)(t, t->fixed, a, b);
+    tile_chain(t, t->fixed, a, b);
 }
 
 static void start_at_zero(tile *t, const lower_point *p, int64_t r, int64_t v, nest_value **accumulator)

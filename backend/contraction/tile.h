@@ -80,15 +80,6 @@ static inline int tile_live_lanes(const tile *t, int64_t vector)
 /* chain.c: add the terms of the sums from 'level' on, of operands that begin at a and b (the scalar and the vector
  * one), to t->accumulator. */
 void tile_chain(tile *t, int level, nest_value *a, nest_value *b);
-/* A loop over a run of the sums' level, carrying the accumulators and both offsets; 'unroll' steps a time. */
-void tile_run_loop(tile *t, int level, const contraction_run *run, nest_value *from, nest_value *to, int64_t unroll,
-                   nest_value **a, nest_value **b);
-
-/* border.c: 1 where the tile's output sees beyond the edge, else 0; its chain, which where leaves are one goes over all
- * examples. */
-nest_value *tile_on_border(tile *t);
-void tile_border_chain(tile *t, int level, nest_value *a, nest_value *b);
-
 /* partial.c: body for each block of the chain, or once. */
 typedef void tile_body(tile *t, const void *context);
 void tile_each_block(tile *t, tile_body *body, const void *context);

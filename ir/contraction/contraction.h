@@ -6,8 +6,7 @@
  * chooses tiles by this description and the backend generates code from it, so it lies in ir/.
  *
  * A convolution whose lhs is spread (lhs_dilation) has at each output position only some of the kernel's taps. Outputs
- * fall into parts: those that see the same taps, all of them elements, are a contraction with even strides; those that
- * see beyond the edge are one part, the border, whose taps are found while it runs. All parts have the same axes. */
+ * that have the same ones are a part, which is a contraction with even strides. All parts have the same axes. */
 #ifndef IR_CONTRACTION_H
 #define IR_CONTRACTION_H
 
@@ -46,9 +45,9 @@ typedef struct {
 } contraction_sum;
 
 /* A spatial dimension of a convolution: output o and tap k meet at position o * stride + k * dilation - low of the lhs,
- * whose elements stand `spread` apart. Outputs from interior to interior_end - 1 see nothing beyond the edge. */
+ * whose elements stand `spread` apart. */
 typedef struct {
-    int64_t in, out, kernel, stride, low, spread, dilation, interior, interior_end;
+    int64_t in, out, kernel, stride, low, spread, dilation;
     int64_t lhs, rhs; /* element strides */
     int32_t axis;     /* the axis that walks it */
 } contraction_spatial;
@@ -63,13 +62,8 @@ typedef struct {
     contraction_sum sum[CONTRACTION_SUMS];
     int32_t nsums;
     bool leaf; /* the outermost sum is the batch, cut into leaves */
-    /* The border of a spread convolution: its spatial axes have no stride in the lhs, so that neither a vector nor rows
-     * may go along them, and the innermost sum, over channels, is taken for each tap that is a term. An element that is
-     * padding lies at lhs offset 'zero'. */
-    bool border;
     contraction_spatial spatial[IR_MAX_RANK];
     int32_t nspatial;
-    int64_t zero;
 } contraction;
 
 static inline int64_t contraction_steps(const contraction_axis *a, int64_t max_batch)

@@ -9,8 +9,8 @@
  *     spread 2, kernel 3:    lhs  0 . 1 . 2 . 3       outputs 0, 2, 4 ... meet taps 0 and 2
  *                                                     outputs 1, 3 ... meet tap 1
  *
- * Outputs whose taps are the same are a class, which is affine again: these are the first parts. Outputs that see
- * beyond the edge have taps of their own, found while the code runs: they are the last part, the border. */
+ * Outputs whose taps are the same are a class, which is affine again, and a part of the convolution. Beyond the edge
+ * the lhs goes on as it lies, with zeros in memory where elements would stand. */
 #include "ir/contraction/axes.h"
 #include "ir/graph/build.h"
 #include <string.h>
@@ -25,26 +25,15 @@ static int64_t position(const contraction_spatial *s, int64_t o, int64_t k)
     return o * s->stride + k * s->dilation - s->low;
 }
 
-static bool sees_beyond(const contraction_spatial *s, int64_t o)
-{
-    return position(s, o, 0) < 0 || position(s, o, s->kernel - 1) > (s->in - 1) * s->spread;
-}
-
 static contraction_spatial spatial_of(const ir_node *n, const ir_conv *v, int i)
 {
-    contraction_spatial s = {.in = n->in[0]->type.dim[v->lhs[2 + i]].n,
-                             .out = n->type.dim[v->out[2 + i]].n,
-                             .kernel = n->in[1]->type.dim[v->rhs[2 + i]].n,
-                             .stride = v->stride[i],
-                             .low = v->low[i],
-                             .spread = v->lhs_dilation[i],
-                             .dilation = v->rhs_dilation[i]};
-    while (s.interior < s.out && sees_beyond(&s, s.interior))
-        s.interior++;
-    s.interior_end = s.interior;
-    while (s.interior_end < s.out && !sees_beyond(&s, s.interior_end))
-        s.interior_end++;
-    return s;
+    return (contraction_spatial){.in = n->in[0]->type.dim[v->lhs[2 + i]].n,
+                                 .out = n->type.dim[v->out[2 + i]].n,
+                                 .kernel = n->in[1]->type.dim[v->rhs[2 + i]].n,
+                                 .stride = v->stride[i],
+                                 .low = v->low[i],
+                                 .spread = v->lhs_dilation[i],
+                                 .dilation = v->rhs_dilation[i]};
 }
 
 static bool is_spread(const ir_conv *v)
@@ -61,11 +50,11 @@ static int64_t class_step(const contraction_spatial *s)
     return s->spread / greatest_divisor(s->spread, s->stride);
 }
 
-/* How many classes of outputs a dimension has in the interior. */
+/* How many classes of outputs a dimension has. */
 static int64_t classes_of(const contraction_spatial *s)
 {
-    int64_t step = class_step(s), outputs = s->interior_end - s->interior;
-    return outputs < step ? outputs : step;
+    int64_t step = class_step(s);
+    return s->out < step ? s->out : step;
 }
 
 /* Without holes the taps are a loop for each dimension. */
@@ -104,13 +93,10 @@ static void add_class(contraction *c, arena *mem, const ir_conv *v, int64_t part
 {
     for (int i = 0; i < c->nspatial; i++) {
         contraction_spatial *s = &c->spatial[i];
-        int64_t classes = classes_of(s), step = class_step(s);
-        if (classes < 1)
-            ir_bug("convolution: a class of outputs without an interior");
-        int64_t first = s->interior + part % classes;
+        int64_t classes = classes_of(s), step = class_step(s), first = part % classes;
         part /= classes;
         s->axis = c->naxes;
-        contraction_add_axis(c, (contraction_axis){.n = (s->interior_end - 1 - first) / step + 1,
+        contraction_add_axis(c, (contraction_axis){.n = (s->out - 1 - first) / step + 1,
                                                    .lhs = step * s->stride / s->spread * s->lhs,
                                                    .dim = (int)v->out[2 + i],
                                                    .first = first,
@@ -121,41 +107,6 @@ static void add_class(contraction *c, arena *mem, const ir_conv *v, int64_t part
     }
 }
 
-static void add_border(contraction *c, const ir_conv *v)
-{
-    c->border = true;
-    for (int i = 0; i < c->nspatial; i++) {
-        contraction_spatial *s = &c->spatial[i];
-        s->axis = c->naxes;
-        contraction_add_axis(
-            c, (contraction_axis){.n = s->out, .dim = (int)v->out[2 + i], .step = 1, .lhs_dim = -1, .rhs_dim = -1});
-        if (position(s, 0, 0) < 0)
-            c->zero = -s->lhs;
-        else if (position(s, s->out - 1, s->kernel - 1) > (s->in - 1) * s->spread)
-            c->zero = s->in * s->lhs;
-    }
-}
-
-static int64_t interior_parts(const ir_node *n, const ir_conv *v)
-{
-    int64_t parts = 1;
-    for (int i = 0; i < v->spatial; i++) {
-        contraction_spatial s = spatial_of(n, v, i);
-        parts *= classes_of(&s);
-    }
-    return parts;
-}
-
-static bool has_border(const ir_node *n, const ir_conv *v)
-{
-    for (int i = 0; i < v->spatial; i++) {
-        contraction_spatial s = spatial_of(n, v, i);
-        if (s.interior > 0 || s.interior_end < s.out)
-            return true;
-    }
-    return false;
-}
-
 static void add_spatial(contraction *c, arena *mem, const ir_conv *v, int part)
 {
     c->nspatial = v->spatial;
@@ -164,12 +115,10 @@ static void add_spatial(contraction *c, arena *mem, const ir_conv *v, int part)
         c->spatial[i].lhs = c->lhs.at.stride[v->lhs[2 + i]];
         c->spatial[i].rhs = c->rhs.at.stride[v->rhs[2 + i]];
     }
-    if (!is_spread(v))
-        add_even(c, mem, v);
-    else if (part < interior_parts(c->node, v))
+    if (is_spread(v))
         add_class(c, mem, v, part);
     else
-        add_border(c, v);
+        add_even(c, mem, v);
 }
 
 void contraction_add_convolution(contraction *c, arena *mem, int part)
@@ -225,11 +174,16 @@ void contraction_add_convolution(contraction *c, arena *mem, int part)
 
 int contraction_parts(const ir_node *n)
 {
+    int64_t parts = 1;
     if (n->op != IR_CONVOLUTION)
         return 1;
     ir_conv v;
     ir_conv_read(n, &v);
-    return is_spread(&v) ? (int)interior_parts(n, &v) + has_border(n, &v) : 1;
+    for (int i = 0; i < v.spatial && is_spread(&v); i++) {
+        contraction_spatial s = spatial_of(n, &v, i);
+        parts *= classes_of(&s);
+    }
+    return (int)parts;
 }
 
 void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[IR_MAX_RANK])
@@ -244,11 +198,7 @@ void contraction_reach(const ir_node *n, int64_t low[IR_MAX_RANK], int64_t high[
         contraction_spatial s = spatial_of(n, &v, i);
         int dim = (int)v.lhs[2 + i];
         int64_t first = position(&s, 0, 0), last = position(&s, s.out - 1, s.kernel - 1) - (s.in - 1) * s.spread;
-        low[dim] = first < 0 ? -first : 0;
-        high[dim] = last > 0 ? last : 0;
-        if (is_spread(&v)) { /* only the border sees zeros, any one of them */
-            low[dim] = low[dim] > 0;
-            high[dim] = high[dim] > 0;
-        }
+        low[dim] = first < 0 ? -first / s.spread : 0;
+        high[dim] = last > 0 ? last / s.spread : 0;
     }
 }

@@ -82,7 +82,7 @@ static bool has_even_sums(const contraction *c)
     for (int i = 0; i < c->nsums; i++)
         if (c->sum[i].count != 1 || (i > 0 && c->sum[i].run->batch))
             return false;
-    return c->nsums > 0 && !c->leaf && !c->border && contraction_parts(c->node) == 1;
+    return c->nsums > 0 && !c->leaf && contraction_parts(c->node) == 1;
 }
 
 bool contraction_packs_late(const contraction *c, const contraction_plan *p)
@@ -157,7 +157,7 @@ bool contraction_may_block(const contraction *c)
     for (int i = 0; i < c->nsums; i++)
         if (c->sum[i].count != 1 || c->sum[i].run->n < 1 || (i > 0 && c->sum[i].run->batch))
             return false;
-    return c->nsums > 0 && !c->border && contraction_parts(c->node) == 1;
+    return c->nsums > 0 && contraction_parts(c->node) == 1;
 }
 
 /* Are rows and columns all there is, and the chain one sum, along which rows of both operands follow each other? */
@@ -211,7 +211,7 @@ static bool rows_fit(const contraction *c, const contraction_plan *p)
 {
     if (p->row < 0)
         return p->inner < 0;
-    if (p->row == p->column || (!c->border && contraction_vector_stride(&c->axis[p->row], p->swap)))
+    if (p->row == p->column || contraction_vector_stride(&c->axis[p->row], p->swap))
         return false;
     if (p->inner < 0)
         return true;

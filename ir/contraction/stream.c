@@ -38,7 +38,7 @@ static int find_features(const contraction *c, int dim)
 
 bool contraction_stream_of(const contraction *c, int64_t vector, contraction_stream *out)
 {
-    if (c->node->op != IR_CONVOLUTION || c->leaf || c->border || !has_even_rows(c))
+    if (c->node->op != IR_CONVOLUTION || c->leaf || !has_even_rows(c))
         return false;
     ir_conv v;
     ir_conv_read(c->node, &v);

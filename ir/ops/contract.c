@@ -2,13 +2,13 @@
  *
  * Each element of a result is a chain: a running sum that begins with +0 and takes one fused multiply-add for each
  * k, in increasing order. For dot_general, k runs row-major over the contracting dimensions in the order in which
- * they are listed; for a convolution, over (kernel position, channel). A padded position is a term, zero times the
- * weight; a zero that dilation put between elements is none.
+ * they are listed; for a convolution, over (kernel position, channel). A padded position where an element could lie is
+ * a term, zero times the weight; a zero that dilation put between elements is none, nor is one beyond the edge.
  *
- * A convolution that contracts the batch is the gradient of a weight. There `leaf = 8` cuts the sum: each leaf of
- * eight examples is a chain over (example, kernel position, channel), and neighbouring leaves are added in pairs. A
- * dot_general that contracts the batch may have a leaf too, if the batch is the first dimension that it lists;
- * without one it is a single chain.
+ * A convolution that contracts the batch is the gradient of a weight, with k over (example, kernel position, channel).
+ * There `leaf = 8` may cut the sum: each leaf of eight examples is a chain, and neighbouring leaves are added in pairs.
+ * A dot_general that contracts the batch may have a leaf too, if the batch is the first dimension that it lists.
+ * Without one, either is a single chain.
  *
  * Both operators are evaluated as a product of matrices: each row of the left operand is a list of terms, and the
  * right operand is packed. */
@@ -361,7 +361,8 @@ static conv_walk conv_walk_of(const eval_context *c, const ir_node *n, const eva
 typedef enum { TAP_ELEMENT, TAP_PADDED, TAP_NONE } tap;
 
 /* What a position of the kernel meets when the window stands at 'place' (each spatial dimension's place in the
- * result): an element, at *offset; padding; or a gap that dilation made. */
+ * result): an element, at *offset; padding, where an element would lie if there were more; or a gap that dilation made,
+ * within the operand or beyond it. */
 static tap tap_at(const conv_walk *k, const int64_t *place, int64_t position, int64_t *offset)
 {
     tap found = TAP_ELEMENT;
@@ -371,10 +372,10 @@ static tap tap_at(const conv_walk *k, const int64_t *place, int64_t position, in
         int64_t at = place[i] * k->v.stride[i] - k->v.low[i] + position % size * k->v.rhs_dilation[i];
         int dim = (int)k->v.lhs[2 + i];
         position /= size;
-        if (at < 0 || at > (k->x->dim[dim].n - 1) * dilation)
-            found = TAP_PADDED;
-        else if (at % dilation && found == TAP_ELEMENT)
+        if (at % dilation)
             found = TAP_NONE;
+        else if ((at < 0 || at / dilation >= k->x->dim[dim].n) && found == TAP_ELEMENT)
+            found = TAP_PADDED;
         *offset += at / dilation * k->x_stride[dim];
     }
     return found;

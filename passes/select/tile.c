@@ -249,8 +249,7 @@ contraction_plan select_tile(const contraction *c, const ir_target *t, int64_t m
     for (int i = 0; i < c->naxes; i++)
         for (int swap = 0; swap < 2; swap++) {
             const contraction_axis *a = &c->axis[i];
-            bool pairs =
-                contraction_scalar_stride(a, swap) == 1 && contraction_vector_stride(a, swap) == 1 && !c->border;
+            bool pairs = contraction_scalar_stride(a, swap) == 1 && contraction_vector_stride(a, swap) == 1;
             if (a->batch || a->n == 1 || (contraction_scalar_stride(a, swap) != 0 && !pairs) ||
                 contraction_vector_stride(a, swap) == 0)
                 continue;
