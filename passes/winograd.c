@@ -10,7 +10,7 @@
  * same form. The gradient toward the weight, convolution %x, %dy, becomes
  *     %v = winograd %x {kind = input}
  *     %s = winograd %dy {kind = output_gradient}
- *     %d = dot_general %v, %s                 summed over examples and tiles, by leaves of the batch
+ *     %d = dot_general %v, %s                 summed over examples and tiles, by leaves if the convolution was
  *     %dw = winograd %d {kind = filter_gradient}
  * A transformed image takes 4 times the memory of the image, so only one slice of it exists at a time: pass chain runs
  * transforms and products depth-first. The backward pass transforms the input again instead of keeping the transformed
@@ -37,6 +37,7 @@ typedef struct {
     form form;
     int64_t low[2], outputs[2];
     bool inputs_last;        /* an image's kernel has its input channels last */
+    bool leaf;               /* a weight gradient is summed by leaves */
     double inputs, channels; /* of the convolution: input and output channels */
 } candidate;
 
@@ -88,9 +89,10 @@ static candidate candidate_of(const ir_node *n)
                         .inputs = (double)x->dim[3].n,
                         .channels = (double)y->dim[3].n};
     } else if (lists(v.lhs, 3, 0, 1, 2) && lists(v.rhs, 0, 3, 1, 2) && lists(v.out, 2, 3, 0, 1) &&
-               is_kernel(y->dim[0], y->dim[1]) && is_image(w) && x->dim[0].batch && ir_attr_find(n->attrs, "leaf")) {
+               is_kernel(y->dim[0], y->dim[1]) && is_image(w) && x->dim[0].batch) {
         c = (candidate){.form = FORM_WEIGHT,
                         .outputs = {w->dim[1].n, w->dim[2].n},
+                        .leaf = v.leaf,
                         .inputs = (double)x->dim[3].n,
                         .channels = (double)w->dim[3].n};
     }
@@ -108,11 +110,11 @@ static double memory_of(const candidate *c, double tiles)
 }
 
 /* Multiply-adds of an example, against those of the places and what the transforms take: some 64 operations, loads and
- * stores a tile and channel. A weight gradient reads and writes its sums for each example, which takes as long as some
- * six multiply-adds a sum: it has 16 for a kernel's 9. */
+ * stores a tile and channel. A weight gradient by leaves reads and writes its sums for each example, which takes as
+ * long as some six multiply-adds a sum, and others do so once, from memory: it has 16 for a kernel's 9. */
 static bool pays(const candidate *c)
 {
-    const double transform = 64, sum = 6, worth = 0.8;
+    const double transform = 64, sum = c->leaf ? 6 : 1, worth = 0.8;
     double outputs = (double)c->outputs[0] * (double)c->outputs[1];
     double tiles = (double)winograd_tiles(c->outputs[0]) * (double)winograd_tiles(c->outputs[1]);
     double product = c->inputs * c->channels, sums = c->form == FORM_WEIGHT ? sum * product : 0;
@@ -169,7 +171,7 @@ static ir_node *weight(ir_graph *g, const ir_node *n, const candidate *c)
     ir_node *s = ir_winograd(g, "output_gradient", n->in[1], NULL, NULL);
     aim(g, n, "products");
     const ir_dot dot = {
-        .lhs_batch_count = 1, .contract_count = 2, .lhs_contract = {1, 2}, .rhs_contract = {1, 2}, .leaf = true};
+        .lhs_batch_count = 1, .contract_count = 2, .lhs_contract = {1, 2}, .rhs_contract = {1, 2}, .leaf = c->leaf};
     ir_node *d = ir_dot_general(g, v, s, &dot);
     aim(g, n, NULL);
     return ir_winograd(g, "filter_gradient", d, NULL, NULL);

@@ -153,7 +153,7 @@ void contraction_add_convolution(contraction *c, arena *mem, int part)
     }
     ir_dim sum = w->type.dim[v.rhs[0]];
     if (sum.batch) {
-        c->leaf = true;
+        c->leaf = v.leaf;
         contraction_add_sum(c, mem, &(contraction_run){1, true, c->lhs.at.batch_stride, c->rhs.at.batch_stride, 0, 0},
                             1);
     }

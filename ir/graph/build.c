@@ -260,7 +260,7 @@ ir_node *ir_convolution(ir_graph *g, ir_node *x, ir_node *w, const ir_conv *conv
     ir_set_ints(n, "rhs_dilation", conv->rhs_dilation, spatial);
     ir_set_int(n, "feature_groups", conv->feature_groups);
     ir_set_int(n, "batch_groups", conv->batch_groups);
-    if (x->type.dim[conv->lhs[1]].batch)
+    if (conv->leaf)
         ir_set_int(n, "leaf", IR_LEAF);
     return finish(n);
 }
@@ -288,6 +288,7 @@ void ir_conv_read(const ir_node *n, ir_conv *out)
     ir_ints(n, "rhs_dilation", out->rhs_dilation);
     out->feature_groups = ir_int(n, "feature_groups", 1);
     out->batch_groups = ir_int(n, "batch_groups", 1);
+    out->leaf = ir_attr_find(n->attrs, "leaf");
 }
 
 int64_t ir_chain(const ir_node *n, int64_t *slice)

@@ -59,6 +59,7 @@ typedef struct { /* 'spatial' spatial dimensions; the lists lhs, rhs, out have 2
     int64_t stride[IR_MAX_RANK], low[IR_MAX_RANK], high[IR_MAX_RANK];
     int64_t lhs_dilation[IR_MAX_RANK], rhs_dilation[IR_MAX_RANK];
     int64_t feature_groups, batch_groups;
+    bool leaf; /* sum the batch, where it is the lhs's features, by leaves */
 } ir_conv;
 /* A `leaf = [8]` is added where the contracted feature is the batch. */
 ir_node *ir_convolution(ir_graph *g, ir_node *x, ir_node *w, const ir_conv *conv);

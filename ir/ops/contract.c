@@ -314,7 +314,7 @@ bool infer_convolution(const ir_node *n, ir_type *type, diag *d)
     if (x->rank < 2 || x->rank != w->rank)
         return rule_error(n, d, "expected operands of one rank, 2 or more, found %s and %s", rule_type_text(n, x),
                           rule_type_text(n, w));
-    ir_conv v = {.spatial = x->rank - 2};
+    ir_conv v = {.spatial = x->rank - 2, .leaf = ir_attr_find(n->attrs, "leaf")};
     if (!check_conv_lists(n, x->rank, &v, d) || !check_features(n, &v, d))
         return false;
     *type = ir_type_scalar(IR_F32);
@@ -328,7 +328,7 @@ bool infer_convolution(const ir_node *n, ir_type *type, diag *d)
         if (!infer_spatial(n, &v, i, &size->n, d))
             return false;
     }
-    return check_one_batch(n, type, d) && rule_leaf(n, x->dim[v.lhs[1]].batch, d);
+    return check_one_batch(n, type, d) && (!v.leaf || rule_leaf(n, x->dim[v.lhs[1]].batch, d));
 }
 
 /* ---- convolution: the evaluator ---- */
@@ -392,7 +392,7 @@ static void list_terms(const conv_walk *k, const int64_t *place, term_list *term
             terms->k[count++] = position * k->channels + i;
         }
     }
-    terms->leaf = k->examples > 1 ? count * IR_LEAF : 0;
+    terms->leaf = k->v.leaf ? count * IR_LEAF : 0;
     terms->count = count * k->examples;
     for (int64_t t = count; t < terms->count; t++) {
         int64_t before = terms->lhs[t - count];

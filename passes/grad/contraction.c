@@ -190,6 +190,21 @@ static ir_node *input_gradient(grad *g, const ir_conv *c, const ir_node *x, ir_n
     return ir_convolution(g->graph, dy, w, &back);
 }
 
+static double elements(const ir_node *x)
+{
+    return (double)ir_static_count(&x->type);
+}
+
+/* Is a gradient of w more numbers than the images of a leaf, x and dy? Then sums for each leaf would cost more than
+ * they are worth. Spread images are left alone. */
+static bool is_wide(const ir_conv *c, const ir_node *x, const ir_node *w, const ir_node *dy)
+{
+    for (int i = 0; i < c->spatial; i++)
+        if (c->lhs_dilation[i] > 1)
+            return false;
+    return elements(w) > IR_LEAF * (elements(x) + elements(dy));
+}
+
 /* x with batch and feature swapped, against dy as a kernel: dw[k] gathers x under tap k. Groups of features become
  * groups of the batch and the other way round. */
 static ir_node *weight_gradient(grad *g, const ir_conv *c, ir_node *x, const ir_node *w, ir_node *dy)
@@ -209,6 +224,7 @@ static ir_node *weight_gradient(grad *g, const ir_conv *c, ir_node *x, const ir_
     memcpy(back.out, c->rhs, sizeof *back.out * (size_t)rank);
     back.feature_groups = c->batch_groups;
     back.batch_groups = c->feature_groups;
+    back.leaf = x->type.dim[c->lhs[0]].batch && !is_wide(c, x, w, dy);
     return ir_convolution(g->graph, x, dy, &back);
 }
 
