@@ -26,6 +26,7 @@ typedef struct {
 
 /* Files of records whose columns are the inputs. */
 typedef struct {
+    const char *format; /* "csv", "tsv", "jsonl" */
     const char **paths; /* as a field's */
     int path_count;
     src_loc at; /* of the paths */
@@ -61,10 +62,10 @@ typedef struct {
 /* One data set: files for all inputs, or a part of train. */
 typedef struct {
     bool present;
-    const char *format; /* "idx", "npy", "npz", "raw", "csv", "tsv"; NULL: a part of train */
+    const char *format; /* "idx", "npy", "npz", "raw", or a table's; NULL: a part of train */
     fe_data_field *fields;
     int field_count;
-    const fe_table *table;     /* of csv and tsv, else NULL */
+    const fe_table *table;     /* NULL: a file an input */
     const fe_records *records; /* NULL: all */
     const fe_augment *augment; /* NULL: training takes records as they are */
     double split;              /* the part; 0 where it has its own files */

@@ -366,12 +366,14 @@ lamina_status lamina_dataset_augmented(const lamina_dataset *d, uint64_t seed, i
 
 /* ---- data from text ---- */
 
-/* A column of a CSV file, or several: what they mean. An input's record is its columns one after the other, in the
+/* A column of a table, or several: what they mean. An input's record is its columns one after the other, in the
  * order in which they are listed. A column of words has categories: an integer input holds a word's number in their
  * list, from 0; a real one an element for each category, 1 for the record's own and 0 for the others. Every other
  * column holds a number, one element. */
-typedef struct lamina_csv_column {
-    const char *name;              /* in the header, or the column's number from 1; "a..b": all from a to b */
+typedef struct lamina_table_column {
+    /* In the header, or the column's number from 1; "a..b": all from a to b. Of JSON a key, or a key, a dot and a name
+     * within its value, where arrays have an index from 0; "px.0..px.63": all that count up so. */
+    const char *name;
     const char *input;             /* of the network */
     const char *const *categories; /* the words, in the order of their numbers; NULL: numbers, or sorted */
     int32_t category_count;
@@ -379,36 +381,41 @@ typedef struct lamina_csv_column {
     const char *fill; /* what a missing value is read as; NULL: it stays missing */
     bool clipped;     /* numbers beyond these two become them */
     double least, most;
-} lamina_csv_column;
+} lamina_table_column;
+
+/* What a file is: values separated by a delimiter, as RFC 4180 has them; or JSON lines, an object a line. */
+typedef enum { LAMINA_CSV, LAMINA_JSON_LINES } lamina_table_format;
 
 /* All zero, but for the columns, is a good default. */
-typedef struct lamina_csv_options {
-    const lamina_csv_column *columns;
+typedef struct lamina_table_options {
+    lamina_table_format format;
+    const lamina_table_column *columns;
     int32_t column_count;
-    char delimiter; /* 0: a comma */
-    bool no_header; /* the first line is a record like all others */
-    /* Texts that mean that a value is missing; NULL: nothing, NA and NaN. Then one of these: leave such records out;
+    char delimiter; /* of CSV; 0: a comma */
+    bool no_header; /* of CSV: the first line is a record like all others */
+    /* Texts that mean that a value is missing; NULL: nothing, NA and NaN. Of JSON it also is where it is null, or there
+     * is no such key. Then one of these: leave such records out;
      * keep them with NaN, and without a category, which integer inputs cannot; neither: it is an error. */
     const char *const *missing;
     int32_t missing_count;
     bool drop_missing, keep_missing;
     bool drop_duplicates; /* of records that are alike in all inputs, keep the first */
-} lamina_csv_options;
+} lamina_table_options;
 
 /* What became of a file's records. */
-typedef struct lamina_csv_report {
+typedef struct lamina_table_report {
     int64_t records;             /* in the files */
     int64_t missing, duplicates; /* records left out for that */
     int64_t filled, clipped;     /* values changed in the records that stay */
     int64_t kept_missing;        /* values kept as NaN or without a category */
-} lamina_csv_report;
+} lamina_table_report;
 
-/* Fill inputs from the columns of 'count' CSV files, plain or gzip, as RFC 4180 has them, one after the other; all
- * begin with the same header. Texts are UTF-8 or any other bytes without a 0. Files are read twice, first to count,
- * through a buffer of 2 MB: no more memory is taken than the records need (and 16 to 32 bytes a record to find
- * duplicates). Errors name file, line and place in the line. 'report' may be NULL. */
-lamina_status lamina_dataset_add_csv(lamina_dataset *d, const char *const *paths, int32_t count,
-                                     const lamina_csv_options *o, lamina_csv_report *report, lamina_error *e);
+/* Fill inputs from the columns of 'count' files, plain or gzip, one after the other; CSV files all begin with the same
+ * header. Texts are UTF-8, or any other bytes without a 0 but in JSON. Files are read twice, first to count, through a
+ * buffer of up to 5 MB: no more memory is taken than the records need, for one record of JSON, and 16 to 32 bytes a
+ * record to find duplicates. Errors name file, line and place in the line. 'report' may be NULL. */
+lamina_status lamina_dataset_add_table(lamina_dataset *d, const char *const *paths, int32_t count,
+                                       const lamina_table_options *o, lamina_table_report *report, lamina_error *e);
 /* The name of element 'i' of a record of a real input that was filled so, "island=Biscoe" if it is a category's; of an
  * integer input of one element, that of category 'i'. Lent; NULL where there is none. */
 const char *lamina_dataset_name(const lamina_dataset *d, int32_t input, int64_t i);

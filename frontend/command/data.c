@@ -84,50 +84,52 @@ static bool read_fields(const fe_data_set *set, const lamina_net *compiled, lami
 /* ---- tables ---- */
 
 /* Of what nothing reads that is compiled here no column is wanted. */
-static lamina_csv_options options_of(const fe_table *t, const lamina_net *compiled, arena *mem)
+static lamina_table_options options_of(const fe_table *t, const lamina_net *compiled, arena *mem)
 {
-    lamina_csv_column *columns = arena_new_array(mem, lamina_csv_column, (size_t)t->count);
+    lamina_table_column *columns = arena_new_array(mem, lamina_table_column, (size_t)t->count);
     int32_t count = 0;
     for (int i = 0; i < t->count; i++) {
         const fe_column *c = &t->columns[i];
         if (lamina_net_input(compiled, c->input) < 0)
             continue;
-        columns[count++] = (lamina_csv_column){.name = c->name,
-                                               .input = c->input,
-                                               .categories = c->categories,
-                                               .category_count = c->category_count,
-                                               .sorted = c->sorted,
-                                               .fill = c->fill,
-                                               .clipped = c->clipped,
-                                               .least = c->least,
-                                               .most = c->most};
+        columns[count++] = (lamina_table_column){.name = c->name,
+                                                 .input = c->input,
+                                                 .categories = c->categories,
+                                                 .category_count = c->category_count,
+                                                 .sorted = c->sorted,
+                                                 .fill = c->fill,
+                                                 .clipped = c->clipped,
+                                                 .least = c->least,
+                                                 .most = c->most};
     }
-    return (lamina_csv_options){.columns = columns,
-                                .column_count = count,
-                                .delimiter = t->delimiter,
-                                .no_header = !t->header,
-                                .missing = t->missing,
-                                .missing_count = t->missing_count,
-                                .drop_missing = t->drop_missing,
-                                .keep_missing = t->keep_missing,
-                                .drop_duplicates = t->drop_duplicates};
+    bool json = !strcmp(t->format, "jsonl");
+    return (lamina_table_options){.format = json ? LAMINA_JSON_LINES : LAMINA_CSV,
+                                  .columns = columns,
+                                  .column_count = count,
+                                  .delimiter = t->delimiter,
+                                  .no_header = !t->header,
+                                  .missing = t->missing,
+                                  .missing_count = t->missing_count,
+                                  .drop_missing = t->drop_missing,
+                                  .keep_missing = t->keep_missing,
+                                  .drop_duplicates = t->drop_duplicates};
 }
 
 static bool read_table(const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out,
-                       lamina_csv_report *report, diag *d)
+                       lamina_table_report *report, diag *d)
 {
     const fe_table *t = set->table;
     arena *mem = arena_new();
     lamina_error e;
     int32_t count;
     const char **files = expand(t->paths, t->path_count, false, t->at, mem, &count, d);
-    const lamina_csv_options o = options_of(t, compiled, mem);
-    bool ok = files && (lamina_dataset_add_csv(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
+    const lamina_table_options o = options_of(t, compiled, mem);
+    bool ok = files && (lamina_dataset_add_table(out, files, count, &o, report, &e) == LAMINA_OK || fail(d, t->at, &e));
     arena_free(mem);
     return ok;
 }
 
-static void remark(const lamina_csv_report *r, src_loc at, diag *d)
+static void remark(const lamina_table_report *r, src_loc at, diag *d)
 {
     diag_remark(d, at,
                 "%" PRId64 " records, of which %" PRId64 " left out for missing values and %" PRId64
@@ -174,10 +176,10 @@ static bool check_all_labels(const fe_network *net, const fe_data_set *set, cons
 }
 
 bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset **out,
-                      lamina_csv_report *report, diag *d)
+                      lamina_table_report *report, diag *d)
 {
     lamina_error e;
-    *report = (lamina_csv_report){0};
+    *report = (lamina_table_report){0};
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
         return fail(d, set->loc, &e);
     bool ok = set->table ? read_table(set, compiled, *out, report, d) : read_fields(set, compiled, *out, d);
@@ -192,13 +194,13 @@ bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamin
 }
 
 bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
-                  lamina_csv_report *report, diag *d)
+                  lamina_table_report *report, diag *d)
 {
     return cmd_read_records(net, fe_data(net, which), compiled, out, report, d);
 }
 
 bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
-                  lamina_dataset *train, lamina_dataset **out, lamina_csv_report *report, diag *d)
+                  lamina_dataset *train, lamina_dataset **out, lamina_table_report *report, diag *d)
 {
     const fe_data_set *set = fe_data(net, which);
     lamina_error e;
@@ -218,7 +220,7 @@ static bool take(const fe_network *net, const char *which, const lamina_net *com
 {
     const fe_data_set *set = fe_data(net, which);
     lamina_dataset *taken = NULL;
-    lamina_csv_report report;
+    lamina_table_report report;
     bool part = set->split > 0;
     if (out)
         *out = NULL;
@@ -263,7 +265,7 @@ bool cmd_augment(const fe_network *net, lamina_dataset *train, diag *d)
 bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64_t seed, lamina_dataset **train,
                        lamina_dataset **validation, lamina_dataset **test, diag *d)
 {
-    lamina_csv_report report;
+    lamina_table_report report;
     if (validation)
         *validation = NULL;
     if (test)
@@ -277,7 +279,7 @@ bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *com
                  lamina_dataset **out, diag *d)
 {
     lamina_dataset *train = NULL;
-    lamina_csv_report report;
+    lamina_table_report report;
     bool test = !strcmp(which, "test"), part = fe_data(net, which)->split > 0;
     *out = NULL;
     if (!strcmp(which, "train"))

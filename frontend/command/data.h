@@ -28,15 +28,15 @@ bool cmd_training_data(const fe_network *net, const lamina_net *compiled, uint64
 /* All records of a set's own files; 'report' is zero where they are no tables. False after an error in d, with *out
  * NULL. */
 bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamina_net *compiled, lamina_dataset **out,
-                      lamina_csv_report *report, diag *d);
+                      lamina_table_report *report, diag *d);
 /* The same of the set of that name. */
 bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
-                  lamina_csv_report *report, diag *d);
+                  lamina_table_report *report, diag *d);
 
 /* A set that is present: its own files' records, or its part of 'train', which lacks them from then on. Test comes
  * before validation. False after an error in d, with *out NULL. */
 bool cmd_take_set(const fe_network *net, const char *which, const lamina_net *compiled, uint64_t seed,
-                  lamina_dataset *train, lamina_dataset **out, lamina_csv_report *report, diag *d);
+                  lamina_dataset *train, lamina_dataset **out, lamina_table_report *report, diag *d);
 
 /* Let training change the records of the train set as the YAML says, once other sets have taken their parts of it,
  * which stay as they are. False after an error in d. */

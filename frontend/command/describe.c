@@ -170,7 +170,7 @@ static const char *shape_of(const lamina_tensor *t, arena *mem)
 }
 
 static void describe_set(const char *name, const lamina_dataset *data, const lamina_net *net,
-                         const lamina_csv_report *r, bool table, arena *mem)
+                         const lamina_table_report *r, bool table, arena *mem)
 {
     printf("%s: %" PRId64 " records\n", name, lamina_dataset_count(data));
     if (table)
@@ -186,7 +186,7 @@ static void describe_set(const char *name, const lamina_dataset *data, const lam
 }
 
 static void describe_json_set(const char *name, const lamina_dataset *data, const lamina_net *net,
-                              const lamina_csv_report *r, bool table, bool first, arena *mem)
+                              const lamina_table_report *r, bool table, bool first, arena *mem)
 {
     printf("%s\"%s\": {\"records\": %" PRId64, first ? "" : ", ", name, lamina_dataset_count(data));
     if (table)
@@ -252,7 +252,7 @@ static bool describe(const char *path, const void *options, arena *mem, diag *d)
     }
     const lamina_net net = inputs_of(n, mem);
     lamina_dataset *set[3] = {NULL};
-    lamina_csv_report report[3] = {{0}};
+    lamina_table_report report[3] = {{0}};
     uint64_t seed = (uint64_t)fe_train_options(n)->seed;
     bool ok = true, first = true;
     for (int i = 0; ok && i < 3; i++) { /* as training does: the test set is taken off first */

@@ -110,7 +110,7 @@ bool cmd_read_files(const fe_network *net, const char *const *words, int count, 
     const fe_data_set *train = fe_data(net, "train");
     fe_data_set set = {
         .present = true, .format = train->format, .records = all ? NULL : without_take(train->records, mem)};
-    lamina_csv_report report;
+    lamina_table_report report;
     *out = NULL;
     bool ok = train->table ? name_table(train->table, compiled, words, count, all, &set, mem, d)
                            : name_fields(net, compiled, words, count, &set, mem, d);

@@ -33,7 +33,7 @@ static lamina_net asked_of(const fe_network *n, const lamina_net *compiled, aren
 static bool name_classes(const fe_network *n, const lamina_net *compiled, fe_answer *a, arena *mem, diag *d)
 {
     lamina_dataset *train = NULL;
-    lamina_csv_report report;
+    lamina_table_report report;
     lamina_net net = *compiled;
     int32_t at = a->sorted ? lamina_net_input(compiled, a->target) : -1;
     if (at < 0)

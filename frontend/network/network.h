@@ -95,7 +95,9 @@ struct fe_network {
 bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* A path or a list of them, as they are seen from the current directory. NULL after an error. */
 const char **fe_read_paths(fe_reader *r, const fe_network *n, const fe_yaml *y, const char *what, int *count);
-/* The table of a csv or tsv set; keys that it lacks are those of 'above', which may be NULL. NULL after an error. */
+/* Is a set of this format a table? */
+bool fe_is_table(const char *format);
+/* The table of such a set; keys that it lacks are those of 'above', which may be NULL. NULL after an error. */
 const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above);
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* The section `weights`; and what it or a stage's key says, NULL after an error. Without `into`, names here begin with

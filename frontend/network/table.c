@@ -229,6 +229,26 @@ static bool read_cleaning(fe_reader *r, fe_table *t, const fe_choice *c)
     return ok;
 }
 
+bool fe_is_table(const char *format)
+{
+    static const char *const known[] = {"csv", "tsv", "jsonl"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(format, known[i]))
+            return true;
+    return false;
+}
+
+/* Only lines of fields have a delimiter, and may lack a header. */
+static bool read_lines(fe_reader *r, fe_table *t, const fe_choice *c)
+{
+    const fe_option *header = fe_get(c, "header"), *delimiter = fe_get(c, "delimiter");
+    bool lines = !strcmp(t->format, "csv") || !strcmp(t->format, "tsv");
+    const fe_option *wrong = delimiter->present ? delimiter : !t->header ? header : NULL;
+    if (!lines && wrong)
+        return fe_mismatch(r, wrong->at, wrong->key->name, "a table of csv or tsv", t->format);
+    return !delimiter->present || read_delimiter(r, t, delimiter->tree);
+}
+
 const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above)
 {
     static const fe_kind kind = {.name = "csv",
@@ -248,8 +268,10 @@ const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *
     if (!c)
         return NULL;
     fe_table *t = arena_make(r->mem, fe_table);
-    const fe_option *path = fe_get(c, "path"), *columns = fe_get(c, "columns"), *delimiter = fe_get(c, "delimiter");
-    *t = (fe_table){.delimiter = !strcmp(fe_yaml_find(y, "format")->word, "tsv") ? '\t' : ',',
+    const fe_option *path = fe_get(c, "path"), *columns = fe_get(c, "columns");
+    const char *format = fe_yaml_find(y, "format")->word;
+    *t = (fe_table){.format = format,
+                    .delimiter = !strcmp(format, "tsv") ? '\t' : ',',
                     .at = path->at,
                     .header = fe_get_bool(c, "header"),
                     .keep_missing = fe_get_bool(c, "keep_missing")};
@@ -260,6 +282,6 @@ const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *
     bool ok = t->paths;
     ok &= columns->present ? read_columns(r, n, t, columns->tree)
                            : fe_missing(r, y->at, "csv", "columns", "a mapping of inputs to columns");
-    ok &= !delimiter->present || read_delimiter(r, t, delimiter->tree);
+    ok &= read_lines(r, t, c);
     return ok && read_cleaning(r, t, c) ? t : NULL;
 }

@@ -1,7 +1,8 @@
-/* runtime/data/columns.c - CSV files to inputs: every record's values, cleaned on their way. */
+/* runtime/data/columns.c - tables to inputs: every record's values, cleaned on their way. */
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/array.h"
+#include "runtime/data/csv.h"
 #include "runtime/data/store.h"
 #include "runtime/data/table.h"
 #include <inttypes.h>
@@ -17,7 +18,7 @@ typedef struct {
     int64_t rows;   /* kept so far */
     int64_t *found; /* rows by the hash of their bytes, from 1; 0: none. NULL: duplicates stay */
     uint64_t slots;
-    lamina_csv_report report;
+    lamina_table_report report;
 } filling;
 
 /* ---- one value ---- */
@@ -27,22 +28,33 @@ static const lamina_tensor *tensor_of(const filling *f, const lamina_column *c)
     return &f->table.net->inputs[c->input];
 }
 
-static lamina_status refuse(const filling *f, const lamina_csv *csv, const lamina_column *c, const char *expected,
+static lamina_status refuse(const filling *f, const lamina_records *r, const lamina_column *c, const char *expected,
                             lamina_error *e)
 {
-    const lamina_csv_field *at = &csv->field[c->field];
+    const lamina_record_field *at = &r->field[c->field];
+    char number[32];
+    snprintf(number, sizeof number, "%.15g", at->number);
     return lamina_fail(e, LAMINA_BAD_FILE,
-                       "%s:%" PRId64 ":%" PRId64 ": column '%s': expected %s for input '%s', found '%.80s'", csv->path,
-                       at->line, at->column, c->name, expected, tensor_of(f, c)->name, at->text);
+                       "%s:%" PRId64 ":%" PRId64 ": column '%s': expected %s for input '%s', found '%.80s'", r->path,
+                       at->line, at->column, c->name, expected, tensor_of(f, c)->name,
+                       at->text      ? at->text
+                       : at->numeric ? number
+                                     : "");
 }
 
-static lamina_status refuse_word(const filling *f, const lamina_csv *csv, const lamina_column *c, lamina_error *e)
+static lamina_status refuse_word(const filling *f, const lamina_records *r, const lamina_column *c, lamina_error *e)
 {
     char expected[256];
     size_t at = (size_t)snprintf(expected, sizeof expected, "one of");
     for (int64_t i = 0; i < c->categories.count && at < sizeof expected; i++)
         at += (size_t)snprintf(expected + at, sizeof expected - at, "%s '%s'", i ? "," : "", c->categories.word[i]);
-    return refuse(f, csv, c, expected, e);
+    return refuse(f, r, c, expected, e);
+}
+
+static lamina_status refuse_number(const filling *f, const lamina_records *r, const lamina_column *c, lamina_error *e)
+{
+    bool real = lamina_is_real(tensor_of(f, c)->dtype);
+    return refuse(f, r, c, real ? "a number" : "a whole number that it holds", e);
 }
 
 /* NaN, or no category at all. */
@@ -50,9 +62,8 @@ static void write_missing(const filling *f, const lamina_column *c)
 {
     const lamina_tensor *x = tensor_of(f, c);
     char *row = f->data[c->input] + (uint64_t)f->rows * x->bytes;
-    bool words = c->spec->sorted || c->spec->categories;
     for (int64_t k = 0; k < c->width; k++)
-        lamina_write_number(x->dtype, row, c->first + k, (lamina_number){true, 0, words ? 0 : NAN});
+        lamina_write_number(x->dtype, row, c->first + k, (lamina_number){true, 0, c->words ? 0 : NAN});
 }
 
 static void write_category(const filling *f, const lamina_column *c, int64_t category)
@@ -81,41 +92,44 @@ static bool write_number(filling *f, const lamina_column *c, double value)
     return whole && lamina_write_number(x->dtype, row, c->first, (lamina_number){false, (int64_t)value, 0});
 }
 
-static lamina_status write_text(filling *f, const lamina_csv *csv, const lamina_column *c, const char *text,
+static lamina_status write_text(filling *f, const lamina_records *r, const lamina_column *c, const char *text,
                                 lamina_error *e)
 {
     double value;
-    if (c->spec->sorted || c->spec->categories) {
+    if (c->words) {
         int64_t category = lamina_words_find(&c->categories, c->spec->sorted, text);
         if (category < 0 || (tensor_of(f, c)->dtype == LAMINA_UI8 && category > UINT8_MAX))
-            return refuse_word(f, csv, c, e);
+            return refuse_word(f, r, c, e);
         write_category(f, c, category);
         return LAMINA_OK;
     }
     if (lamina_parse_number(text, &value) && write_number(f, c, value))
         return LAMINA_OK;
-    bool real = lamina_is_real(tensor_of(f, c)->dtype);
-    return refuse(f, csv, c, real ? "a number" : "a whole number that it holds", e);
+    return refuse_number(f, r, c, e);
 }
 
 /* *drop: the record is to be left out, for it lacks a value. */
-static lamina_status write_value(filling *f, const lamina_csv *csv, const lamina_column *c, bool *drop, lamina_error *e)
+static lamina_status write_value(filling *f, const lamina_records *r, const lamina_column *c, bool *drop,
+                                 lamina_error *e)
 {
-    const lamina_csv_options *o = f->table.options;
-    const char *text = csv->field[c->field].text;
-    if (!lamina_table_is_missing(&f->table, text))
-        return write_text(f, csv, c, text, e);
+    const lamina_table_options *o = f->table.options;
+    const lamina_record_field *field = &r->field[c->field];
+    if (!lamina_table_is_missing(&f->table, field)) {
+        if (!field->numeric || c->words)
+            return write_text(f, r, c, field->text, e);
+        return write_number(f, c, field->number) ? LAMINA_OK : refuse_number(f, r, c, e);
+    }
     if (c->spec->fill) {
         f->report.filled++;
-        return write_text(f, csv, c, c->spec->fill, e);
+        return write_text(f, r, c, c->spec->fill, e);
     }
     *drop = o->drop_missing;
     if (*drop)
         return LAMINA_OK;
     if (!o->keep_missing)
-        return refuse(f, csv, c, "a value (missing ones may be dropped, filled or kept)", e);
+        return refuse(f, r, c, "a value (missing ones may be dropped, filled or kept)", e);
     if (!lamina_is_real(tensor_of(f, c)->dtype))
-        return refuse(f, csv, c, "a value (only real inputs keep missing ones)", e);
+        return refuse(f, r, c, "a value (only real inputs keep missing ones)", e);
     write_missing(f, c);
     f->report.kept_missing++;
     return LAMINA_OK;
@@ -158,13 +172,13 @@ static bool is_duplicate(filling *f)
     }
 }
 
-static lamina_status write_record(filling *f, const lamina_csv *csv, lamina_error *e)
+static lamina_status write_record(filling *f, const lamina_records *r, lamina_error *e)
 {
-    const lamina_csv_report before = f->report;
+    const lamina_table_report before = f->report;
     bool drop = false;
     lamina_status s = LAMINA_OK;
     for (int32_t i = 0; !s && !drop && i < f->table.count; i++)
-        s = write_value(f, csv, &f->table.column[i], &drop, e);
+        s = write_value(f, r, &f->table.column[i], &drop, e);
     if (s)
         return s;
     bool again = !drop && f->found && is_duplicate(f);
@@ -182,32 +196,32 @@ static lamina_status write_files(filling *f, lamina_error *e)
 {
     lamina_status s = LAMINA_OK;
     for (int32_t i = 0; !s && i < f->table.path_count; i++) {
-        lamina_csv *c;
+        lamina_records *r;
         bool more = true;
-        s = lamina_table_open(&f->table, f->table.paths[i], &c, e);
-        while (!s && f->report.records < f->table.records && !(s = lamina_table_next(&f->table, c, &more, e)) && more) {
+        s = lamina_table_open(&f->table, f->table.paths[i], &r, e);
+        while (!s && f->report.records < f->table.records && !(s = lamina_table_next(&f->table, r, &more, e)) && more) {
             f->report.records++;
-            s = write_record(f, c, e);
+            s = write_record(f, r, e);
         }
-        lamina_csv_close(c);
+        lamina_records_close(r);
     }
     return s;
 }
 
 /* ---- the whole ---- */
 
-static lamina_status check_options(const lamina_dataset *d, const lamina_csv_options *o, lamina_error *e)
+static lamina_status check_options(const lamina_dataset *d, const lamina_table_options *o, lamina_error *e)
 {
     if (o->column_count < 1 || !o->columns)
-        return lamina_fail(e, LAMINA_BAD_ARG, "lamina_dataset_add_csv: expected 1 or more columns, found none");
+        return lamina_fail(e, LAMINA_BAD_ARG, "lamina_dataset_add_table: expected 1 or more columns, found none");
     if (o->delimiter == '"' || o->delimiter == '\n' || o->delimiter == '\r')
         return lamina_fail(e, LAMINA_BAD_ARG,
-                           "lamina_dataset_add_csv: expected a delimiter that is no quote and no line end");
+                           "lamina_dataset_add_table: expected a delimiter that is no quote and no line end");
     for (int32_t i = 0; i < o->column_count; i++) {
-        const lamina_csv_column *c = &o->columns[i];
+        const lamina_table_column *c = &o->columns[i];
         if (!c->name || !c->input)
             return lamina_fail(e, LAMINA_BAD_ARG,
-                               "lamina_dataset_add_csv: column %" PRId32 ": expected a name and an input, found NULL",
+                               "lamina_dataset_add_table: column %" PRId32 ": expected a name and an input, found NULL",
                                i);
         if (lamina_net_input(d->net, c->input) < 0)
             return lamina_fail(e, LAMINA_BAD_ARG, "%s: no input '%s'", d->net->name, c->input);
@@ -261,11 +275,10 @@ static lamina_status add_names(filling *f, int32_t input, lamina_error *e)
     lamina_status s = LAMINA_OK;
     for (int32_t i = 0; !s && i < f->table.count; i++) {
         const lamina_column *c = &f->table.column[i];
-        bool words = c->spec->sorted || c->spec->categories;
-        if (c->input != input || (!real && !(words && one)))
+        if (c->input != input || (!real && !(c->words && one)))
             continue;
-        for (int64_t k = 0; !s && k < (words ? c->categories.count : 1); k++) {
-            const char *word = words ? c->categories.word[k] : NULL;
+        for (int64_t k = 0; !s && k < (c->words ? c->categories.count : 1); k++) {
+            const char *word = c->words ? c->categories.word[k] : NULL;
             s = add_name(names, real ? c->name : word, real ? word : NULL, e);
         }
     }
@@ -294,12 +307,12 @@ static lamina_status take(filling *f, lamina_error *e)
     return s;
 }
 
-lamina_status lamina_dataset_add_csv(lamina_dataset *d, const char *const *paths, int32_t count,
-                                     const lamina_csv_options *o, lamina_csv_report *report, lamina_error *e)
+lamina_status lamina_dataset_add_table(lamina_dataset *d, const char *const *paths, int32_t count,
+                                       const lamina_table_options *o, lamina_table_report *report, lamina_error *e)
 {
-    lamina_status s = lamina_need(e, "lamina_dataset_add_csv", "d paths o", d, paths, o);
+    lamina_status s = lamina_need(e, "lamina_dataset_add_table", "d paths o", d, paths, o);
     if (!s && count < 1)
-        s = lamina_fail(e, LAMINA_BAD_ARG, "lamina_dataset_add_csv: expected 1 or more files, found %" PRId32, count);
+        s = lamina_fail(e, LAMINA_BAD_ARG, "lamina_dataset_add_table: expected 1 or more files, found %" PRId32, count);
     if (!s)
         s = check_options(d, o, e);
     if (s)

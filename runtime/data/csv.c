@@ -57,7 +57,7 @@ static lamina_status skip_spaces(lamina_csv *c, int *byte, lamina_error *e)
     return s;
 }
 
-static lamina_status read_quoted(lamina_csv *c, lamina_csv_field *f, lamina_error *e)
+static lamina_status read_quoted(lamina_csv *c, lamina_record_field *f, lamina_error *e)
 {
     int byte;
     lamina_status s = LAMINA_OK;
@@ -88,7 +88,7 @@ static lamina_status read_quoted(lamina_csv *c, lamina_csv_field *f, lamina_erro
                        c->path, c->line, c->column, c->delimiter, byte > ' ' && byte < 127 ? byte : '?');
 }
 
-static lamina_status read_bare(lamina_csv *c, lamina_csv_field *f, lamina_error *e)
+static lamina_status read_bare(lamina_csv *c, lamina_record_field *f, lamina_error *e)
 {
     int byte;
     lamina_status s;
@@ -107,11 +107,11 @@ static lamina_status read_field(lamina_csv *c, bool *quoted, lamina_error *e)
     lamina_status s = skip_spaces(c, &byte, e);
     if (s)
         return s;
-    if (c->count == CSV_MOST_FIELDS)
+    if (c->records.count == CSV_MOST_FIELDS)
         return lamina_fail(e, LAMINA_BAD_FILE, "%s:%" PRId64 ":%" PRId64 ": expected at most %d fields", c->path,
                            c->line, c->column, CSV_MOST_FIELDS);
-    lamina_csv_field *f = &c->field[c->count++];
-    *f = (lamina_csv_field){.text = c->text + c->used, .line = c->line, .column = c->column};
+    lamina_record_field *f = &c->field[c->records.count++];
+    *f = (lamina_record_field){.text = c->text + c->used, .line = c->line, .column = c->column};
     *quoted = byte == '"';
     s = *quoted ? read_quoted(c, f, e) : read_bare(c, f, e);
     c->text[c->used++] = 0; /* append leaves room for it */
@@ -138,7 +138,7 @@ static lamina_status read_line(lamina_csv *c, bool *empty, lamina_error *e)
 {
     int byte;
     bool quoted = false;
-    c->count = 0;
+    c->records.count = 0;
     c->used = 0;
     for (;;) {
         lamina_status s = read_field(c, &quoted, e);
@@ -148,12 +148,13 @@ static lamina_status read_line(lamina_csv *c, bool *empty, lamina_error *e)
             break;
         advance(c);
     }
-    *empty = c->count == 1 && !c->field[0].length && !quoted;
+    *empty = c->records.count == 1 && !c->field[0].length && !quoted;
     return end_line(c, byte, e);
 }
 
-lamina_status lamina_csv_read(lamina_csv *c, bool *more, lamina_error *e)
+static lamina_status read_record(lamina_records *r, bool *more, lamina_error *e)
 {
+    lamina_csv *c = (lamina_csv *)r;
     int byte;
     lamina_status s;
     bool empty = true;
@@ -164,12 +165,21 @@ lamina_status lamina_csv_read(lamina_csv *c, bool *more, lamina_error *e)
     return s;
 }
 
-lamina_status lamina_csv_open(const char *path, char delimiter, lamina_csv **out, lamina_error *e)
+static void close_file(lamina_records *r)
+{
+    lamina_csv *c = (lamina_csv *)r;
+    lamina_stream_close(c->stream);
+    lamina_release(c);
+}
+
+lamina_status lamina_csv_open(const char *path, char delimiter, lamina_records **out, lamina_error *e)
 {
     int byte;
-    lamina_csv *c = *out = lamina_allocate(1, sizeof *c);
+    lamina_csv *c = lamina_allocate(1, sizeof *c);
+    *out = NULL;
     if (!c)
         return lamina_fail_memory(e, path, sizeof *c);
+    c->records = (lamina_records){.read = read_record, .close = close_file, .path = path, .field = c->field};
     c->path = path;
     c->delimiter = delimiter;
     c->line = c->column = 1;
@@ -178,17 +188,9 @@ lamina_status lamina_csv_open(const char *path, char delimiter, lamina_csv **out
         s = peek(c, &byte, e);
     if (!s && c->end >= 3 && !memcmp(c->buffer, "\xef\xbb\xbf", 3))
         c->at = 3;
-    if (s) {
-        lamina_csv_close(c);
-        *out = NULL;
-    }
+    if (s)
+        close_file(&c->records);
+    else
+        *out = &c->records;
     return s;
-}
-
-void lamina_csv_close(lamina_csv *c)
-{
-    if (!c)
-        return;
-    lamina_stream_close(c->stream);
-    lamina_release(c);
 }

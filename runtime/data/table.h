@@ -1,22 +1,24 @@
-/* runtime/data/table.h - the columns of CSV files as they become elements of inputs; private to data/. */
+/* runtime/data/table.h - the columns of tables' files as they become elements of inputs; private to data/. */
 #ifndef RUNTIME_TABLE_H
 #define RUNTIME_TABLE_H
 
-#include "runtime/data/csv.h"
+#include "runtime/data/record.h"
 #include "runtime/data/words.h"
 
 /* A column of the file that an input holds. */
 typedef struct {
-    const lamina_csv_column *spec;
-    char *name;    /* in the header */
+    const lamina_table_column *spec;
+    char *name;    /* in the header, or of the value in each record */
     int32_t field; /* of a record, from 0 */
     int32_t input;
-    int64_t first, width;    /* elements of the input's record */
-    lamina_words categories; /* none: numbers */
+    bool words;           /* it has categories */
+    bool seen;            /* a record has it */
+    int64_t first, width; /* elements of the input's record */
+    lamina_words categories;
 } lamina_column;
 
 typedef struct {
-    const lamina_csv_options *options;
+    const lamina_table_options *options;
     const lamina_net *net;
     const char *const *paths;
     int32_t path_count;
@@ -30,17 +32,17 @@ typedef struct {
 /* The most categories of a column. */
 enum { TABLE_MOST_WORDS = 65536 };
 
-/* Find the columns in the header of the first file; then lamina_table_free. */
+/* Find the columns in the header of the first file, or by their names; then lamina_table_free. */
 lamina_status lamina_table_find(lamina_table *t, lamina_error *e);
 /* Read all files: count records, collect the words of sorted columns, and place all columns in their inputs. */
 lamina_status lamina_table_measure(lamina_table *t, lamina_error *e);
 void lamina_table_free(lamina_table *t);
 
 /* Open one of the files, behind its header, which must be the first one's. */
-lamina_status lamina_table_open(const lamina_table *t, const char *path, lamina_csv **out, lamina_error *e);
+lamina_status lamina_table_open(const lamina_table *t, const char *path, lamina_records **out, lamina_error *e);
 /* The next record, of as many fields as the header. */
-lamina_status lamina_table_next(const lamina_table *t, lamina_csv *c, bool *more, lamina_error *e);
+lamina_status lamina_table_next(const lamina_table *t, lamina_records *r, bool *more, lamina_error *e);
 
-bool lamina_table_is_missing(const lamina_table *t, const char *text);
+bool lamina_table_is_missing(const lamina_table *t, const lamina_record_field *f);
 
 #endif

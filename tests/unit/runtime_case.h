@@ -57,6 +57,7 @@ void fail_each(lamina_status (*scenario)(void), lamina_status expected, int64_t 
 /* Every file's cases, added to the one suite. */
 void add_runtime_data(CU_pSuite s);
 void add_runtime_csv(CU_pSuite s);
+void add_runtime_tables(CU_pSuite s);
 void add_runtime_npy(CU_pSuite s);
 void add_runtime_files(CU_pSuite s);
 void add_runtime_adapt(CU_pSuite s);

@@ -6,7 +6,7 @@
  *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
  *     .npy .npz             lamina_npy_read, lamina_npz_read
- *     .csv                  lamina_dataset_add_csv, into numbers, categories and classes
+ *     .csv .jsonl           lamina_dataset_add_table, into numbers, categories and classes
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net, once more with
  *                           a checksum that is right, which no mutation leaves
  * A reader that fails must say why and, for texts, also where. The sanitizers find leaks and overruns.
@@ -359,30 +359,48 @@ static bool read_npz(const text *input)
     return true;
 }
 
-static bool read_csv(const text *input)
+static bool read_table(const text *input, const lamina_table_options *options)
 {
     static const lamina_tensor inputs[] = {
         {"x", LAMINA_TENSOR_INPUT, LAMINA_F32, 2, 0, {1, 4}, 16, 0, LAMINA_INIT_NONE, 0, 0, 0},
         {"y", LAMINA_TENSOR_INPUT, LAMINA_UI8, 1, 0, {1}, 1, 1, LAMINA_INIT_NONE, 0, 0, 0}};
     static const lamina_net net = {.name = "fuzz", .inputs = inputs, .input_count = 2};
-    static const lamina_csv_column columns[] = {{.name = "1..2", .input = "x", .clipped = true, .most = 100},
-                                                {.name = "kind", .input = "x", .sorted = true, .fill = "u"},
-                                                {.name = "kind", .input = "y", .sorted = true}};
-    const lamina_csv_options options = {
-        .columns = columns, .column_count = 3, .drop_missing = true, .drop_duplicates = true};
     const char *const paths[] = {scratch, scratch};
     lamina_dataset *d = NULL;
     lamina_error e = {0};
     if (!write_scratch(input))
         return complain("no scratch file");
     bool ok = !lamina_dataset_new(&net, &d, &e);
-    if (ok && lamina_dataset_add_csv(d, paths, 2, &options, NULL, &e)) {
+    if (ok && lamina_dataset_add_table(d, paths, 2, options, NULL, &e)) {
         ok = strstr(e.text, scratch) || complain("an error that does not name the file");
         if (!running.mutation)
             ok = complain(e.text); /* else no mutation would come far */
     }
     lamina_dataset_free(d);
     return ok;
+}
+
+static bool read_csv(const text *input)
+{
+    static const lamina_table_column columns[] = {{.name = "1..2", .input = "x", .clipped = true, .most = 100},
+                                                  {.name = "kind", .input = "x", .sorted = true, .fill = "u"},
+                                                  {.name = "kind", .input = "y", .sorted = true}};
+    const lamina_table_options options = {
+        .columns = columns, .column_count = 3, .drop_missing = true, .drop_duplicates = true};
+    return read_table(input, &options);
+}
+
+static bool read_jsonl(const text *input)
+{
+    static const lamina_table_column columns[] = {{.name = "x.0..x.1", .input = "x", .clipped = true, .most = 100},
+                                                  {.name = "of.kind", .input = "x", .sorted = true, .fill = "u"},
+                                                  {.name = "of.kind", .input = "y", .sorted = true}};
+    const lamina_table_options options = {.format = LAMINA_JSON_LINES,
+                                          .columns = columns,
+                                          .column_count = 3,
+                                          .drop_missing = true,
+                                          .drop_duplicates = true};
+    return read_table(input, &options);
 }
 
 static bool load_scratch(void)
@@ -429,8 +447,9 @@ static bool read_safetensors(const text *input)
 static const struct {
     const char *kind;
     bool (*read)(const text *input);
-} readers[] = {{".yaml", read_yaml}, {".ir", read_ir},   {".idx", read_idx}, {".gz", read_idx},
-               {".npz", read_npz},   {".csv", read_csv}, {".npy", read_npy}, {".safetensors", read_safetensors}};
+} readers[] = {{".yaml", read_yaml},   {".ir", read_ir},   {".idx", read_idx},
+               {".gz", read_idx},      {".npz", read_npz}, {".csv", read_csv},
+               {".jsonl", read_jsonl}, {".npy", read_npy}, {".safetensors", read_safetensors}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* ---- the run ---- */

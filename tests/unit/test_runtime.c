@@ -285,6 +285,7 @@ void suite_runtime(void)
     CU_add_test(s, "init is determined", test_init_is_determined);
     add_runtime_data(s);
     add_runtime_csv(s);
+    add_runtime_tables(s);
     add_runtime_npy(s);
     add_runtime_files(s);
     add_runtime_adapt(s);

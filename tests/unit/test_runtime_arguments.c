@@ -68,7 +68,7 @@ static void test_data_without(void)
 {
     const lamina_net *net = fake_net_query(LAMINA_ABI_MAJOR);
     lamina_model *m = new_model(1, false);
-    const lamina_csv_options csv = {0};
+    const lamina_table_options csv = {0};
     const char *path = "x.csv";
     lamina_dataset *d = line_data(RECORDS), *part;
     NULL_IS_NAMED("out", lamina_dataset_new(net, NULL, &error));
@@ -88,9 +88,9 @@ static void test_data_without(void)
     NULL_IS_NAMED("d", lamina_dataset_split_classes(NULL, "y", 0.5, 1, &part, &error));
     NULL_IS_NAMED("name", lamina_dataset_split_classes(d, NULL, 0.5, 1, &part, &error));
     NULL_IS_NAMED("out", lamina_dataset_split_classes(d, "y", 0.5, 1, NULL, &error));
-    NULL_IS_NAMED("d", lamina_dataset_add_csv(NULL, &path, 1, &csv, NULL, &error));
-    NULL_IS_NAMED("paths", lamina_dataset_add_csv(d, NULL, 1, &csv, NULL, &error));
-    NULL_IS_NAMED("o", lamina_dataset_add_csv(d, &path, 1, NULL, NULL, &error));
+    NULL_IS_NAMED("d", lamina_dataset_add_table(NULL, &path, 1, &csv, NULL, &error));
+    NULL_IS_NAMED("paths", lamina_dataset_add_table(d, NULL, 1, &csv, NULL, &error));
+    NULL_IS_NAMED("o", lamina_dataset_add_table(d, &path, 1, NULL, NULL, &error));
     NULL_IS_NAMED("m", lamina_fit(NULL, d, NULL, NULL, &error));
     NULL_IS_NAMED("d", lamina_fit(m, NULL, NULL, NULL, &error));
     NULL_IS_NAMED("m", lamina_evaluate_dataset(NULL, d, NULL, &error));

@@ -7,9 +7,9 @@
 
 /* ---- records ---- */
 
-static lamina_csv *open_text(const char *content, char delimiter)
+static lamina_records *open_text(const char *content, char delimiter)
 {
-    lamina_csv *c = NULL;
+    lamina_records *c = NULL;
     write_file(path_of("a.csv"), content, strlen(content));
     static char path[128];
     strcpy(path, path_of("a.csv"));
@@ -22,15 +22,15 @@ static lamina_csv *open_text(const char *content, char delimiter)
 static const char *records_of(const char *content, char delimiter)
 {
     static char all[256];
-    lamina_csv *c = open_text(content, delimiter);
+    lamina_records *c = open_text(content, delimiter);
     bool more = true;
     all[0] = 0;
-    while (lamina_csv_read(c, &more, &error) == LAMINA_OK && more)
+    while (lamina_records_read(c, &more, &error) == LAMINA_OK && more)
         for (int32_t i = 0; i < c->count; i++) {
             strcat(all, c->field[i].text);
             strcat(all, i + 1 < c->count ? "|" : "/");
         }
-    lamina_csv_close(c);
+    lamina_records_close(c);
     return all;
 }
 
@@ -56,39 +56,39 @@ static void test_csv_records(void)
 static void test_csv_places(void)
 {
     bool more;
-    lamina_csv *c = open_text("a,\"b\nb\",  c\r\nd,e\rf,g", ',');
-    OK(lamina_csv_read(c, &more, &error));
+    lamina_records *c = open_text("a,\"b\nb\",  c\r\nd,e\rf,g", ',');
+    OK(lamina_records_read(c, &more, &error));
     CU_ASSERT_EQUAL(c->field[1].line, 1);
     CU_ASSERT_EQUAL(c->field[1].column, 3);
     CU_ASSERT_EQUAL(c->field[2].line, 2);
     CU_ASSERT_EQUAL(c->field[2].column, 6);
-    OK(lamina_csv_read(c, &more, &error));
+    OK(lamina_records_read(c, &more, &error));
     CU_ASSERT_EQUAL(c->field[1].line, 3);
     CU_ASSERT_EQUAL(c->field[1].column, 3);
-    OK(lamina_csv_read(c, &more, &error));
+    OK(lamina_records_read(c, &more, &error));
     CU_ASSERT_EQUAL(c->field[0].line, 4);
     CU_ASSERT_EQUAL(c->field[0].column, 1);
-    lamina_csv_close(c);
+    lamina_records_close(c);
 }
 
-static lamina_status read_all(lamina_csv *c)
+static lamina_status read_all(lamina_records *c)
 {
     bool more = true;
     lamina_status s = LAMINA_OK;
     while (!s && more)
-        s = lamina_csv_read(c, &more, &error);
+        s = lamina_records_read(c, &more, &error);
     return s;
 }
 
 static void refuses_text(const char *content, size_t bytes, const char *words)
 {
     static char path[128];
-    lamina_csv *c;
+    lamina_records *c;
     strcpy(path, path_of("a.csv"));
     write_file(path, content, bytes);
     OK(lamina_csv_open(path, ',', &c, &error));
     FAILS(read_all(c), LAMINA_BAD_FILE, words);
-    lamina_csv_close(c);
+    lamina_records_close(c);
 }
 
 static void test_csv_refuses_bad_records(void)
@@ -164,14 +164,15 @@ static const lamina_tensor table_inputs[] = {
 };
 static const lamina_net table_net = {.name = "table", .inputs = table_inputs, .input_count = 4};
 
-static lamina_csv_report report;
+static lamina_table_report report;
 
-static lamina_status add_files(lamina_dataset *d, const char *const *paths, int32_t count, const lamina_csv_options *o)
+static lamina_status add_files(lamina_dataset *d, const char *const *paths, int32_t count,
+                               const lamina_table_options *o)
 {
-    return lamina_dataset_add_csv(d, paths, count, o, &report, &error);
+    return lamina_dataset_add_table(d, paths, count, o, &report, &error);
 }
 
-static lamina_status add_text(lamina_dataset *d, const char *content, const lamina_csv_options *o)
+static lamina_status add_text(lamina_dataset *d, const char *content, const lamina_table_options *o)
 {
     const char *const paths[] = {path_of("a.csv")};
     write_file(paths[0], content, strlen(content));
@@ -179,8 +180,8 @@ static lamina_status add_text(lamina_dataset *d, const char *content, const lami
 }
 
 #define OPTIONS(...)                                                                                                   \
-    .columns = (const lamina_csv_column[]){__VA_ARGS__},                                                               \
-    .column_count = sizeof((const lamina_csv_column[]){__VA_ARGS__}) / sizeof(lamina_csv_column)
+    .columns = (const lamina_table_column[]){__VA_ARGS__},                                                             \
+    .column_count = sizeof((const lamina_table_column[]){__VA_ARGS__}) / sizeof(lamina_table_column)
 
 static lamina_dataset *empty(void)
 {
@@ -203,9 +204,9 @@ static void test_columns_become_inputs(void)
         "id,a,b,kind,island,t\n"
         "1,0.5,-2,a,North,7\n"
         "2,1e1,.25,c,\"South, far\",255\n",
-        &(lamina_csv_options){OPTIONS({.name = "b", .input = "x"}, {.name = "island", .input = "x", .sorted = true},
-                                      {.name = "kind", .input = "label", .categories = kinds, .category_count = 3},
-                                      {.name = "id", .input = "small"}, {.name = "6", .input = "small"})}));
+        &(lamina_table_options){OPTIONS({.name = "b", .input = "x"}, {.name = "island", .input = "x", .sorted = true},
+                                        {.name = "kind", .input = "label", .categories = kinds, .category_count = 3},
+                                        {.name = "id", .input = "small"}, {.name = "6", .input = "small"})}));
     CU_ASSERT_EQUAL(lamina_dataset_count(d), 2);
     CU_ASSERT_EQUAL(report.records, 2);
     CU_ASSERT_EQUAL(memcmp(x_of(d, 0), ((const float[]){-2, 1, 0}), 12), 0);
@@ -223,7 +224,7 @@ static void test_columns_become_inputs(void)
     OK(lamina_dataset_check_labels(d, "label", 2, &error));
     OK(add_text(
         d, "1 2;3;4;5\n6;7;8;9\n" + 2,
-        &(lamina_csv_options){.delimiter = ';', .no_header = true, OPTIONS({.name = "1..4", .input = "wide"})}));
+        &(lamina_table_options){.delimiter = ';', .no_header = true, OPTIONS({.name = "1..4", .input = "wide"})}));
     CU_ASSERT_EQUAL(((const double *)lamina_dataset_record(d, 3, 1))[3], 9);
     CU_ASSERT_STRING_EQUAL(lamina_dataset_name(d, 3, 3), "4");
     lamina_dataset_free(d);
@@ -234,7 +235,7 @@ static void test_files_are_joined(void)
 {
     lamina_dataset *d = empty();
     const char *const paths[] = {path_of("a.csv"), path_of("z.csv.gz")};
-    const lamina_csv_options o = {OPTIONS({.name = "a..c", .input = "x"})};
+    const lamina_table_options o = {OPTIONS({.name = "a..c", .input = "x"})};
     write_file(paths[0], "a,b,c\n1,2,3\n", 12);
     write_gzip(paths[1], "a,b,c\n4,5,6\n7,8,9\n", 18);
     OK(add_files(d, paths, 2, &o));
@@ -262,13 +263,13 @@ static void test_cleaning(void)
     static const char *const question[] = {"?"};
     lamina_dataset *d = empty();
     OK(add_text(d, dirty,
-                &(lamina_csv_options){.drop_missing = true,
-                                      .drop_duplicates = true,
-                                      OPTIONS({.name = "a", .input = "x"}, {.name = "b", .input = "x", .fill = "-1"},
-                                              {.name = "c", .input = "x", .clipped = true, .least = 3.5, .most = 50},
-                                              {.name = "kind", .input = "label", .sorted = true}),
-                                      .missing = (const char *const[]){"NA", "", "?"},
-                                      .missing_count = 3}));
+                &(lamina_table_options){.drop_missing = true,
+                                        .drop_duplicates = true,
+                                        OPTIONS({.name = "a", .input = "x"}, {.name = "b", .input = "x", .fill = "-1"},
+                                                {.name = "c", .input = "x", .clipped = true, .least = 3.5, .most = 50},
+                                                {.name = "kind", .input = "label", .sorted = true}),
+                                        .missing = (const char *const[]){"NA", "", "?"},
+                                        .missing_count = 3}));
     CU_ASSERT_EQUAL(lamina_dataset_count(d), 2);
     CU_ASSERT_EQUAL(report.records, 5);
     CU_ASSERT_EQUAL(report.missing, 2);
@@ -280,9 +281,9 @@ static void test_cleaning(void)
     d = empty();
     OK(add_text(
         d, dirty,
-        &(lamina_csv_options){.keep_missing = true,
-                              OPTIONS({.name = "a", .input = "x"}, {.name = "kind", .input = "x", .sorted = true},
-                                      {.name = "kind", .input = "label", .sorted = true, .fill = "u"})}));
+        &(lamina_table_options){.keep_missing = true,
+                                OPTIONS({.name = "a", .input = "x"}, {.name = "kind", .input = "x", .sorted = true},
+                                        {.name = "kind", .input = "label", .sorted = true, .fill = "u"})}));
     CU_ASSERT_EQUAL(report.kept_missing, 2);
     CU_ASSERT_EQUAL(report.filled, 1);
     CU_ASSERT_TRUE(isnan(x_of(d, 1)[0]));
@@ -290,9 +291,9 @@ static void test_cleaning(void)
     CU_ASSERT_EQUAL(x_of(d, 2)[1] + x_of(d, 2)[2], 0);
     lamina_dataset_free(d);
     d = empty();
-    FAILS(add_text(
-              d, dirty,
-              &(lamina_csv_options){OPTIONS({.name = "a..c", .input = "x"}), .missing = question, .missing_count = 1}),
+    FAILS(add_text(d, dirty,
+                   &(lamina_table_options){OPTIONS({.name = "a..c", .input = "x"}), .missing = question,
+                                           .missing_count = 1}),
           LAMINA_BAD_FILE, "a.csv:3:1: column 'a': expected a number for input 'x', found 'NA'");
     lamina_dataset_free(d);
 }
@@ -305,14 +306,14 @@ static void test_duplicates(void)
     for (int i = 0; i < COUNT; i++)
         at += sprintf(at, "%d,%d,0.5\n", i * 7919 % KINDS, i * 7919 % KINDS / 2);
     lamina_dataset *d = empty();
-    OK(add_text(d, content, &(lamina_csv_options){.drop_duplicates = true, OPTIONS({.name = "a..c", .input = "x"})}));
+    OK(add_text(d, content, &(lamina_table_options){.drop_duplicates = true, OPTIONS({.name = "a..c", .input = "x"})}));
     CU_ASSERT_EQUAL(lamina_dataset_count(d), KINDS);
     CU_ASSERT_EQUAL(report.duplicates, COUNT - KINDS);
     lamina_dataset_free(d);
     free(content);
 }
 
-static void refuses(const char *content, const lamina_csv_options *o, const char *words)
+static void refuses(const char *content, const lamina_table_options *o, const char *words)
 {
     lamina_dataset *d = empty();
     FAILS(add_text(d, content, o), LAMINA_BAD_FILE, words);
@@ -323,15 +324,15 @@ static void refuses(const char *content, const lamina_csv_options *o, const char
 static void test_bad_tables(void)
 {
     static const char *const kinds[] = {"u", "v"};
-    const lamina_csv_options abc = {OPTIONS({.name = "a..c", .input = "x"})};
-    const lamina_csv_options label = {
+    const lamina_table_options abc = {OPTIONS({.name = "a..c", .input = "x"})};
+    const lamina_table_options label = {
         OPTIONS({.name = "kind", .input = "label", .categories = kinds, .category_count = 2})};
-    const lamina_csv_options number = {OPTIONS({.name = "a", .input = "label"})};
-    const lamina_csv_options kept = {.keep_missing = true, OPTIONS({.name = "a", .input = "label"})};
-    const lamina_csv_options drop = {.drop_missing = true, OPTIONS({.name = "a", .input = "label"})};
-    const lamina_csv_options spread = {
+    const lamina_table_options number = {OPTIONS({.name = "a", .input = "label"})};
+    const lamina_table_options kept = {.keep_missing = true, OPTIONS({.name = "a", .input = "label"})};
+    const lamina_table_options drop = {.drop_missing = true, OPTIONS({.name = "a", .input = "label"})};
+    const lamina_table_options spread = {
         OPTIONS({.name = "a", .input = "x"}, {.name = "kind", .input = "x", .sorted = true})};
-    const lamina_csv_options words = {OPTIONS({.name = "a", .input = "label", .sorted = true})};
+    const lamina_table_options words = {OPTIONS({.name = "a", .input = "label", .sorted = true})};
     refuses("", &abc, "a.csv: expected records, found an empty file");
     refuses("x,y\n1,2\n", &abc, "a.csv:1: expected a column 'a..c', found 2 columns: x, y");
     refuses("c,b,a\n1,2,3\n", &abc, "expected a column 'a..c'");
@@ -358,10 +359,10 @@ static void test_bad_tables(void)
 static void test_bad_arguments(void)
 {
     const char *const paths[] = {"/nowhere/x"};
-    const lamina_csv_options none = {0}, unnamed = {OPTIONS({.input = "x"})};
-    const lamina_csv_options other = {OPTIONS({.name = "a", .input = "y"})},
-                             abc = {OPTIONS({.name = "a..c", .input = "x"})};
-    const lamina_csv_options quote = {.delimiter = '"', OPTIONS({.name = "a..c", .input = "x"})};
+    const lamina_table_options none = {0}, unnamed = {OPTIONS({.input = "x"})};
+    const lamina_table_options other = {OPTIONS({.name = "a", .input = "y"})},
+                               abc = {OPTIONS({.name = "a..c", .input = "x"})};
+    const lamina_table_options quote = {.delimiter = '"', OPTIONS({.name = "a..c", .input = "x"})};
     lamina_dataset *d = empty();
     FAILS(add_files(d, paths, 1, &none), LAMINA_BAD_ARG, "expected 1 or more columns, found none");
     FAILS(add_files(d, paths, 1, &quote), LAMINA_BAD_ARG, "expected a delimiter that is no quote and no line end");
@@ -379,7 +380,7 @@ static void test_bad_arguments(void)
 static lamina_status scenario_csv(void)
 {
     const char *const paths[] = {path_of("a.csv"), path_of("a.csv")};
-    const lamina_csv_options o = {
+    const lamina_table_options o = {
         .drop_duplicates = true,
         .drop_missing = true,
         OPTIONS(
@@ -388,7 +389,7 @@ static lamina_status scenario_csv(void)
     lamina_dataset *d = NULL, *part = NULL;
     lamina_status s = lamina_dataset_new(&table_net, &d, &error);
     if (!s)
-        s = lamina_dataset_add_csv(d, paths, 2, &o, NULL, &error);
+        s = lamina_dataset_add_table(d, paths, 2, &o, NULL, &error);
     if (!s)
         s = lamina_dataset_split_classes(d, "label", 0.5, 1, &part, &error);
     lamina_dataset_free(part);
@@ -418,7 +419,7 @@ static void test_memory_is_bounded(void)
     size_t sum = 0;
     lamina_dataset *d = empty();
     lamina_set_allocation_hook(count_bytes, &sum);
-    OK(add_text(d, content, &(lamina_csv_options){OPTIONS({.name = "a..c", .input = "x"})}));
+    OK(add_text(d, content, &(lamina_table_options){OPTIONS({.name = "a..c", .input = "x"})}));
     lamina_set_allocation_hook(NULL, NULL);
     CU_ASSERT_TRUE(sum <= COUNT * 12 + 3 * (sizeof(lamina_csv) + (1 << 17))); /* three readers, one at a time */
     lamina_dataset_free(d);
