@@ -803,6 +803,19 @@ void lamina_log_scores(lamina_log *l, const char *stage, const lamina_report *r,
 /* Close and free; IO if any line could not be written. */
 lamina_status lamina_log_free(lamina_log *l, lamina_error *e);
 
+/* The same for TensorBoard: `train/NAME` and `validation/NAME` of each metric, and `learning_rate`, epoch by epoch. */
+typedef struct lamina_events lamina_events;
+
+/* Open a new event file in a directory, for a run that goes on after so many epochs: what other files there have of
+ * later ones does not count any more. */
+lamina_status lamina_events_new(const char *directory, int64_t epochs, lamina_events **out, lamina_error *e);
+/* A lamina_report_function whose user is a lamina_events. */
+void lamina_events_report(void *events, const lamina_report *r);
+/* The same with the name of a stage before the others, `STAGE/train/NAME`; NULL: none. */
+void lamina_events_stage(lamina_events *e, const char *stage, const lamina_report *r);
+/* Close and free; IO if any event could not be written. */
+lamina_status lamina_events_free(lamina_events *events, lamina_error *e);
+
 #ifdef __cplusplus
 }
 #endif

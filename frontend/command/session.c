@@ -160,6 +160,8 @@ bool cmd_session_open_reports(cmd_session *s, int64_t epochs)
         return cmd_session_fail(s, &e);
     if (s->o->dry_run)
         return true;
+    if (s->o->tensorboard && lamina_events_new(s->dir, epochs, &s->events, &e) != LAMINA_OK)
+        return cmd_session_fail(s, &e);
     lamina_status ok =
         s->o->json ? lamina_log_new("-", true, &s->json_log, &e) : lamina_progress_new(stdout, &s->progress, &e);
     return ok == LAMINA_OK || cmd_session_fail(s, &e);
@@ -175,10 +177,13 @@ static bool close_log(cmd_session *s, lamina_log **log)
 
 bool cmd_session_close_reports(cmd_session *s)
 {
+    lamina_error e;
     bool file = close_log(s, &s->file_log), json = close_log(s, &s->json_log);
+    bool events = lamina_events_free(s->events, &e) == LAMINA_OK || cmd_session_fail(s, &e);
     lamina_progress_free(s->progress);
     s->progress = NULL;
-    return file && json;
+    s->events = NULL;
+    return file && json && events;
 }
 
 /* ---- saving ---- */

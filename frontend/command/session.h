@@ -10,7 +10,7 @@
 typedef struct {
     cmd_build build;
     const char *out;
-    bool resume, overwrite, json;
+    bool resume, overwrite, json, tensorboard;
     int64_t epochs, batch, seed, threads, max_steps;
     const char *weights; /* in place of the YAML's; NULL: as it says */
     bool dry_run;        /* two steps of everything, in a directory that goes again */
@@ -26,6 +26,7 @@ struct cmd_session {
     diag *d;
     lamina_progress *progress;
     lamina_log *file_log, *json_log;
+    lamina_events *events; /* NULL: none are written */
     /* Write a checkpoint of 'place', a lamina_checkpoint or lamina_stages_place. */
     lamina_status (*save)(void *user, const void *place, const char *path, lamina_error *e);
     void *user;

@@ -77,6 +77,8 @@ static void report(void *user, const lamina_report *r)
     lamina_log_report(t->run->file_log, r);
     if (t->run->json_log)
         lamina_log_report(t->run->json_log, r);
+    if (t->run->events)
+        lamina_events_report(t->run->events, r);
     if (t->run->progress)
         lamina_progress_report(t->run->progress, r);
     keep(t, r);
@@ -254,6 +256,7 @@ int cmd_train(int argc, char **argv)
         {"overfit", "N", "train and validate on the first N records: does the loss go to nearly 0?", NULL, NULL,
          &o.overfit, 1, INT64_MAX},
         {"json", NULL, "print a JSON line an epoch instead of a bar", &o.json, NULL, NULL, 0, 0},
+        {"tensorboard", NULL, "write event files for TensorBoard to DIR, too", &o.tensorboard, NULL, NULL, 0, 0},
         CMD_BUILD_OPTIONS(o.build),
         {0}};
     const cmd_syntax syntax = {"train", "lamina train NET.yaml [--out=DIR] [options]",

@@ -228,6 +228,8 @@ static void log_epoch(const hierarchy *t, const lamina_stages_report *r)
     lamina_log_scores(t->run->file_log, r->stage, &line, r->scores, r->score_count);
     if (t->run->json_log)
         lamina_log_scores(t->run->json_log, r->stage, &line, r->scores, r->score_count);
+    if (t->run->events)
+        lamina_events_stage(t->run->events, r->stage, &line);
 }
 
 /* Of a stage that diverges the last good checkpoint stays, as of a net that learns end to end. */
