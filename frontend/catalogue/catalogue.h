@@ -83,15 +83,19 @@ typedef struct {
     const char *applies; /* the activation that it applies to its first argument, logits, itself; NULL: none */
 } fe_loss_kind;
 
+/* What a loss reads: what the net says, what is true, and, where nin says so, an input that weighs the examples. */
+enum { FE_SAID, FE_TRUE, FE_SAMPLE_WEIGHTS, FE_LOSS_INPUTS };
+
 struct fe_loss {
     const fe_loss_kind *kind;
     const fe_choice *options;
     const char *name;
     src_loc at;
-    fe_ref in[2];
-    ir_type in_type[2];
-    bool stops[2]; /* no gradient goes back to this argument */
-    bool scaled;   /* the second argument is an input with a scale */
+    int nin;
+    fe_ref in[FE_LOSS_INPUTS];
+    ir_type in_type[FE_LOSS_INPUTS];
+    bool stops[FE_LOSS_INPUTS]; /* no gradient goes back to this argument */
+    bool scaled;                /* the second argument is an input with a scale */
     double weight;
     bool failed; /* an error was reported */
 };

@@ -59,4 +59,8 @@ ir_node *fe_smoothed(ir_graph *g, const fe_loss *l, ir_node *t, double of)
 
 static const fe_rows *const tables[] = {&fe_value_losses, &fe_class_losses, &fe_truth_losses, NULL};
 
-const fe_catalogue fe_losses = {"loss", tables, {{"weight", FE_NOT_NEGATIVE, "1"}, {"name", FE_NAME, NULL}}, NULL};
+const fe_catalogue fe_losses = {
+    "loss",
+    tables,
+    {{"weight", FE_NOT_NEGATIVE, "1"}, {"name", FE_NAME, NULL}, {"sample_weights", FE_NAME, NULL}},
+    NULL};

@@ -44,6 +44,7 @@ typedef enum {
     FE_MULTIPLE, /* a number from 0, or (yes) so many times another, as 0.1x */
     FE_RATE,     /* a learning rate: a number, or a choice from the reader's schedules */
     FE_NUMBERS,  /* a list of numbers above 0 */
+    FE_WEIGHTS,  /* a list of numbers from 0 */
     FE_TREE      /* anything: the owner of the key reads it */
 } fe_key_type;
 
@@ -78,7 +79,7 @@ typedef struct {
     int64_t list[IR_MAX_RANK]; /* pairs: rows, columns; margins: top, bottom, left, right */
     const char **names;        /* FE_NAMES */
     src_loc *name_at;
-    double *numbers;     /* FE_NUMBERS */
+    double *numbers;     /* FE_NUMBERS, FE_WEIGHTS */
     const fe_yaml *tree; /* FE_TREE */
     fe_choice *choice;   /* FE_ACTIVATION and its like; FE_RATE: of a schedule, whose first number is 'number' */
 } fe_option;

@@ -281,16 +281,24 @@ static outcome read_names(fe_reader *r, const fe_yaml *y, fe_option *o)
     return READ;
 }
 
-static outcome read_numbers(fe_reader *r, const fe_yaml *y, fe_option *o)
+static outcome read_weights(fe_reader *r, const fe_yaml *y, fe_option *o)
 {
     if (y->kind != FE_LIST || !y->count)
         return MISMATCH;
     o->count = y->count;
     o->numbers = arena_new_array(r->mem, double, (size_t)y->count);
     for (int i = 0; i < y->count; i++)
-        if (read_number(y->item[i], &o->numbers[i]) != READ || o->numbers[i] <= 0)
+        if (read_number(y->item[i], &o->numbers[i]) != READ || o->numbers[i] < 0)
             return MISMATCH;
     return READ;
+}
+
+static outcome read_numbers(fe_reader *r, const fe_yaml *y, fe_option *o)
+{
+    outcome done = read_weights(r, y, o);
+    for (int i = 0; done == READ && i < o->count; i++)
+        done = o->numbers[i] > 0 ? READ : MISMATCH;
+    return done;
 }
 
 static outcome read_tree(fe_reader *r, const fe_yaml *y, fe_option *o)
@@ -349,6 +357,7 @@ static const struct {
     [FE_PATH] = {"the path of a file", read_path},
     [FE_NAMES] = {"a list of names", read_names},
     [FE_NUMBERS] = {"a list of numbers above 0", read_numbers},
+    [FE_WEIGHTS] = {"a list of numbers from 0", read_weights},
     [FE_TREE] = {"a value", read_tree},
     [FE_ACTIVATION] = {"an activation", read_activation},
     [FE_INITIALIZER] = {"an initializer", read_initializer},

@@ -262,11 +262,15 @@ static ir_node *build_loss(fe_function *f, const fe_loss *l)
 {
     fe_builder *b = &f->b;
     fe_aim(b, l->at, l->name, "forward");
-    ir_node *in[2] = {argument(f, l, 0), argument(f, l, 1)};
-    for (int i = 0; i < 2; i++)
+    ir_node *in[FE_LOSS_INPUTS] = {NULL};
+    for (int i = 0; i < l->nin; i++) {
+        in[i] = argument(f, l, i);
         if (l->stops[i] && b->training)
             in[i] = ir_stop_gradient(b->g, in[i]);
+    }
     ir_node *each = l->kind->build(b, l, in);
+    if (in[FE_SAMPLE_WEIGHTS])
+        each = ir_multiply(b->g, each, in[FE_SAMPLE_WEIGHTS]);
     if (l->weight != 1)
         each = ir_multiply(b->g, each, ir_like(b->g, each, l->weight));
     return each;

@@ -3,8 +3,13 @@
 #include "frontend/network/network.h"
 #include <string.h>
 
-/* Without a name: the last layer for what the net says, the only input that no layer reads for what is true. After an
- * error among inputs and layers nobody can tell which that is. */
+static bool weighs(const fe_loss *l, int input)
+{
+    return l->nin > FE_SAMPLE_WEIGHTS && l->in[FE_SAMPLE_WEIGHTS].index == input;
+}
+
+/* Without a name: the last layer for what the net says, the only input that no layer reads, and that does not weigh the
+ * examples, for what is true. After an error among inputs and layers nobody can tell which that is. */
 static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l, int index, fe_ref *out)
 {
     int found = 0;
@@ -14,7 +19,7 @@ static bool default_argument(fe_reader *r, const fe_network *n, const fe_loss *l
     if (diag_errors(r->d))
         return false;
     for (int i = 0; i < n->ninputs; i++)
-        if (!n->inputs[i].layer_reads) {
+        if (!n->inputs[i].layer_reads && !weighs(l, i)) {
             *out = (fe_ref){true, i};
             found++;
         }
@@ -29,17 +34,37 @@ void fe_note_reading(fe_network *n, fe_loss *l, int index)
     if (!l->in[index].is_input)
         return;
     fe_input *input = &n->inputs[l->in[index].index];
-    bool raw = index == 1 && l->kind->classes && !input->scaled;
-    l->scaled = index == 1 && input->scaled;
+    bool raw = index == FE_TRUE && l->kind->classes && !input->scaled;
+    if (index == FE_TRUE)
+        l->scaled = input->scaled;
     if (raw)
         l->in_type[index] = input->type;
     *(raw ? &input->raw_reads : &input->loss_reads) = true;
 }
 
+/* One number an example, of an input: what a layer makes would have a gradient, and learn to be small. */
+static bool read_sample_weights(fe_reader *r, fe_network *n, fe_loss *l)
+{
+    const fe_option *o = fe_get(l->options, "sample_weights");
+    fe_ref *ref = &l->in[FE_SAMPLE_WEIGHTS];
+    if (!o->present)
+        return !o->failed;
+    if (!fe_resolve(r, n, n->nlayers, o->word, o->at, ref))
+        return false;
+    const char *expected = "an input of shape []";
+    if (!ref->is_input)
+        return fe_mismatch(r, o->at, "sample_weights", expected, arena_printf(r->mem, "layer '%s'", o->word));
+    if (n->inputs[ref->index].type.rank != 1)
+        return fe_mismatch(r, o->at, "sample_weights", expected, fe_describe_type(r->mem, &n->inputs[ref->index].type));
+    l->nin = FE_LOSS_INPUTS;
+    fe_note_reading(n, l, FE_SAMPLE_WEIGHTS);
+    return true;
+}
+
 static bool read_arguments(fe_reader *r, fe_network *n, fe_loss *l)
 {
-    bool ok = true;
-    for (int i = 0; i < 2; i++) {
+    bool ok = read_sample_weights(r, n, l);
+    for (int i = FE_SAID; i <= FE_TRUE; i++) {
         const fe_option *o = fe_get(l->options, l->kind->kind.keys[i].name);
         bool here = !o->failed && (o->present ? fe_resolve(r, n, n->nlayers, o->word, o->at, &l->in[i])
                                               : default_argument(r, n, l, i, &l->in[i]));
@@ -66,7 +91,7 @@ static bool read_loss(fe_reader *r, fe_network *n, const fe_choice *const *entri
     const fe_choice *c = entries[index];
     const fe_option *name = fe_get(c, "name");
     bool nameless = name->failed || (c->stranger && !name->present);
-    *l = (fe_loss){.options = c, .at = c->at, .failed = true};
+    *l = (fe_loss){.options = c, .at = c->at, .nin = 2, .failed = true};
     l->kind = c->stranger ? NULL : (const fe_loss_kind *)(const void *)c->kind;
     l->name = fe_entry_name(r, entries, index);
     l->weight = fe_get_number(c, "weight");

@@ -50,7 +50,7 @@ void fe_warn(fe_reader *r, const fe_network *n)
     for (int i = 0; i < n->nlosses; i++) {
         const fe_loss *l = &n->losses[i];
         bool learns = false;
-        for (int k = 0; k < 2; k++)
+        for (int k = 0; k < l->nin; k++)
             learns |= !l->in[k].is_input && trained[l->in[k].index];
         warn_of_logits(r, n, l);
         if (!learns)

@@ -104,7 +104,7 @@ static void append_losses(fe_staging *s, fe_part_stage *stage, const fe_network 
 static bool check_losses(fe_staging *s, const fe_part_stage *stage, const fe_network *view)
 {
     for (int i = 0; i < view->nlosses; i++)
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < view->losses[i].nin; k++) {
             fe_ref of = view->losses[i].in[k];
             if (!of.is_input && of.index > stage->last && of.index < stage->head_first)
                 return fe_mismatch(s->r, view->losses[i].at, "losses",

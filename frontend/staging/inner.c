@@ -126,9 +126,13 @@ static bool append_loss(adoption *a, int index)
     fe_network *all = a->s->all;
     fe_loss *l = &all->losses[all->nlosses++];
     *l = from->losses[index];
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < l->nin; k++) {
         if (!fe_run_ref(a->s->r, all, a->run, from->losses[index].in[k], all->nlayers, &l->in[k]))
             return false;
+        if (k == FE_SAMPLE_WEIGHTS && !l->in[k].is_input)
+            return fe_mismatch(a->s->r, fe_get(l->options, "sample_weights")->at, "sample_weights",
+                               "an input that is one of the whole net too",
+                               arena_printf(a->s->r->mem, "layer '%s' there", all->layers[l->in[k].index].name));
         fe_note_reading(all, l, k);
     }
     for (int i = 0; i < from->nmetrics; i++)

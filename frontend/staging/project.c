@@ -38,7 +38,7 @@ static void find_needed(projection *p)
         for (int k = 0; p->keep->layers[i] && k < all->layers[i].nin; k++)
             need(p, all->layers[i].in[k]);
     for (int i = 0; i < all->nlosses; i++)
-        for (int k = 0; p->keep->losses[i] && k < 2; k++)
+        for (int k = 0; p->keep->losses[i] && k < all->losses[i].nin; k++)
             need(p, all->losses[i].in[k]);
 }
 
@@ -151,7 +151,7 @@ static void make_loss(projection *p, int index)
     fe_loss *l = &part->losses[part->nlosses++];
     *l = *from;
     l->name = loss_name(p, index);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < l->nin; k++) {
         l->in[k] = moved(p, from->in[k]);
         l->stops[k] =
             k && !from->in[0].is_input && p->keep->stage && crosses(p, p->keep->stage[from->in[0].index], from->in[k]);
@@ -187,7 +187,7 @@ static bool *read_elsewhere(const projection *p)
             if (!all->layers[i].in[k].is_input)
                 read[all->layers[i].in[k].index] = true;
     for (int i = 0; i < all->nlosses; i++)
-        for (int k = 0; !p->keep->losses[i] && k < 2; k++)
+        for (int k = 0; !p->keep->losses[i] && k < all->losses[i].nin; k++)
             if (!all->losses[i].in[k].is_input)
                 read[all->losses[i].in[k].index] = true;
     return read;

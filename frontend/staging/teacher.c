@@ -255,7 +255,7 @@ static bool add_loss(fe_staging *s, fe_part_stage *stage, const fe_teacher *t, c
     if (input < 0)
         return false;
     fe_loss *soft = &all->losses[all->nlosses++];
-    *soft = (fe_loss){.options = fe_read_entry(s->r, &fe_losses, tree), .name = "teacher", .at = t->at};
+    *soft = (fe_loss){.options = fe_read_entry(s->r, &fe_losses, tree), .name = "teacher", .at = t->at, .nin = 2};
     soft->kind = (const fe_loss_kind *)(const void *)soft->options->kind;
     soft->in[0] = (fe_ref){false, layer};
     soft->in_type[0] = all->layers[layer].type;

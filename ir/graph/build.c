@@ -84,6 +84,19 @@ ir_node *ir_constant(ir_graph *g, ir_type type, double value)
     return finish(n);
 }
 
+ir_node *ir_constants(ir_graph *g, ir_type type, const double *values)
+{
+    int count = (int)ir_static_count(&type);
+    arena *scratch = arena_new();
+    double *rounded = arena_new_array(scratch, double, (size_t)count);
+    for (int i = 0; i < count; i++)
+        rounded[i] = type.dtype == IR_F32 ? (double)(float)values[i] : values[i];
+    ir_node *n = typed_node(g, IR_CONSTANT, 0, NULL, type);
+    ir_set_numbers(n, "value", rounded, count);
+    arena_free(scratch);
+    return finish(n);
+}
+
 ir_node *ir_like(ir_graph *g, const ir_node *x, double value)
 {
     return ir_constant(g, x->type, value);

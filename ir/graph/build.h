@@ -19,7 +19,8 @@ ir_node *ir_convert(ir_graph *g, ir_node *x, ir_dtype to);
 ir_node *ir_bitcast_convert(ir_graph *g, ir_node *x, ir_dtype to);
 
 ir_node *ir_constant(ir_graph *g, ir_type type, double value); /* the value in every element, rounded to the dtype */
-ir_node *ir_like(ir_graph *g, const ir_node *x, double value); /* a constant of x's type */
+ir_node *ir_constants(ir_graph *g, ir_type type, const double *values); /* one each, row-major; the type has no batch */
+ir_node *ir_like(ir_graph *g, const ir_node *x, double value);          /* a constant of x's type */
 ir_node *ir_iota(ir_graph *g, ir_type type, int dim);
 ir_node *ir_reshape(ir_graph *g, ir_node *x, int rank, const ir_dim *dims);
 ir_node *ir_transpose(ir_graph *g, ir_node *x, const int64_t *permutation);

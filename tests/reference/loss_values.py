@@ -46,6 +46,10 @@ def categorical_of_probabilities(x, t):  # keras.losses.categorical_crossentropy
     return -(t * p.log()).sum(-1).mean()
 
 
+def categorical_of_weighted(x, t, weights, s):  # keras.Model.fit's class_weight, of shares in place of one class
+    return ((t @ weights) * F.cross_entropy(x, t, reduction="none", label_smoothing=s)).mean()
+
+
 def divergence_of_probabilities(x, t):  # keras.losses.kl_divergence
     return F.kl_div(x.clamp(EPSILON, 1).log(), t.clamp(EPSILON, 1), reduction="none").sum(-1).mean()
 
@@ -103,7 +107,18 @@ def class_cases():
                lambda x, t, s=s: F.cross_entropy(x, t, label_smoothing=s))
     yield ("softmax_cross_entropy", "label_smoothing: 0.1", rounded([100, -100, 0, 99]), label,
            lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1))
+    weights = rounded([0.5, 3, 1.25, 0, 2])  # PyTorch's mean divides by the weights' sum, Lamina's by the examples
+    for chosen in (2, 3):
+        yield ("softmax_cross_entropy", "class_weights: [0.5, 3, 1.25, 0, 2]", waves(5), torch.tensor(chosen),
+               lambda x, t: F.cross_entropy(x, t, weights, reduction="sum"))
+    yield ("softmax_cross_entropy", "class_weights: [0.5, 3, 1.25, 0, 2], label_smoothing: 0.1", waves(5), label,
+           lambda x, t: 1.25 * F.cross_entropy(x, t, label_smoothing=0.1))
     yield "categorical_cross_entropy", "", x, t, F.cross_entropy
+    for options, s in (("", 0), (", label_smoothing: 0.2", 0.2)):
+        yield ("categorical_cross_entropy", "class_weights: [0.5, 3, 0, 2]" + options, x, t,
+               lambda x, t, s=s: categorical_of_weighted(x, t, rounded([0.5, 3, 0, 2]), s))
+    yield ("categorical_cross_entropy", "class_weights: [0.5, 3, 2]", rounded([1, -1, 0.5]), rounded([0, 1, 0]),
+           lambda x, t: F.cross_entropy(x, torch.tensor(1), rounded([0.5, 3, 2]), reduction="sum"))
     yield ("categorical_cross_entropy", "label_smoothing: 0.2", x, t,
            lambda x, t: F.cross_entropy(x, t, label_smoothing=0.2))
     yield "categorical_cross_entropy", "", rounded([1000, -1000, 999]), rounded([0.25, 0.25, 0.5]), F.cross_entropy
@@ -128,6 +143,13 @@ def truth_cases():
     yield "sigmoid_cross_entropy", "label_smoothing: 0.2", x, z, lambda x, z: entropy(x, smoothed(z, 0.2))
     yield "sigmoid_cross_entropy", "", rounded([0, 0, 0]), rounded([0, 1, 0.25]), entropy
     yield "sigmoid_cross_entropy", "", rounded([1000, -1000, 90, -90]), rounded([1, 0, 0, 1]), entropy
+    for weight in (0, 0.25, 5):
+        positive = lambda x, z, w=weight: F.binary_cross_entropy_with_logits(x, z, pos_weight=torch.tensor(w).double())
+        yield "sigmoid_cross_entropy", f"pos_weight: {weight}", x, z, positive
+        yield "sigmoid_cross_entropy", f"pos_weight: {weight}", x, soft, positive
+    yield "sigmoid_cross_entropy", "pos_weight: 5", rounded([1000, -1000, 90, -90, 0, -20]), bits(6), positive
+    yield ("sigmoid_cross_entropy", "pos_weight: 5, label_smoothing: 0.2", x, z,
+           lambda x, z: positive(x, smoothed(z, 0.2)))
     yield "focal", "", x, z, lambda x, z: focal(x, z, 2)
     yield "focal", "gamma: 1.5, alpha: 0.25", x, z, lambda x, z: focal(x, z, 1.5, 0.25)
     yield "focal", "alpha: 0.75", x, soft, lambda x, z: focal(x, z, 2, 0.75)

@@ -392,10 +392,22 @@ def smoothed(keys, y, of):
     return (1 - s) * y + s / of
 
 
+def numbers(keys, key, like):
+    """A list of the YAML as a tensor, or None."""
+    return torch.tensor([number(v) for v in keys[key]]).to(like.dtype) if key in keys else None
+
+
+def softmax_cross_entropy(x, y, keys):
+    smoothing, weights = number(keys.get("label_smoothing", 0)), numbers(keys, "class_weights", x)
+    each = F.cross_entropy(x, y.long(), reduction="none", label_smoothing=smoothing)
+    return each if weights is None else each * weights[y.long()]
+
+
 def categorical_cross_entropy(x, y, keys):
-    y = smoothed(keys, y, y.shape[-1])
+    smooth_y = smoothed(keys, y, y.shape[-1])
     log_p = x.log_softmax(-1) if keys.get("from_logits", True) else (x / x.sum(-1, True)).clamp(1e-7, 1 - 1e-7).log()
-    return mean_each(-(y * log_p).sum(-1))
+    weights = numbers(keys, "class_weights", x)
+    return mean_each(-(smooth_y * log_p).sum(-1) * (1 if weights is None else y @ weights))
 
 
 def kl_divergence(x, y, keys):
@@ -408,7 +420,8 @@ def kl_divergence(x, y, keys):
 
 
 def sigmoid_cross_entropy(x, y, keys):
-    return mean_each(F.binary_cross_entropy_with_logits(x, smoothed(keys, y, 2), reduction="none"))
+    weight = torch.tensor(number(keys["pos_weight"])).to(x.dtype) if "pos_weight" in keys else None
+    return mean_each(F.binary_cross_entropy_with_logits(x, smoothed(keys, y, 2), reduction="none", pos_weight=weight))
 
 
 def focal(x, y, keys):
@@ -434,8 +447,7 @@ LOSSES = {
     "huber": lambda x, y, keys: mean_each(F.huber_loss(x, y, delta=number(keys.get("delta", 1)), reduction="none")),
     "poisson": poisson,
     "cosine_similarity": lambda x, y, keys: mean_each(-F.cosine_similarity(x, y, dim=-1, eps=1e-7)),
-    "softmax_cross_entropy": lambda x, y, keys: F.cross_entropy(
-        x, y.long(), reduction="none", label_smoothing=number(keys.get("label_smoothing", 0))),
+    "softmax_cross_entropy": softmax_cross_entropy,
     "categorical_cross_entropy": categorical_cross_entropy,
     "kl_divergence": kl_divergence,
     "sigmoid_cross_entropy": sigmoid_cross_entropy,
@@ -514,6 +526,8 @@ class TorchNet:
             said, true = (next(k for k in pair if k in keys) for pair in (("logits", "predictions"),
                                                                          ("labels", "targets")))
             each = LOSSES[kind](known[keys[said]], known[keys[true]], keys) * number(keys.get("weight", 1))
+            if "sample_weights" in keys:
+                each = each * known[keys["sample_weights"]]
             total = total + each.sum()
             if len(losses) > 1:
                 self.metrics[name] = each.sum()

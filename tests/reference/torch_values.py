@@ -138,14 +138,14 @@ class Cnn(Net):
 
 
 class Described:
-    """A net that torch_net.py reads from its YAML, in double. Inputs are floats; the second is the target."""
+    """A net that torch_net.py reads from its YAML, in double. Its inputs are floats and labels."""
 
     def __init__(self, build, name):
         text = (Path(__file__).parents[1] / "nets" / "torch" / f"{name}.yaml").read_text()
         self.description = yaml.safe_load(text)
         with tempfile.TemporaryDirectory() as folder:
             net = compiled(build, text, folder)
-            self.rows, self.inputs = net.tensors[:net.net.param_count], {t.name: t.shape[1:] for t in net.inputs}
+            self.rows, self.inputs = net.tensors[:net.net.param_count], {t.name: t for t in net.inputs}
             states = [t for t in net.tensors[net.net.param_count:] if "moving_" in t.name]
         self.values = {"seed": 1, "step": 0, **{t.name: torch.zeros(t.shape).double() for t in states}}
 
@@ -158,7 +158,8 @@ class Described:
 
     def loss(self, step):
         self.values["step"] = step
-        inputs = {name: floats(step + 100 * i, shape) for i, (name, shape) in enumerate(self.inputs.items())}
+        inputs = {name: floats(step + 100 * i, t.shape[1:]) if t.dtype.is_floating_point else labels(step)
+                  for i, (name, t) in enumerate(self.inputs.items())}
         net = TorchNet(self.description, self.values, training=True)
         total = net.objective(net.forward(inputs, torch.float64), inputs)
         self.shown = total / BATCH  # penalties are reported apart from it
@@ -193,5 +194,5 @@ if __name__ == "__main__":
         out.write(f"# made by torch_values.py with PyTorch {torch.__version__}\n")
         for name, net in (("mlp", Mlp()), ("activations", Activations()), ("cnn", Cnn())):
             write(out, name, net)
-        for name in ("sequence", "image", "params"):
+        for name in ("sequence", "image", "params", "weighted"):
             write(out, name, Described(Path(sys.argv[1]).resolve(), name))

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEPS = 200, COUNT = 10, SHORT_COUNT = 7, RECORDS = 60, CLASSES = 5, MOST_LAYERS = 6 };
+enum { STEPS = 200, COUNT = 10, SHORT_COUNT = 7, RECORDS = 60, CLASSES = 5, MOST_LAYERS = 6, MOST_INPUTS = 4 };
 
 typedef struct {
     const char *name, *layers[MOST_LAYERS]; /* where stages may end: those with parameters */
@@ -46,18 +46,18 @@ static void *all_tensors(lamina_model *m, size_t *bytes)
 static void take_steps(lamina_model *m)
 {
     const lamina_net *n = lamina_model_net(m);
-    void *data[2];
-    CU_ASSERT_EQUAL_FATAL(n->input_count, 2);
+    void *data[MOST_INPUTS];
+    CU_ASSERT_FATAL(n->input_count <= MOST_INPUTS);
     draw_records(n, data);
     for (int step = 0; step < STEPS; step++) {
-        const void *inputs[2];
+        const void *inputs[MOST_INPUTS];
         int64_t first = step * COUNT % (RECORDS - COUNT), count = step % 5 == 4 ? SHORT_COUNT : COUNT;
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < n->input_count; i++)
             inputs[i] = (const char *)data[i] + (uint64_t)first * n->inputs[i].bytes;
         CU_ASSERT_EQUAL(lamina_train_step(m, inputs, count, NULL), LAMINA_OK);
     }
-    free(data[0]);
-    free(data[1]);
+    for (int i = 0; i < n->input_count; i++)
+        free(data[i]);
 }
 
 /* What a variant has learned; NULL, with messages, if it does not compile. */
@@ -195,6 +195,11 @@ static void shared(void)
     check_net(&(net){"shared", {"a_dense1", "a", "side", "logits"}, 4});
 }
 
+static void weighted(void)
+{
+    check_net(&(net){"weighted", {"first", "middle", "third", "logits"}, 4});
+}
+
 void suite_coupled(void);
 void suite_coupled(void)
 {
@@ -203,4 +208,5 @@ void suite_coupled(void)
     CU_add_test(s, "a CNN", cnn);
     CU_add_test(s, "a residual net with batch norm", residual);
     CU_add_test(s, "parameters that stages share", shared);
+    CU_add_test(s, "weights of classes and examples", weighted);
 }

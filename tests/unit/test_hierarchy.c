@@ -8,14 +8,14 @@
 #include <unistd.h>
 
 /* Three stages, the middle one frozen, with a value of the first that the last one reads past it. */
-static const char layers[] = "inputs: {x: [7], label: {shape: [], dtype: int32}}\n"
+static const char layers[] = "inputs: {x: [7], label: {shape: [], dtype: int32}, w: []}\n"
                              "layers:\n"
                              "  - dense: {name: a, units: 9, activation: relu}\n"
                              "  - dense: {name: b, units: 6, activation: tanh}\n"
                              "  - dense: {name: c, units: 5}\n"
                              "  - concatenate: {name: joined, inputs: [a, c]}\n"
                              "  - dense: {name: logits, units: 4}\n"
-                             "losses: [softmax_cross_entropy]\n"
+                             "losses: [softmax_cross_entropy: {sample_weights: w, class_weights: [1, 0, 2, 1/3]}]\n"
                              "metrics: [accuracy]\n"
                              "optimizer: {sgd: {learning_rate: 0.1, momentum: 0.5}}\n"
                              "train: {batch: 8}\n";

@@ -6,43 +6,44 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char innermost[] = "inputs: {u: [7], label: {shape: [], dtype: int32}}\n"
+static const char innermost[] = "inputs: {u: [7], label: {shape: [], dtype: int32}, w: []}\n"
                                 "layers:\n"
                                 "  - dense: {name: a, units: 9, activation: relu}\n"
                                 "  - dropout: {name: d, rate: 0.25}\n"
                                 "  - dense: {name: head_dense1, units: 4}\n"
-                                "losses: [softmax_cross_entropy]\n"
+                                "losses: [softmax_cross_entropy: {labels: label, sample_weights: w,\n"
+                                "                                 class_weights: [1, 0, 2, 1/3]}]\n"
                                 "metrics: [accuracy]\n"
                                 "optimizer: {adam: {learning_rate: 0.2}}\n";
-static const char inner[] = "inputs: {v: [7], label: {shape: [], dtype: int32}}\n"
+static const char inner[] = "inputs: {v: [7], label: {shape: [], dtype: int32}, weight: []}\n"
                             "layers:\n"
                             "  - dense: {name: c, units: 6, trainable: false}\n"
                             "  - dense: {name: e, units: 5, input: low}\n"
                             "  - concatenate: {name: j, inputs: [c, e]}\n"
                             "  - dense: {name: high_head_dense1, units: 4}\n"
-                            "losses: [softmax_cross_entropy]\n"
+                            "losses: [softmax_cross_entropy: {sample_weights: weight}]\n"
                             "optimizer: {sgd: 0.3}\n"
                             "groups: [{name: slow, layers: [e], optimizer: {sgd: 0.003}}]\n"
                             "staging: {coupling: local}\n"
                             "stages:\n"
-                            "  - {name: low, net: innermost.yaml, output: d, inputs: {u: v}}\n"
+                            "  - {name: low, net: innermost.yaml, output: d, inputs: {u: v, w: weight}}\n"
                             "  - {name: high, through: high_head_dense1}\n";
-static const char ends[] = "losses: [softmax_cross_entropy]\n"
+static const char ends[] = "losses: [softmax_cross_entropy: {sample_weights: w, class_weights: [1, 0, 2, 1/3]}]\n"
                            "metrics: [accuracy]\n"
                            "optimizer: {sgd: 0.1}\n"
                            "train: {batch: 8}\n"
                            "combine: average\n"
                            "staging: {coupling: local}\n";
 static const char outer[] = "name: net\n"
-                            "inputs: {x: [7], label: {shape: [], dtype: int32}}\n"
+                            "inputs: {x: [7], label: {shape: [], dtype: int32}, w: []}\n"
                             "layers: [{dense: {name: logits, units: 4}}]\n"
                             "stages:\n"
-                            "  - {name: enc, net: inner.yaml, output: j, inputs: {v: x}}\n"
+                            "  - {name: enc, net: inner.yaml, output: j, inputs: {v: x, weight: w}}\n"
                             "  - {name: last, through: logits}\n";
 /* The same, all in one file. */
 static const char by_hand[] =
     "name: net\n"
-    "inputs: {x: [7], label: {shape: [], dtype: int32}}\n"
+    "inputs: {x: [7], label: {shape: [], dtype: int32}, w: []}\n"
     "layers:\n"
     "  - dense: {name: enc_low_a, units: 9, activation: relu}\n"
     "  - dropout: {name: enc_low_d, rate: 0.25}\n"
@@ -53,7 +54,7 @@ static const char by_hand[] =
     "groups: [{name: enc_slow, layers: [enc_e], optimizer: {sgd: 0.003}}]\n"
     "stages:\n"
     "  - {name: enc_low, through: enc_low_d, head: [{dense: 4}], optimizer: {adam: {learning_rate: 0.2}}}\n"
-    "  - {name: enc_high, through: enc_j, head: [{dense: 4}], losses: [softmax_cross_entropy],\n"
+    "  - {name: enc_high, through: enc_j, head: [{dense: 4}], losses: [softmax_cross_entropy: {sample_weights: w}],\n"
     "     optimizer: {sgd: 0.3}}\n"
     "  - {name: last, through: logits}\n";
 

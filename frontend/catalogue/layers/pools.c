@@ -83,8 +83,7 @@ static ir_node *window_counts(fe_builder *b, const fe_layer *l, int axis, int64_
         int64_t first = i * w->stride[axis] - w->low[axis], last = first + w->size[axis];
         count[i] = (double)((last < in ? last : in) - (first > 0 ? first : 0));
     }
-    ir_node *n = ir_node_new(b->g, IR_CONSTANT, NULL, 0, fe_plain_type(1, &w->out[axis]));
-    ir_set_numbers(n, "value", count, (int)w->out[axis]);
+    ir_node *n = ir_constants(b->g, fe_plain_type(1, &w->out[axis]), count);
     arena_free(scratch);
     return ir_broadcast_in_dim(b->g, n, sum->type, (int64_t[]){axis + 1});
 }

@@ -12,7 +12,7 @@
 extern const fe_rows fe_value_losses, fe_class_losses, fe_truth_losses;
 
 /* name, first and second argument, do labels number classes, what it applies to the first itself, rules, keys of its
- * own (all losses have weight, name) */
+ * own (all losses have weight, name, sample_weights) */
 #define LOSS(name, of, against, classes, applies, check, build, ...)                                                   \
     {                                                                                                                  \
         {#name, NULL, {{of, FE_NAME, NULL}, {against, FE_NAME, NULL}, __VA_ARGS__}}, check, build, classes, applies    \

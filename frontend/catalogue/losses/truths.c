@@ -15,18 +15,31 @@ static ir_node *binary_entropy(ir_graph *g, ir_node *x, ir_node *z)
     return ir_add(g, line, rest);
 }
 
-static ir_node *build_sigmoid_cross_entropy(fe_builder *b, const fe_loss *l, ir_node *const *in)
-{
-    ir_node *z = fe_smoothed(b->g, l, in[1], 2);
-    return fe_mean_each(b->g, binary_entropy(b->g, in[0], z));
-}
-
 /* The chance of one truth z where the other has 1 - z. */
 static ir_node *mixed(ir_graph *g, ir_node *z, ir_node *if_true, ir_node *if_false)
 {
     ir_node *yes = ir_multiply(g, z, if_true);
     ir_node *no = ir_multiply(g, ir_subtract(g, ir_like(g, z, 1), z), if_false);
     return ir_add(g, yes, no);
+}
+
+/* -p z log(s) - (1 - z) log(1 - s) with s = 1 / (1 + e^-x), of PyTorch's BCEWithLogitsLoss(pos_weight=p): as -log(s) is
+ * max(-x, 0) + log(1 + e^-|x|), and -log(1 - s) that of -x, no term is negative, so none cancels another. */
+static ir_node *weighted_entropy(ir_graph *g, ir_node *x, ir_node *z, double weight)
+{
+    ir_node *rest = ir_log_plus_one(g, ir_exponential(g, ir_negate(g, ir_abs(g, x)))), *zero = ir_like(g, x, 0);
+    ir_node *no = ir_add(g, ir_maximum(g, x, zero), rest);
+    ir_node *yes = ir_add(g, ir_maximum(g, ir_negate(g, x), zero), rest);
+    return mixed(g, z, fe_scaled(g, yes, weight), no);
+}
+
+static ir_node *build_sigmoid_cross_entropy(fe_builder *b, const fe_loss *l, ir_node *const *in)
+{
+    ir_graph *g = b->g;
+    const fe_option *weight = fe_get(l->options, "pos_weight");
+    ir_node *z = fe_smoothed(g, l, in[1], 2);
+    return fe_mean_each(g,
+                        weight->present ? weighted_entropy(g, in[0], z, weight->number) : binary_entropy(g, in[0], z));
 }
 
 /* w^gamma times the cross-entropy, where w is the probability given to what is wrong; times alpha of what is true and
@@ -73,7 +86,7 @@ static ir_node *build_dice(fe_builder *b, const fe_loss *l, ir_node *const *in)
 
 static const fe_loss_kind rows[] = {
     LOSS(sigmoid_cross_entropy, "logits", "labels", false, "sigmoid", fe_check_equal, build_sigmoid_cross_entropy,
-         SMOOTHED),
+         SMOOTHED, {"pos_weight", FE_NOT_NEGATIVE, NULL}),
     LOSS(focal, "logits", "labels", false, "sigmoid", fe_check_equal, build_focal, {"gamma", FE_NOT_NEGATIVE, "2"},
          {"alpha", FE_FRACTION, NULL}, SMOOTHED),
     LOSS(hinge, "predictions", "targets", false, NULL, fe_check_equal, build_hinge, NONE),
