@@ -18,7 +18,7 @@
  * symbol that it reads: if that moved up, as a member or before the chain, the reader would find the new value; and so
  * does a value that is larger than what it is made of and would only wait for what comes after the chain. Other
  * kernels that stand between members move up before the chain, if they need nothing of it and assign nothing that it
- * reads.
+ * reads; below the first kernel that comes after it, they stay unless a member needs them.
  *
  * Where chains do not pay: short work is left alone, since more tasks would cost more than they give. If max_batch is
  * not longer than one leaf, a chain is made only of what would not stay in cache anyhow, in slices so short that there
@@ -168,10 +168,22 @@ static bool may_join(const chain *b, const ir_node *kernel)
     return chain_can_join(kernel) && !(b->narrow && chain_takes_rows(kernel));
 }
 
+/* What stands below and is no member, but a member needs: before the chain. */
+static void raise_needs(chain *b, const ir_node *kernel)
+{
+    for (int i = 0; i < kernel->nin; i++) {
+        ir_node *x = (ir_node *)kernel_of(kernel->in[i]);
+        if (x->op == IR_FUSED && !chain_has(b, x) && b->side[x->id] == side_of(b, true))
+            move_up(b, x, b->first);
+    }
+}
+
 static void add_member(chain *b, ir_node *kernel)
 {
-    if (b->below)
+    if (b->below) {
+        raise_needs(b, kernel);
         move_up(b, kernel, b->below);
+    }
     chain_mark(b, kernel, IR_LEAF);
     note_reads(b, kernel, false);
     b->elements += contraction_core(kernel)   ? ir_static_count(&contraction_core(kernel)->type)
@@ -199,7 +211,8 @@ static void grow(chain *b)
             if (reads_member(b, n) || assigns_what_is_read(b, n, false))
                 return;
             /* `result` nodes of n follow by themselves: they stand below it wherever it is. */
-            move_up(b, n, b->first);
+            if (!b->below)
+                move_up(b, n, b->first);
         }
     }
 }
