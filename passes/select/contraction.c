@@ -123,6 +123,19 @@ void select_operands(ir_node *fused, const ir_target *t, int64_t max_batch)
     widen_halo(v, low, high);
 }
 
+void select_filter(ir_node *fused)
+{
+    int64_t order[IR_MAX_RANK];
+    affine_view view;
+    in_order(order);
+    for (ir_node *n = fused->region->first; n; n = n->next)
+        if (n->op == IR_WINOGRAD && ir_word_is(n, "kind", "filter") && affine_view_of(n->in[0], &view) &&
+            view.at.stride[n->in[0]->type.rank - 1] != 1) {
+            materialize(fused, n, 0, order);
+            return;
+        }
+}
+
 /* ---- the vector operand's columns last ---- */
 
 /* Is dimension 'dim' of the operand the last of those that go into the result? Then it can be laid out last. */

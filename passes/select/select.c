@@ -159,9 +159,12 @@ bool pass_select(ir_module *m, diag *d)
     for (ir_graph *g = m->functions; g; g = g->next) {
         wrap_all(g);
         drop_idle(g);
-        for (ir_node *n = g->first; n; n = n->next)
+        for (ir_node *n = g->first; n; n = n->next) {
             if (n->op == IR_FUSED && ir_word_is(n, "kind", "contraction") && contraction_core(n))
                 select_operands(n, &target, max_batch);
+            else if (n->op == IR_FUSED && ir_word_is(n, "kind", "window"))
+                select_filter(n);
+        }
         select_gemm(g);
         plan_kernels(g);
     }

@@ -22,6 +22,10 @@ ir_node *select_scratch(ir_node *fused, ir_dtype t, int64_t rows, int64_t count)
 void select_operands(ir_node *fused, const ir_target *t, int64_t max_batch);
 void select_contraction(ir_node *fused, const ir_target *t, int64_t max_batch);
 
+/* The same file: a kernel that transforms filters seen through a transpose reads a copy, since it would meet a line of
+ * memory for each element of each of the nine places at once, where a copy meets those of one place. */
+void select_filter(ir_node *fused);
+
 /* passes/select/gemm.c: give products of a module that asks for it (gemm = openblas) to kernels of kind `gemm`.
  * Operands of contractions are in memory. */
 void select_gemm(ir_graph *g);
