@@ -130,6 +130,7 @@ typedef struct {
 
 extern const fe_catalogue fe_layers, fe_losses, fe_metrics, fe_optimizers, fe_rates, fe_activations, fe_initializers,
     fe_regularizers;
+extern const fe_kind fe_warmup_keys; /* of every schedule in fe_rates */
 
 /* An activation's graph. */
 ir_node *fe_activate(ir_graph *g, const fe_choice *c, ir_node *x);

@@ -39,7 +39,7 @@ static const fe_kind rows[] = {
     {.name = "inverse_sqrt", .keys = {RATE_KEY("initial"), LENGTH_KEYS}},
 };
 
-static const fe_kind warmup = {.name = "warmup", .keys = {LENGTH_KEYS, {"initial", FE_NOT_NEGATIVE, "0"}}};
+const fe_kind fe_warmup_keys = {.name = "warmup", .keys = {LENGTH_KEYS, {"initial", FE_NOT_NEGATIVE, "0"}}};
 
 static bool check_length(fe_reader *r, const fe_choice *c)
 {
@@ -69,7 +69,7 @@ static bool check_schedule(fe_reader *r, fe_choice *c)
 {
     fe_option *w = &c->options[c->count - 1];
     if (w->present) {
-        w->choice = fe_read_options(r, &warmup, NULL, w->tree);
+        w->choice = fe_read_options(r, &fe_warmup_keys, NULL, w->tree);
         if (!w->choice || !check_length(r, w->choice))
             return false;
     }

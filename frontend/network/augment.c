@@ -2,25 +2,26 @@
  *
  *     train: {format: idx, image: i.gz, label: l.gz, augment: {flip: horizontal, crop: 2, rotate: 10}} */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <string.h>
 
-static const fe_kind augment = {.name = "augment",
-                                .keys = {{"images", FE_NAMES, NULL},
-                                         {"masks", FE_NAMES, NULL},
-                                         {"flip", FE_NAME, NULL},
-                                         {"crop", FE_WHOLE, "0"},
-                                         {"shift", FE_NOT_NEGATIVE, "0"},
-                                         {"rotate", FE_NOT_NEGATIVE, "0"},
-                                         {"zoom", FE_NOT_NEGATIVE, "0"},
-                                         {"shear", FE_NOT_NEGATIVE, "0"},
-                                         {"fill", FE_NAME, "constant"},
-                                         {"fill_value", FE_NUMBER, "0"},
-                                         {"brightness", FE_NOT_NEGATIVE, "0"},
-                                         {"contrast", FE_NOT_NEGATIVE, "0"},
-                                         {"saturation", FE_NOT_NEGATIVE, "0"},
-                                         {"noise", FE_NOT_NEGATIVE, "0"},
-                                         {"cutout", FE_WHOLE, "0"},
-                                         {"mixup", FE_NOT_NEGATIVE, "0"}}};
+const fe_kind fe_augment_keys = {.name = "augment",
+                                 .keys = {{"images", FE_NAMES, NULL},
+                                          {"masks", FE_NAMES, NULL},
+                                          {"flip", FE_NAME, NULL},
+                                          {"crop", FE_WHOLE, "0"},
+                                          {"shift", FE_NOT_NEGATIVE, "0"},
+                                          {"rotate", FE_NOT_NEGATIVE, "0"},
+                                          {"zoom", FE_NOT_NEGATIVE, "0"},
+                                          {"shear", FE_NOT_NEGATIVE, "0"},
+                                          {"fill", FE_NAME, "constant"},
+                                          {"fill_value", FE_NUMBER, "0"},
+                                          {"brightness", FE_NOT_NEGATIVE, "0"},
+                                          {"contrast", FE_NOT_NEGATIVE, "0"},
+                                          {"saturation", FE_NOT_NEGATIVE, "0"},
+                                          {"noise", FE_NOT_NEGATIVE, "0"},
+                                          {"cutout", FE_WHOLE, "0"},
+                                          {"mixup", FE_NOT_NEGATIVE, "0"}}};
 
 /* The number of a word among those known, which is told to *out; an option that is absent leaves it. */
 static bool read_word(fe_reader *r, const fe_option *o, const char *const *known, int count, int *out)
@@ -52,7 +53,7 @@ const fe_augment *fe_read_augment(fe_reader *r, const fe_network *n, const fe_ya
 {
     static const char *const flips[] = {"horizontal", "vertical", "horizontal_and_vertical"};
     static const char *const fills[] = {"constant", "nearest", "reflect"};
-    const fe_choice *c = fe_read_options(r, &augment, NULL, y);
+    const fe_choice *c = fe_read_options(r, &fe_augment_keys, NULL, y);
     if (!c)
         return NULL;
     fe_augment *a = arena_make(r->mem, fe_augment);

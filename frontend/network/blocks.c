@@ -9,6 +9,7 @@
  * blocks. Nodes keep their places: an error in a layer of a block is reported where the block is written, and one in
  * an argument where it is given. */
 #include "frontend/network/blocks.h"
+#include "frontend/network/sections.h"
 #include <string.h>
 
 enum { MOST_LAYERS = 1 << 16 };
@@ -97,19 +98,20 @@ static const fe_yaml *substituted_keys(expander *e, const fe_scope *s, const fe_
     return keys;
 }
 
+const fe_kind fe_repeat_keys = {.name = "repeat",
+                                .keys = {{"name", FE_NAME, NULL},
+                                         {"input", FE_NAME, NULL},
+                                         {"times", FE_COUNT, FE_REQUIRED},
+                                         {"share", FE_BOOL, "false"},
+                                         {"layers", FE_TREE, FE_REQUIRED}}};
+
 /* NAME_1, NAME_2, ... If they share, all with the first. */
 static bool expand_repeat(expander *e, const fe_scope *outer, int index, const fe_yaml *entry, const char *name,
                           const char *last)
 {
-    static const fe_kind section = {.name = "repeat",
-                                    .keys = {{"name", FE_NAME, NULL},
-                                             {"input", FE_NAME, NULL},
-                                             {"times", FE_COUNT, FE_REQUIRED},
-                                             {"share", FE_BOOL, "false"},
-                                             {"layers", FE_TREE, FE_REQUIRED}}};
     fe_reader *r = e->r;
     const fe_yaml *keys = substituted_keys(e, outer, entry);
-    const fe_choice *c = keys ? fe_read_options(r, &section, NULL, keys) : NULL;
+    const fe_choice *c = keys ? fe_read_options(r, &fe_repeat_keys, NULL, keys) : NULL;
     if (!c || !check_layers(r, "repeat", c->at, fe_get(c, "layers")->tree))
         return false;
     const fe_option *input = fe_get(c, "input");

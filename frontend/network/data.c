@@ -1,5 +1,6 @@
 /* frontend/network/data.c - the `data:` and `train:` sections. */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <string.h>
 
 static const char *const set_names[] = {"train", "validation", "test"};
@@ -47,15 +48,16 @@ static bool read_stratify(fe_reader *r, const fe_network *n, fe_data_set *set, c
     return !fe_may_be_lost(n, o->word) && fe_unknown(r, o->at, "input", o->word, known, (size_t)n->ninputs);
 }
 
+const fe_kind fe_folds_keys = {.name = "folds",
+                               .keys = {{"folds", FE_COUNT, FE_REQUIRED},
+                                        {"fold", FE_WHOLE, FE_REQUIRED},
+                                        {"stratify", FE_NAME, NULL},
+                                        {"seed", FE_WHOLE, "0"}}};
+
 /* {folds: 5, fold: 0}: every run has the same folds, whatever its seed. */
 static bool read_fold(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
 {
-    static const fe_kind folds = {.name = "folds",
-                                  .keys = {{"folds", FE_COUNT, FE_REQUIRED},
-                                           {"fold", FE_WHOLE, FE_REQUIRED},
-                                           {"stratify", FE_NAME, NULL},
-                                           {"seed", FE_WHOLE, "0"}}};
-    const fe_choice *c = fe_read_options(r, &folds, NULL, y);
+    const fe_choice *c = fe_read_options(r, &fe_folds_keys, NULL, y);
     if (!c)
         return false;
     set->folds = fe_get_int(c, "folds");
@@ -70,12 +72,13 @@ static bool read_fold(fe_reader *r, const fe_network *n, fe_data_set *set, const
     return read_stratify(r, n, set, fe_get(c, "stratify"));
 }
 
+const fe_kind fe_split_keys = {
+    .name = "split",
+    .keys = {{"split", FE_FRACTION, FE_REQUIRED}, {"stratify", FE_NAME, NULL}, {"seed", FE_WHOLE, NULL}}};
+
 static bool read_fraction(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
 {
-    static const fe_kind split = {
-        .name = "split",
-        .keys = {{"split", FE_FRACTION, FE_REQUIRED}, {"stratify", FE_NAME, NULL}, {"seed", FE_WHOLE, NULL}}};
-    const fe_choice *c = fe_read_options(r, &split, NULL, y);
+    const fe_choice *c = fe_read_options(r, &fe_split_keys, NULL, y);
     if (!c)
         return false;
     set->split = fe_get_number(c, "split");
@@ -224,24 +227,25 @@ bool fe_read_data(fe_reader *r, fe_network *n, const fe_yaml *root)
     return ok && check_categories(r, n);
 }
 
+const fe_kind fe_train_keys = {.name = "train",
+                               .keys = {{"epochs", FE_COUNT, "1"},
+                                        {"batch", FE_COUNT, "128"},
+                                        {"seed", FE_WHOLE, "0"},
+                                        {"max_steps", FE_WHOLE, "0"},
+                                        {"checkpoint_minutes", FE_POSITIVE, "5"},
+                                        {"gradient_clip", FE_TREE, NULL},
+                                        {"averaging", FE_TREE, NULL},
+                                        {"accumulate", FE_COUNT, "1"},
+                                        {"checkpoint_steps", FE_WHOLE, "0"},
+                                        {"keep", FE_WHOLE, "0"},
+                                        {"keep_best", FE_BOOL, "false"},
+                                        {"early_stopping", FE_TREE, NULL},
+                                        {"reduce_on_plateau", FE_TREE, NULL}}};
+
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
-    static const fe_kind train = {.name = "train",
-                                  .keys = {{"epochs", FE_COUNT, "1"},
-                                           {"batch", FE_COUNT, "128"},
-                                           {"seed", FE_WHOLE, "0"},
-                                           {"max_steps", FE_WHOLE, "0"},
-                                           {"checkpoint_minutes", FE_POSITIVE, "5"},
-                                           {"gradient_clip", FE_TREE, NULL},
-                                           {"averaging", FE_TREE, NULL},
-                                           {"accumulate", FE_COUNT, "1"},
-                                           {"checkpoint_steps", FE_WHOLE, "0"},
-                                           {"keep", FE_WHOLE, "0"},
-                                           {"keep_best", FE_BOOL, "false"},
-                                           {"early_stopping", FE_TREE, NULL},
-                                           {"reduce_on_plateau", FE_TREE, NULL}}};
     const fe_yaml none = {.kind = FE_SCALAR, .word = "", .at = n->at}, *y = fe_yaml_find(root, "train");
-    const fe_choice *c = fe_read_options(r, &train, NULL, y ? y : &none);
+    const fe_choice *c = fe_read_options(r, &fe_train_keys, NULL, y ? y : &none);
     if (!c)
         return false;
     n->train = (fe_train){.epochs = fe_get_int(c, "epochs"),

@@ -1,5 +1,6 @@
 /* frontend/network/groups.c - the section `groups`: layers with an optimizer of their own; or patterns (patterns.c). */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <float.h>
 #include <string.h>
 
@@ -99,13 +100,13 @@ bool fe_check_group_rates(fe_reader *r, const fe_network *n)
     return true;
 }
 
+const fe_kind fe_group_keys = {
+    .name = "group",
+    .keys = {{"name", FE_NAME, FE_REQUIRED}, {"layers", FE_NAMES, FE_REQUIRED}, {"optimizer", FE_TREE, FE_REQUIRED}}};
+
 static bool read_group(fe_reader *r, fe_network *n, const fe_yaml *y)
 {
-    static const fe_kind kind = {.name = "group",
-                                 .keys = {{"name", FE_NAME, FE_REQUIRED},
-                                          {"layers", FE_NAMES, FE_REQUIRED},
-                                          {"optimizer", FE_TREE, FE_REQUIRED}}};
-    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    const fe_choice *c = fe_read_options(r, &fe_group_keys, NULL, y);
     if (!c)
         return false;
     const fe_option *name = fe_get(c, "name");

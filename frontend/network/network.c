@@ -5,6 +5,7 @@
  * error, as far as what follows does not depend on it: an entry with an error keeps its place and name and is marked as
  * failed, and whoever reads it fails without a word. So each mistake gives one message. */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <ctype.h>
 #include <string.h>
 
@@ -136,21 +137,22 @@ static bool read_layout(fe_reader *r, const fe_option *o, fe_input *input)
     return true;
 }
 
+const fe_kind fe_input_keys = {.name = "input",
+                               .short_key = "shape",
+                               .keys = {{"shape", FE_SHAPE, FE_REQUIRED},
+                                        {"dtype", FE_DTYPE, "float32"},
+                                        {"scale", FE_NUMBER, NULL},
+                                        {"layout", FE_NAME, NULL}}};
+
 static bool read_input(fe_reader *r, fe_network *n, const fe_yaml *key, const fe_yaml *y)
 {
-    static const fe_kind kind = {.name = "input",
-                                 .short_key = "shape",
-                                 .keys = {{"shape", FE_SHAPE, FE_REQUIRED},
-                                          {"dtype", FE_DTYPE, "float32"},
-                                          {"scale", FE_NUMBER, NULL},
-                                          {"layout", FE_NAME, NULL}}};
     fe_input *input = &n->inputs[n->ninputs++];
     *input = (fe_input){.name = key->word, .at = key->at, .failed = true};
     set_name(n, input->name, (fe_ref){true, n->ninputs - 1});
     if (!fe_is_name(key->word))
         fe_mismatch(r, key->at, "inputs", "a name (letters, digits and _, no digit first, at most 63)",
                     fe_yaml_describe(key, r->mem));
-    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+    const fe_choice *c = fe_read_options(r, &fe_input_keys, NULL, y);
     if (!c || !fe_is_name(key->word))
         return false;
     const fe_option *shape = fe_get(c, "shape");
@@ -423,21 +425,21 @@ bool fe_check_inputs_read(fe_reader *r, const fe_network *n)
 
 /* ---- the whole ---- */
 
+const char *const fe_sections[FE_SECTIONS] = {"name",    "inputs",    "blocks",  "layers",  "losses",
+                                              "metrics", "optimizer", "groups",  "data",    "train",
+                                              "staging", "stages",    "combine", "teacher", "weights"};
+
 static bool check_sections(fe_reader *r, fe_network *n, const fe_yaml *root)
 {
-    static const char *const known[] = {"name",    "inputs",    "blocks",  "layers",  "losses",
-                                        "metrics", "optimizer", "groups",  "data",    "train",
-                                        "staging", "stages",    "combine", "teacher", "weights"};
-    enum { COUNT = sizeof known / sizeof *known };
     bool ok = true;
     n->lost_sections = root->broken;
     for (int i = 0; i < root->count && !fe_enough(r); i++) {
         const fe_yaml *key = root->key[i];
         int k = 0;
-        while (k < COUNT && strcmp(known[k], key->word))
+        while (k < FE_SECTIONS && strcmp(fe_sections[k], key->word))
             k++;
-        if (k == COUNT) {
-            ok = fe_unknown(r, key->at, "section", key->word, known, COUNT);
+        if (k == FE_SECTIONS) {
+            ok = fe_unknown(r, key->at, "section", key->word, fe_sections, FE_SECTIONS);
             n->lost_sections = true;
         }
     }

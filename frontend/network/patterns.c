@@ -4,6 +4,7 @@
  *     "*.bias": {weight_decay: 0}          with a dot: parameters
  * The first pattern that a parameter matches is the one that counts. */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <fnmatch.h>
 #include <string.h>
 
@@ -20,14 +21,15 @@ static bool matches(const char *pattern, const fe_layer *l, const fe_param *p)
 
 /* ---- what a pattern says ---- */
 
-static bool read_settings(fe_reader *r, const fe_yaml *pattern, const fe_yaml *y, fe_group *g, bool *freezes)
-{
-    static const fe_kind kind = {.name = "groups",
+const fe_kind fe_pattern_keys = {.name = "groups",
                                  .keys = {{"learning_rate", FE_MULTIPLE, NULL},
                                           {"weight_decay", FE_NOT_NEGATIVE, NULL},
                                           {"frozen", FE_BOOL, "false"},
                                           {"optimizer", FE_TREE, NULL}}};
-    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+
+static bool read_settings(fe_reader *r, const fe_yaml *pattern, const fe_yaml *y, fe_group *g, bool *freezes)
+{
+    const fe_choice *c = fe_read_options(r, &fe_pattern_keys, NULL, y);
     if (!c)
         return false;
     const fe_option *rate = fe_get(c, "learning_rate"), *decay = fe_get(c, "weight_decay");

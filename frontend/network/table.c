@@ -1,5 +1,6 @@
 /* frontend/network/table.c - data in tables: which columns are the inputs, and how they are cleaned. */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <string.h>
 
 enum { LONGEST_WORD = 120 };
@@ -249,22 +250,23 @@ static bool read_lines(fe_reader *r, fe_table *t, const fe_choice *c)
     return !delimiter->present || read_delimiter(r, t, delimiter->tree);
 }
 
+const fe_kind fe_table_keys = {.name = "csv",
+                               .keys = {{"format", FE_TREE, NULL},
+                                        {"path", FE_TREE, NULL},
+                                        {"columns", FE_TREE, NULL},
+                                        {"header", FE_BOOL, "true"},
+                                        {"delimiter", FE_TREE, NULL},
+                                        {"missing", FE_TREE, NULL},
+                                        {"keep_missing", FE_BOOL, "false"},
+                                        {"categories", FE_TREE, NULL},
+                                        {"drop", FE_TREE, NULL},
+                                        {"fill", FE_TREE, NULL},
+                                        {"clip", FE_TREE, NULL}}};
+
 const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above)
 {
-    static const fe_kind kind = {.name = "csv",
-                                 .keys = {{"format", FE_TREE, NULL},
-                                          {"path", FE_TREE, NULL},
-                                          {"columns", FE_TREE, NULL},
-                                          {"header", FE_BOOL, "true"},
-                                          {"delimiter", FE_TREE, NULL},
-                                          {"missing", FE_TREE, NULL},
-                                          {"keep_missing", FE_BOOL, "false"},
-                                          {"categories", FE_TREE, NULL},
-                                          {"drop", FE_TREE, NULL},
-                                          {"fill", FE_TREE, NULL},
-                                          {"clip", FE_TREE, NULL}}};
     const fe_yaml *both = above && above != y ? with_keys_of(r, y, above) : y;
-    const fe_choice *c = fe_read_options(r, &kind, NULL, both);
+    const fe_choice *c = fe_read_options(r, &fe_table_keys, NULL, both);
     if (!c)
         return NULL;
     fe_table *t = arena_make(r->mem, fe_table);

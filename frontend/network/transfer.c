@@ -3,16 +3,18 @@
  *     weights: trunk.safetensors
  *     weights: {file: trunk.safetensors, prefix: encoder_, strict: true} */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 
-fe_weights *fe_read_weights(fe_reader *r, const char *path, const fe_yaml *y, const char *into)
-{
-    static const fe_kind kind = {.name = "weights",
+const fe_kind fe_weights_keys = {.name = "weights",
                                  .short_key = "file",
                                  .keys = {{"file", FE_PATH, FE_REQUIRED},
                                           {"prefix", FE_NAME, NULL},
                                           {"into", FE_NAME, NULL},
                                           {"strict", FE_BOOL, "false"}}};
-    const fe_choice *c = fe_read_options(r, &kind, NULL, y);
+
+fe_weights *fe_read_weights(fe_reader *r, const char *path, const fe_yaml *y, const char *into)
+{
+    const fe_choice *c = fe_read_options(r, &fe_weights_keys, NULL, y);
     if (!c)
         return NULL;
     const fe_option *prefix = fe_get(c, "prefix"), *own = fe_get(c, "into");

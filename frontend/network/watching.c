@@ -1,6 +1,7 @@
 /* frontend/network/watching.c - metrics that `train` watches from epoch to epoch: `early_stopping` and
  * `reduce_on_plateau`. */
 #include "frontend/network/network.h"
+#include "frontend/network/sections.h"
 #include <string.h>
 
 #define MONITOR_KEYS(patience, min_delta)                                                                              \
@@ -9,16 +10,16 @@
         "min_delta", FE_NOT_NEGATIVE, min_delta                                                                        \
     }
 
-static const fe_kind early_stopping = {.name = "early_stopping",
-                                       .short_key = "patience",
-                                       .keys = {MONITOR_KEYS("1", "0"), {"restore_best", FE_BOOL, "false"}}};
+const fe_kind fe_early_stopping_keys = {.name = "early_stopping",
+                                        .short_key = "patience",
+                                        .keys = {MONITOR_KEYS("1", "0"), {"restore_best", FE_BOOL, "false"}}};
 
-static const fe_kind reduce_on_plateau = {.name = "reduce_on_plateau",
-                                          .short_key = "patience",
-                                          .keys = {MONITOR_KEYS("10", "0.0001"),
-                                                   {"factor", FE_FRACTION, "0.1"},
-                                                   {"cooldown", FE_WHOLE, "0"},
-                                                   {"minimum", FE_NOT_NEGATIVE, "0"}}};
+const fe_kind fe_plateau_keys = {.name = "reduce_on_plateau",
+                                 .short_key = "patience",
+                                 .keys = {MONITOR_KEYS("10", "0.0001"),
+                                          {"factor", FE_FRACTION, "0.1"},
+                                          {"cooldown", FE_WHOLE, "0"},
+                                          {"minimum", FE_NOT_NEGATIVE, "0"}}};
 
 static const char *const modes[] = {"auto", "min", "max"};
 
@@ -56,8 +57,8 @@ static bool read_watch(fe_reader *r, const fe_kind *kind, const fe_option *o, fe
 bool fe_read_watches(fe_reader *r, const fe_choice *train, fe_train *t)
 {
     const fe_choice *stop, *plateau;
-    bool ok = read_watch(r, &early_stopping, fe_get(train, "early_stopping"), &t->early_stopping, &stop);
-    ok &= read_watch(r, &reduce_on_plateau, fe_get(train, "reduce_on_plateau"), &t->plateau, &plateau);
+    bool ok = read_watch(r, &fe_early_stopping_keys, fe_get(train, "early_stopping"), &t->early_stopping, &stop);
+    ok &= read_watch(r, &fe_plateau_keys, fe_get(train, "reduce_on_plateau"), &t->plateau, &plateau);
     if (stop)
         t->early_stopping.restore_best = fe_get_bool(stop, "restore_best");
     if (plateau) {

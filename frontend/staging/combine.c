@@ -5,22 +5,23 @@
  *     learned    a dense layer over all answers, which learns when all stages have (stacking: Wolpert 1992); it begins
  *                as their mean: identity matrices below each other, divided by their number
  * A combination is layers of the whole like any others: `combine`, and what it reads. */
+#include "frontend/network/sections.h"
 #include "frontend/staging/staging.h"
 #include <string.h>
 
 static const char *const methods[] = {"last", "average", "weighted", "learned"};
 enum { METHODS = sizeof methods / sizeof *methods };
 
-static const fe_kind section = {.name = "combine",
-                                .short_key = "method",
-                                .keys = {{"method", FE_NAME, "last"},
-                                         {"heads", FE_NAMES, NULL},
-                                         {"weights", FE_TREE, NULL},
-                                         {"fine_tune", FE_TREE, NULL}}};
+const fe_kind fe_combine_keys = {.name = "combine",
+                                 .short_key = "method",
+                                 .keys = {{"method", FE_NAME, "last"},
+                                          {"heads", FE_NAMES, NULL},
+                                          {"weights", FE_TREE, NULL},
+                                          {"fine_tune", FE_TREE, NULL}}};
 
-static const fe_kind fine_tune = {.name = "fine_tune",
-                                  .short_key = "epochs",
-                                  .keys = {{"epochs", FE_COUNT, FE_REQUIRED}, {"learning_rate", FE_RATE, NULL}}};
+const fe_kind fe_fine_tune_keys = {.name = "fine_tune",
+                                   .short_key = "epochs",
+                                   .keys = {{"epochs", FE_COUNT, FE_REQUIRED}, {"learning_rate", FE_RATE, NULL}}};
 
 static void add_answer(const fe_staging *s, int stage, fe_combination *found)
 {
@@ -151,7 +152,7 @@ static bool read_fine_tune(fe_staging *s, const fe_option *o)
 {
     if (!o->present)
         return true;
-    const fe_choice *c = fe_read_options(s->r, &fine_tune, NULL, o->tree);
+    const fe_choice *c = fe_read_options(s->r, &fe_fine_tune_keys, NULL, o->tree);
     if (!c)
         return false;
     s->h->fine_tune_epochs = fe_get_int(c, "epochs");
@@ -163,7 +164,7 @@ static bool read_fine_tune(fe_staging *s, const fe_option *o)
 bool fe_read_combination(fe_staging *s)
 {
     const fe_yaml *y = fe_yaml_find(s->root, "combine");
-    const fe_choice *c = y ? fe_read_options(s->r, &section, NULL, y) : NULL;
+    const fe_choice *c = y ? fe_read_options(s->r, &fe_combine_keys, NULL, y) : NULL;
     if (!c)
         return !y;
     const fe_option *method = fe_get(c, "method");

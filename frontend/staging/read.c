@@ -2,30 +2,31 @@
  *
  * Stages cut the list of layers into runs. Coupled ones are a way to compile one network; that is the compiler's
  * business (passes/partition). Local ones are networks of their own, which learn apart (staging.h). */
+#include "frontend/network/sections.h"
 #include "frontend/staging/staging.h"
 #include <string.h>
 
-static const fe_kind staging_keys = {.name = "staging",
-                                     .keys = {{"coupling", FE_NAME, "coupled"},
-                                              {"schedule", FE_NAME, "sequential"},
-                                              {"cache", FE_NAME, "auto"},
-                                              {"rounds", FE_COUNT, "1"}}};
+const fe_kind fe_staging_keys = {.name = "staging",
+                                 .keys = {{"coupling", FE_NAME, "coupled"},
+                                          {"schedule", FE_NAME, "sequential"},
+                                          {"cache", FE_NAME, "auto"},
+                                          {"rounds", FE_COUNT, "1"}}};
 
-static const fe_kind stage_keys = {.name = "stage",
-                                   .keys = {{"name", FE_NAME, FE_REQUIRED},
-                                            {"through", FE_NAME, NULL},
-                                            {"net", FE_TREE, NULL},
-                                            {"inputs", FE_TREE, NULL},
-                                            {"output", FE_NAME, NULL},
-                                            {"head", FE_TREE, NULL},
-                                            {"losses", FE_TREE, NULL},
-                                            {"metrics", FE_TREE, NULL},
-                                            {"optimizer", FE_TREE, NULL},
-                                            {"train", FE_TREE, NULL},
-                                            {"data", FE_TREE, NULL},
-                                            {"weights", FE_TREE, NULL},
-                                            {"frozen", FE_BOOL, "false"},
-                                            {"teacher", FE_TREE, NULL}}};
+const fe_kind fe_stage_keys = {.name = "stage",
+                               .keys = {{"name", FE_NAME, FE_REQUIRED},
+                                        {"through", FE_NAME, NULL},
+                                        {"net", FE_TREE, NULL},
+                                        {"inputs", FE_TREE, NULL},
+                                        {"output", FE_NAME, NULL},
+                                        {"head", FE_TREE, NULL},
+                                        {"losses", FE_TREE, NULL},
+                                        {"metrics", FE_TREE, NULL},
+                                        {"optimizer", FE_TREE, NULL},
+                                        {"train", FE_TREE, NULL},
+                                        {"data", FE_TREE, NULL},
+                                        {"weights", FE_TREE, NULL},
+                                        {"frozen", FE_BOOL, "false"},
+                                        {"teacher", FE_TREE, NULL}}};
 
 static const char *const couplings[] = {"coupled", "local"},
                          *const schedules[] = {"sequential", "simultaneous", "alternating"},
@@ -77,7 +78,7 @@ static fe_run *find_run(const fe_network *n, const fe_choice *c)
 
 static bool read_stage(fe_reader *r, fe_network *n, const fe_yaml *y, int *after)
 {
-    const fe_choice *c = fe_read_options(r, &stage_keys, NULL, y);
+    const fe_choice *c = fe_read_options(r, &fe_stage_keys, NULL, y);
     if (!c || !check_way(r, c))
         return false;
     const fe_option *name = fe_get(c, "name"), *through = fe_get(c, "through");
@@ -302,7 +303,7 @@ fe_staging *fe_read_staging(fe_reader *r, fe_network *n, const fe_yaml *root)
     if (!(root = fe_as_student(r, n, root)))
         return NULL;
     const fe_yaml *y = fe_yaml_find(root, "staging");
-    const fe_choice *c = y ? fe_read_options(r, &staging_keys, NULL, y) : NULL;
+    const fe_choice *c = y ? fe_read_options(r, &fe_staging_keys, NULL, y) : NULL;
     int coupling = c ? choice_of(r, c, "coupling", couplings, 2) : 0;
     bool ok = (!y || c) && coupling >= 0;
     ok &= read_stages(r, n, root);

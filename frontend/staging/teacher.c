@@ -7,17 +7,18 @@
  *     weight x T^2, of the KL divergence from its softmax at temperature T, where classes are told apart;
  *     weight, of the mean squared error from its values, else.
  * The whole has neither. A file that has a teacher itself is a file of one stage that has it. */
+#include "frontend/network/sections.h"
 #include "frontend/staging/staging.h"
 #include <string.h>
 
-static const fe_kind section = {.name = "teacher",
-                                .keys = {{"net", FE_TREE, FE_REQUIRED},
-                                         {"weights", FE_TREE, NULL},
-                                         {"output", FE_NAME, NULL},
-                                         {"layer", FE_NAME, NULL},
-                                         {"temperature", FE_POSITIVE, NULL},
-                                         {"weight", FE_NOT_NEGATIVE, "0.5"},
-                                         {"cache", FE_NAME, NULL}}};
+const fe_kind fe_teacher_keys = {.name = "teacher",
+                                 .keys = {{"net", FE_TREE, FE_REQUIRED},
+                                          {"weights", FE_TREE, NULL},
+                                          {"output", FE_NAME, NULL},
+                                          {"layer", FE_NAME, NULL},
+                                          {"temperature", FE_POSITIVE, NULL},
+                                          {"weight", FE_NOT_NEGATIVE, "0.5"},
+                                          {"cache", FE_NAME, NULL}}};
 
 static const char STUDENT[] = "student";
 
@@ -288,7 +289,7 @@ bool fe_read_teacher(fe_staging *s, fe_part_stage *stage)
     int layer = 0;
     if (!o->present || s->r->is_teacher)
         return true;
-    const fe_choice *c = fe_read_options(s->r, &section, NULL, o->tree);
+    const fe_choice *c = fe_read_options(s->r, &fe_teacher_keys, NULL, o->tree);
     if (!c || !check_keys(s, stage, c))
         return false;
     take_losses(s, stage);
