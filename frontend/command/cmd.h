@@ -160,5 +160,6 @@ int cmd_bench(int argc, char **argv);
 int cmd_partition(int argc, char **argv);
 int cmd_summary(int argc, char **argv);
 int cmd_data(int argc, char **argv);
+int cmd_schema(int argc, char **argv);
 
 #endif

@@ -21,6 +21,7 @@ static const struct {
     {"partition", "cut a network into stages and write them into its YAML", cmd_partition},
     {"bench", "measure a network's speed, with --roofline kernel by kernel", cmd_bench},
     {"dump", "print the IR of a network, before or after any pass", cmd_dump},
+    {"schema", "print a JSON Schema of the YAML language, for editors", cmd_schema},
     {"inspect", "say what a compiled library holds", cmd_inspect},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
