@@ -44,8 +44,41 @@ static bool *find_trained(fe_reader *r, const fe_network *n)
     return trained;
 }
 
+static bool is_kind(const fe_layer *l, const char *name)
+{
+    return !strcmp(l->kind->kind.name, name);
+}
+
+/* A pool whose windows are single elements, each of which it takes; in one dimension there is no second size. */
+static void warn_of_pool(fe_reader *r, const fe_layer *l)
+{
+    bool pools = !strncmp(l->kind->kind.name, "max_pool", 8) || !strncmp(l->kind->kind.name, "average_pool", 12);
+    const fe_option *size = pools ? fe_get(l->options, "pool_size") : NULL;
+    if (pools && size->list[0] == 1 && size->list[1] <= 1 && ir_type_equal(&l->type, &l->in_type[0]))
+        diag_warning(r->d, l->at, "%s: windows of one element leave the input as it is", l->kind->kind.name);
+}
+
+/* Of one element softmax makes 1, whatever it is. */
+static void warn_of_softmax(fe_reader *r, const fe_layer *l)
+{
+    if (fe_ends_in(l, "softmax") && l->type.rank > 1 && l->type.dim[l->type.rank - 1].n == 1)
+        diag_warning(r->d, l->at, "%s: softmax over one element is always 1; expected two or more, or sigmoid",
+                     l->kind->kind.name);
+}
+
+static void warn_of_layer(fe_reader *r, const fe_network *n, const fe_layer *l)
+{
+    const fe_layer *below = l->nin == 1 && !l->in[0].is_input ? &n->layers[l->in[0].index] : NULL;
+    warn_of_pool(r, l);
+    warn_of_softmax(r, l);
+    if (below && is_kind(l, "batch_norm") && is_kind(below, "batch_norm"))
+        diag_warning(r->d, l->at, "batch_norm: its input '%s' is normalised by a batch_norm already", below->name);
+}
+
 void fe_warn(fe_reader *r, const fe_network *n)
 {
+    for (int i = 0; i < n->nlayers; i++)
+        warn_of_layer(r, n, &n->layers[i]);
     const bool *trained = find_trained(r, n);
     for (int i = 0; i < n->nlosses; i++) {
         const fe_loss *l = &n->losses[i];
