@@ -26,7 +26,7 @@ typedef struct {
 
 /* Files of records whose columns are the inputs. */
 typedef struct {
-    const char *format; /* "csv", "tsv", "jsonl" */
+    const char *format; /* "csv", "tsv", "jsonl", "libsvm" */
     const char **paths; /* as a field's */
     int path_count;
     src_loc at; /* of the paths */

@@ -372,7 +372,8 @@ lamina_status lamina_dataset_augmented(const lamina_dataset *d, uint64_t seed, i
  * column holds a number, one element. */
 typedef struct lamina_table_column {
     /* In the header, or the column's number from 1; "a..b": all from a to b. Of JSON a key, or a key, a dot and a name
-     * within its value, where arrays have an index from 0; "px.0..px.63": all that count up so. */
+     * within its value, where arrays have an index from 0; "px.0..px.63": all that count up so. Of LIBSVM "label",
+     * or an index as the file has it; "1..784": all these, which are 0 where a record has none. */
     const char *name;
     const char *input;             /* of the network */
     const char *const *categories; /* the words, in the order of their numbers; NULL: numbers, or sorted */
@@ -383,8 +384,9 @@ typedef struct lamina_table_column {
     double least, most;
 } lamina_table_column;
 
-/* What a file is: values separated by a delimiter, as RFC 4180 has them; or JSON lines, an object a line. */
-typedef enum { LAMINA_CSV, LAMINA_JSON_LINES } lamina_table_format;
+/* What a file is: values separated by a delimiter, as RFC 4180 has them; or JSON lines, an object a line; or the
+ * sparse lines of LIBSVM and SVMlight, "label index:value ...". */
+typedef enum { LAMINA_CSV, LAMINA_JSON_LINES, LAMINA_LIBSVM } lamina_table_format;
 
 /* All zero, but for the columns, is a good default. */
 typedef struct lamina_table_options {

@@ -102,8 +102,10 @@ static lamina_table_options options_of(const fe_table *t, const lamina_net *comp
                                                  .least = c->least,
                                                  .most = c->most};
     }
-    bool json = !strcmp(t->format, "jsonl");
-    return (lamina_table_options){.format = json ? LAMINA_JSON_LINES : LAMINA_CSV,
+    bool json = !strcmp(t->format, "jsonl"), sparse = !strcmp(t->format, "libsvm");
+    return (lamina_table_options){.format = json     ? LAMINA_JSON_LINES
+                                            : sparse ? LAMINA_LIBSVM
+                                                     : LAMINA_CSV,
                                   .columns = columns,
                                   .column_count = count,
                                   .delimiter = t->delimiter,

@@ -232,7 +232,7 @@ static bool read_cleaning(fe_reader *r, fe_table *t, const fe_choice *c)
 
 bool fe_is_table(const char *format)
 {
-    static const char *const known[] = {"csv", "tsv", "jsonl"};
+    static const char *const known[] = {"csv", "tsv", "jsonl", "libsvm"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(format, known[i]))
             return true;

@@ -7,6 +7,7 @@
 #include "runtime/data/array.h"
 #include "runtime/data/csv.h"
 #include "runtime/data/jsonl.h"
+#include "runtime/data/libsvm.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -30,7 +31,11 @@ static bool has_header(const lamina_table *t)
 
 static lamina_status open_file(const lamina_table *t, const char *path, lamina_records **out, lamina_error *e)
 {
-    return has_header(t) ? lamina_csv_open(path, t->delimiter, out, e) : lamina_jsonl_open(t, path, out, e);
+    if (t->options->format == LAMINA_JSON_LINES)
+        return lamina_jsonl_open(t, path, out, e);
+    if (t->options->format == LAMINA_LIBSVM)
+        return lamina_libsvm_open(t, path, out, e);
+    return lamina_csv_open(path, t->delimiter, out, e);
 }
 
 /* ---- columns ---- */

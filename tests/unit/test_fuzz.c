@@ -6,7 +6,7 @@
  *                           and, when it is small, the backend up to LLVM's text
  *     .idx .gz              lamina_idx_read
  *     .npy .npz             lamina_npy_read, lamina_npz_read
- *     .csv .jsonl           lamina_dataset_add_table, into numbers, categories and classes
+ *     .csv .jsonl .libsvm   lamina_dataset_add_table, into numbers, categories and classes
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net, once more with
  *                           a checksum that is right, which no mutation leaves
  * A reader that fails must say why and, for texts, also where. The sanitizers find leaks and overruns.
@@ -403,6 +403,16 @@ static bool read_jsonl(const text *input)
     return read_table(input, &options);
 }
 
+static bool read_libsvm(const text *input)
+{
+    static const lamina_table_column columns[] = {{.name = "1..2", .input = "x", .clipped = true, .most = 100},
+                                                  {.name = "label", .input = "x", .sorted = true},
+                                                  {.name = "label", .input = "y", .sorted = true}};
+    const lamina_table_options options = {
+        .format = LAMINA_LIBSVM, .columns = columns, .column_count = 3, .drop_missing = true};
+    return read_table(input, &options);
+}
+
 static bool load_scratch(void)
 {
     lamina_model *m = NULL;
@@ -447,9 +457,11 @@ static bool read_safetensors(const text *input)
 static const struct {
     const char *kind;
     bool (*read)(const text *input);
-} readers[] = {{".yaml", read_yaml},   {".ir", read_ir},   {".idx", read_idx},
-               {".gz", read_idx},      {".npz", read_npz}, {".csv", read_csv},
-               {".jsonl", read_jsonl}, {".npy", read_npy}, {".safetensors", read_safetensors}};
+} readers[] = {{".yaml", read_yaml},   {".ir", read_ir},
+               {".idx", read_idx},     {".gz", read_idx},
+               {".npz", read_npz},     {".csv", read_csv},
+               {".jsonl", read_jsonl}, {".libsvm", read_libsvm},
+               {".npy", read_npy},     {".safetensors", read_safetensors}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* ---- the run ---- */

@@ -1,4 +1,4 @@
-/* tests/unit/test_runtime_tables.c - tables whose records name their values: JSON lines. */
+/* tests/unit/test_runtime_tables.c - tables whose records name their values: JSON lines, and the sparse ones of LIBSVM. */
 #include "runtime/base/memory.h"
 #include "runtime/data/lines.h"
 #include "tests/unit/runtime_case.h"
@@ -199,6 +199,60 @@ static void test_json_without_memory(void)
     json_set_alloc_funcs(old_malloc, old_free);
 }
 
+/* ---- sparse lines ---- */
+
+/* What a line lacks is 0, also as a word; a column may be in two inputs. */
+static void test_sparse_lines(void)
+{
+    static const char *const signs[] = {"-1", "+1"};
+    static const char records[] = "# nothing\n+1 qid:7 0:9 1:0.5 4:2e1 900:3 # 3:3\r\n\n \t-1\t2:0\n+1 3:1 4:NaN";
+    lamina_dataset *d =
+        read_text(records, &(lamina_table_options){
+                               .format = LAMINA_LIBSVM,
+                               COLUMNS({.name = "4", .input = "x", .fill = "-3"}, {.name = "1", .input = "x"},
+                                       {.name = "3", .input = "x", .sorted = true},
+                                       {.name = "label", .input = "label", .categories = signs, .category_count = 2})});
+    CU_ASSERT_EQUAL(report.records, 3);
+    CU_ASSERT_EQUAL(memcmp(x_of(d, 0), ((const float[]){20, 0.5f, 1, 0}), 16), 0);
+    CU_ASSERT_EQUAL(memcmp(x_of(d, 1), ((const float[]){0, 0, 1, 0}), 16), 0);
+    CU_ASSERT_EQUAL(memcmp(x_of(d, 2), ((const float[]){-3, 0, 0, 1}), 16), 0);
+    CU_ASSERT_TRUE(label_of(d, 0) == 1 && label_of(d, 1) == 0);
+    lamina_dataset_free(d);
+    d = read_text("2 1:1 2:2 3:3 4:4\n", &(lamina_table_options){.format = LAMINA_LIBSVM,
+                                                                 COLUMNS({.name = "1..4", .input = "x"},
+                                                                         {.name = "label", .input = "label"})});
+    CU_ASSERT_EQUAL(memcmp(x_of(d, 0), ((const float[]){1, 2, 3, 4}), 16), 0);
+    CU_ASSERT_EQUAL(label_of(d, 0), 2);
+    CU_ASSERT_STRING_EQUAL(lamina_dataset_name(d, 0, 3), "4");
+    lamina_dataset_free(d);
+}
+
+static void test_bad_sparse_lines(void)
+{
+    const lamina_table_options o = {.format = LAMINA_LIBSVM, COLUMNS({.name = "0..3", .input = "x"})};
+    const lamina_table_options label = {.format = LAMINA_LIBSVM, COLUMNS({.name = "label", .input = "label"})};
+    const lamina_table_options name = {.format = LAMINA_LIBSVM, COLUMNS({.name = "kind", .input = "label"})};
+    refuses("1 1:1\n1 2:1 x:3\n", &o, "a.csv:2:7: expected 'index:value' with an index from 3, found 'x:3'");
+    refuses("1 2:1 2:3\n", &o, "an index from 3, found '2:3'");
+    refuses("1 -2:1\n", &o, "a.csv:1:3: expected 'index:value' with an index from 0, found '-2:1'");
+    refuses("1 0\n", &o, "found '0'");
+    refuses("1 10000000000:1\n", &o, "found '10000000000:1'");
+    refuses("1 2:1 3:far\n", &o, "a.csv:1:9: column '3': expected a number for input 'x', found 'far'");
+    refuses("1 2:\n", &o, "a.csv:1:5: column '2': expected a value (missing ones may be");
+    refuses("1,3 2:1\n", &label, "a.csv:1:1: column 'label': expected a whole number that it holds");
+    refuses("1\n", &name, "a.csv: expected a column 'label' or an index, found 'kind'");
+    refuses("# 1\n", &label, "a.csv: expected records, found an empty file");
+}
+
+static void test_sparse_lines_without_memory(void)
+{
+    scenario_text = "7 0:1 3:4\n";
+    scenario_options = (lamina_table_options){
+        .format = LAMINA_LIBSVM,
+        COLUMNS({.name = "0..3", .input = "x"}, {.name = "label", .input = "label", .sorted = true})};
+    fail_each(scenario, LAMINA_NO_MEMORY, 20);
+}
+
 void add_runtime_tables(CU_pSuite s)
 {
     CU_add_test(s, "json names", test_json_names);
@@ -206,4 +260,7 @@ void add_runtime_tables(CU_pSuite s)
     CU_add_test(s, "json cleaning", test_json_cleaning);
     CU_add_test(s, "bad json", test_bad_json);
     CU_add_test(s, "json without memory", test_json_without_memory);
+    CU_add_test(s, "sparse lines", test_sparse_lines);
+    CU_add_test(s, "bad sparse lines", test_bad_sparse_lines);
+    CU_add_test(s, "sparse lines without memory", test_sparse_lines_without_memory);
 }
