@@ -44,8 +44,9 @@ typedef struct {
     const char *input; /* of classes; NULL: all records */
     int64_t *values;   /* that stay, and are numbered in this order from 0 */
     int count;
-    int64_t take;   /* of those the first ones; 0: all */
-    int64_t window; /* of a shuffle that is nearly in order; 0: of all records */
+    int64_t take;        /* of those the first ones; 0: all */
+    int64_t window;      /* of a shuffle that is nearly in order; 0: of all records */
+    const char *balance; /* the input whose classes training draws equally often; NULL: none */
 } fe_records;
 
 /* How records of the training data are changed at random: lamina_augment_options, but for what a word says. */

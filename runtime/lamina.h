@@ -312,6 +312,10 @@ lamina_status lamina_dataset_take(lamina_dataset *d, int64_t count, lamina_error
  * of those that were passed over before; 0: of all. Files that are larger than memory are then read from front to end.
  * By seed and epoch, as all orders. */
 lamina_status lamina_dataset_set_window(lamina_dataset *d, int64_t window, lamina_error *e);
+/* Training draws as many records of each class of the integer input 'name' an epoch, up to one; as many in all as
+ * there are. Of a class with many not all come, of one with few some do more than once, others in each epoch, by seed
+ * and epoch. What is split from the data set, before or after, is as it was. */
+lamina_status lamina_dataset_set_balance(lamina_dataset *d, const char *name, lamina_error *e);
 int64_t lamina_dataset_count(const lamina_dataset *d);
 /* Record 'i' of input number 'input', lent; NULL where there is none. */
 const void *lamina_dataset_record(const lamina_dataset *d, int32_t input, int64_t i);

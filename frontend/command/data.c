@@ -141,7 +141,7 @@ static void remark(const lamina_table_report *r, src_loc at, diag *d)
 
 /* ---- sets ---- */
 
-static bool choose_records(const fe_records *o, lamina_dataset *data, diag *d)
+static bool choose_records(const fe_records *o, const lamina_net *compiled, lamina_dataset *data, diag *d)
 {
     lamina_error e;
     if (!o)
@@ -149,6 +149,9 @@ static bool choose_records(const fe_records *o, lamina_dataset *data, diag *d)
     if (o->input && lamina_dataset_select(data, o->input, o->values, o->count, &e) != LAMINA_OK)
         return fail(d, o->at, &e);
     if (o->take && lamina_dataset_take(data, o->take, &e) != LAMINA_OK)
+        return fail(d, o->at, &e);
+    if (o->balance && lamina_net_input(compiled, o->balance) >= 0 &&
+        lamina_dataset_set_balance(data, o->balance, &e) != LAMINA_OK)
         return fail(d, o->at, &e);
     return !o->window || lamina_dataset_set_window(data, o->window, &e) == LAMINA_OK || fail(d, o->at, &e);
 }
@@ -185,7 +188,7 @@ bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamin
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
         return fail(d, set->loc, &e);
     bool ok = set->table ? read_table(set, compiled, *out, report, d) : read_fields(set, compiled, *out, d);
-    ok = ok && choose_records(set->records, *out, d) && check_all_labels(net, set, compiled, *out, d);
+    ok = ok && choose_records(set->records, compiled, *out, d) && check_all_labels(net, set, compiled, *out, d);
     if (ok && set->table)
         remark(report, set->loc, d);
     if (ok)

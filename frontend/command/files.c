@@ -101,6 +101,7 @@ static const fe_records *without_take(const fe_records *train, arena *mem)
     *r = *train;
     r->take = 0;
     r->window = 0;
+    r->balance = NULL;
     return r;
 }
 

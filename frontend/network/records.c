@@ -1,5 +1,5 @@
-/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; `shuffle`, how far
- * training mixes them, and `augment`, how it changes them.
+/* frontend/network/records.c - `only` and `take`: which of its files' records a data set has; `shuffle` and
+ * `balance`, in which order and how often training takes them, and `augment`, how it changes them.
  *
  *     train: {format: idx, image: i.gz, label: l.gz, only: {label: [5, 6, 9]}, take: 250}
  *
@@ -23,7 +23,7 @@ static bool read_class(fe_reader *r, fe_records *records, const fe_yaml *y)
     return true;
 }
 
-static bool find_input(fe_reader *r, const fe_network *n, const fe_yaml *key)
+static bool find_input(fe_reader *r, const fe_network *n, const char *what, const fe_yaml *key)
 {
     const char **known = arena_new_array(r->mem, const char *, (size_t)n->ninputs + 1);
     for (int i = 0; i < n->ninputs; i++) {
@@ -33,7 +33,7 @@ static bool find_input(fe_reader *r, const fe_network *n, const fe_yaml *key)
             continue;
         if (input->failed || (input->type.dtype != IR_F32 && input->type.rank == 1))
             return !input->failed;
-        return fe_mismatch(r, key->at, "only", "an input of int32 or uint8 of shape []",
+        return fe_mismatch(r, key->at, what, "an input of int32 or uint8 of shape []",
                            fe_describe_type(r->mem, &input->type));
     }
     return !fe_may_be_lost(n, key->word) && fe_unknown(r, key->at, "input", key->word, known, (size_t)n->ninputs);
@@ -48,7 +48,7 @@ static bool read_only(fe_reader *r, const fe_network *n, fe_records *records, co
     const fe_yaml *list = y->item[0];
     records->input = y->key[0]->word;
     records->values = arena_new_array(r->mem, int64_t, (size_t)list->count);
-    bool ok = find_input(r, n, y->key[0]);
+    bool ok = find_input(r, n, "only", y->key[0]);
     for (int i = 0; i < list->count && !fe_enough(r); i++)
         ok &= read_class(r, records, list->item[i]);
     return ok;
@@ -73,9 +73,20 @@ static bool read_shuffle(fe_reader *r, const fe_network *n, const fe_data_set *s
     return c;
 }
 
+static bool read_balance(fe_reader *r, const fe_network *n, const fe_data_set *set, fe_records *records,
+                         const fe_yaml *y)
+{
+    if (set != &n->data[0])
+        return fe_mismatch(r, y->at, "balance", "records to train on: it is a key of train", "another set");
+    if (records->window)
+        return fe_mismatch(r, y->at, "balance", "a shuffle of all records", "one with a window");
+    records->balance = y->word;
+    return fe_expect_kind(r, y, "balance", FE_SCALAR, "an input") && find_input(r, n, "balance", y);
+}
+
 bool fe_is_records_key(const char *word)
 {
-    static const char *const keys[] = {"only", "take", "shuffle", "augment"};
+    static const char *const keys[] = {"only", "take", "shuffle", "balance", "augment"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(word, keys[i]))
             return true;
@@ -101,17 +112,19 @@ static const fe_yaml *other_keys(fe_reader *r, const fe_yaml *y)
 const fe_yaml *fe_read_records(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y)
 {
     const fe_yaml *only = fe_yaml_find(y, "only"), *take = fe_yaml_find(y, "take"),
-                  *shuffle = fe_yaml_find(y, "shuffle"), *change = fe_yaml_find(y, "augment");
-    if (!only && !take && !shuffle && !change)
+                  *shuffle = fe_yaml_find(y, "shuffle"), *balance = fe_yaml_find(y, "balance"),
+                  *change = fe_yaml_find(y, "augment");
+    if (!only && !take && !shuffle && !balance && !change)
         return y;
     fe_records *records = arena_make(r->mem, fe_records);
-    if (only || take || shuffle) {
-        records->at = (only ? only : take ? take : shuffle)->at;
+    if (only || take || shuffle || balance) {
+        records->at = (only ? only : take ? take : shuffle ? shuffle : balance)->at;
         set->records = records;
     }
     bool ok = !only || read_only(r, n, records, only);
     ok &= !take || read_take(r, records, take);
     ok &= !shuffle || read_shuffle(r, n, set, records, shuffle);
+    ok &= !balance || read_balance(r, n, set, records, balance);
     if (change && set != &n->data[0])
         ok = fe_mismatch(r, change->at, "augment", "the training data, which alone is changed", "another set");
     else if (change)

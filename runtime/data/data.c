@@ -232,6 +232,8 @@ uint64_t lamina_dataset_fingerprint(const lamina_dataset *d)
     }
     if (d->augment)
         print += d->augment->print;
+    if (d->balanced)
+        print += (uint64_t)d->balance + 1;
     return print ^ (uint64_t)d->count << 32;
 }
 

@@ -10,8 +10,9 @@ typedef struct {
     int64_t *order; /* of this epoch, or NULL: as they lie */
     int64_t batch, at;
     bool shuffled;
-    void **buffer;       /* for each input, `batch` records; NULL entries if nothing is gathered */
-    const void **inputs; /* of the batch that is current */
+    struct lamina_balance *balance; /* NULL: each record comes once an epoch */
+    void **buffer;                  /* for each input, `batch` records; NULL entries if nothing is gathered */
+    const void **inputs;            /* of the batch that is current */
 } lamina_loader;
 
 /* BAD_ARG if an input of the net has no data. On an error nothing is left to free. */

@@ -2,6 +2,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/memory.h"
 #include "runtime/data/array.h"
+#include "runtime/data/balance.h"
 #include "runtime/data/data.h"
 #include "runtime/data/store.h"
 #include "runtime/model/philox.h"
@@ -51,6 +52,8 @@ void lamina_loader_free(lamina_loader *l)
     lamina_release(l->buffer);
     lamina_release(l->inputs);
     lamina_release(l->order);
+    lamina_balance_free(l->balance);
+    l->balance = NULL;
     l->buffer = NULL;
     l->inputs = NULL;
     l->order = NULL;
@@ -103,6 +106,8 @@ lamina_status lamina_loader_new(const lamina_dataset *d, int64_t batch, bool shu
         s = lamina_fail_memory(e, "the order of an epoch", (size_t)d->count * sizeof *out->order);
     else if (copies)
         s = add_buffers(out, e);
+    if (!s && shuffled && d->balanced)
+        s = lamina_balance_new(d, &out->balance, e);
     if (s)
         lamina_loader_free(out);
     else if (copies)
@@ -115,6 +120,12 @@ void lamina_loader_start(lamina_loader *l, uint64_t seed, int64_t epoch)
     l->at = 0;
     if (!l->shuffled)
         return;
+    if (l->balance) {
+        lamina_balance_draw(l->balance, l->order, seed, epoch);
+        for (int64_t i = 0; i < l->data->count; i++)
+            l->order[i] = lamina_order(l->data, l->order[i]);
+        return;
+    }
     base_order(l->data, l->order); /* not the last epoch's: a resumed run has none */
     if (l->data->window)
         shuffle_nearly(l->order, l->data->count, l->data->window, seed, epoch);

@@ -131,3 +131,16 @@ lamina_status lamina_dataset_set_window(lamina_dataset *d, int64_t window, lamin
         d->window = window;
     return s;
 }
+
+lamina_status lamina_dataset_set_balance(lamina_dataset *d, const char *name, lamina_error *e)
+{
+    int32_t input;
+    lamina_status s = lamina_need(e, "lamina_dataset_set_balance", "d name", d, name);
+    if (!s && d->window)
+        s = lamina_fail(e, LAMINA_BAD_ARG, "balance: expected no window of a shuffle, found %" PRId64, d->window);
+    if (!s && !(s = lamina_find_classes(d, name, &input, e))) {
+        d->balance = input;
+        d->balanced = d;
+    }
+    return s;
+}

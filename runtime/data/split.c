@@ -89,21 +89,17 @@ lamina_status lamina_dataset_split(lamina_dataset *d, double fraction, uint64_t 
 
 /* ---- splitting by classes ---- */
 
-enum { MOST_CLASSES = 65536 };
-
-/* The class of record 'at' of the store; false, and an error, if it is none. */
-static bool class_at(const lamina_dataset *d, int32_t input, int64_t at, int64_t *class, lamina_error *e)
+lamina_status lamina_class_at(const lamina_dataset *d, int32_t input, int64_t at, int64_t *class, lamina_error *e)
 {
     const lamina_tensor *t = &d->net->inputs[input];
     *class = lamina_integer_at(t->dtype, lamina_record(d, input, at), 0);
-    if (*class >= 0 && *class < MOST_CLASSES)
-        return true;
+    if (*class >= 0 && *class < LAMINA_MOST_CLASSES)
+        return LAMINA_OK;
     int64_t record;
     const char *source = lamina_place_of(d, input, at, &record);
-    lamina_fail(e, LAMINA_BAD_FILE,
-                "%s: input '%s': record %" PRId64 ": expected a class from 0 to %d to split by, found %" PRId64, source,
-                t->name, record, MOST_CLASSES - 1, *class);
-    return false;
+    return lamina_fail(e, LAMINA_BAD_FILE,
+                       "%s: input '%s': record %" PRId64 ": expected a class from 0 to %d, found %" PRId64, source,
+                       t->name, record, LAMINA_MOST_CLASSES - 1, *class);
 }
 
 /* Mark each class's share of records, the first ones of 'order': floor(fraction x records up to here + 1/2) in all,
@@ -113,33 +109,31 @@ static bool mark_classes(const lamina_dataset *d, int32_t input, double fraction
 {
     int64_t class, before = 0, given = 0;
     for (int64_t i = 0; i < d->count; i++) {
-        if (!class_at(d, input, order[i], &class, e))
+        if (lamina_class_at(d, input, order[i], &class, e))
             return false;
         left[class]++;
     }
-    for (class = 0; class < MOST_CLASSES; class ++) {
+    for (class = 0; class < LAMINA_MOST_CLASSES; class ++) {
         before += left[class];
         left[class] = (int64_t)floor((double)before * fraction + 0.5) - given;
         given += left[class];
     }
     for (int64_t i = 0; i < d->count; i++) {
-        class_at(d, input, order[i], &class, e);
+        lamina_class_at(d, input, order[i], &class, e);
         moves[i] = left[class] > 0;
         left[class] -= moves[i];
     }
     return true;
 }
 
-/* What lamina_dataset_split_classes can split by. */
-static lamina_status find_classes(const lamina_dataset *d, const char *name, int32_t *input, lamina_error *e)
+lamina_status lamina_find_classes(const lamina_dataset *d, const char *name, int32_t *input, lamina_error *e)
 {
     lamina_status s = lamina_find_field(d, name, input, e);
     if (s)
         return s;
     const lamina_tensor *t = &d->net->inputs[*input];
     if (lamina_is_real(t->dtype) || t->bytes != lamina_dtype_bytes(t->dtype) || !d->store->fields[*input].data)
-        return lamina_fail(e, LAMINA_BAD_ARG,
-                           "input '%s': expected classes to split by, one integer a record, found %s", name,
+        return lamina_fail(e, LAMINA_BAD_ARG, "input '%s': expected classes, one integer a record, found %s", name,
                            d->store->fields[*input].data ? "other values" : "no data");
     return LAMINA_OK;
 }
@@ -154,14 +148,14 @@ lamina_status lamina_dataset_split_classes(lamina_dataset *d, const char *name, 
     if (s)
         return s;
     *out = NULL;
-    if ((s = find_classes(d, name, &input, e)))
+    if ((s = lamina_find_classes(d, name, &input, e)))
         return s;
     int64_t part;
     if ((s = draw_part(d, fraction, seed, &part, &order, &moves, e)))
         return s;
-    int64_t *left = lamina_allocate(MOST_CLASSES, sizeof *left);
+    int64_t *left = lamina_allocate(LAMINA_MOST_CLASSES, sizeof *left);
     if (!left)
-        s = lamina_fail_memory(e, "a split", MOST_CLASSES * sizeof *left);
+        s = lamina_fail_memory(e, "a split", LAMINA_MOST_CLASSES * sizeof *left);
     else if (!mark_classes(d, input, fraction, order, left, moves, e))
         s = LAMINA_BAD_FILE;
     else
@@ -180,11 +174,11 @@ static bool mark_fold(const lamina_dataset *d, int32_t input, int64_t folds, int
 {
     int64_t class = 0, before = 0;
     for (int64_t i = 0; i < d->count; i++) {
-        if (input >= 0 && !class_at(d, input, order[i], &class, e))
+        if (input >= 0 && lamina_class_at(d, input, order[i], &class, e))
             return false;
         next[class]++;
     }
-    for (int64_t c = 0; c < MOST_CLASSES; c++) {
+    for (int64_t c = 0; c < LAMINA_MOST_CLASSES; c++) {
         int64_t count = next[c];
         next[c] = before;
         before += count;
@@ -192,7 +186,7 @@ static bool mark_fold(const lamina_dataset *d, int32_t input, int64_t folds, int
     *part = 0;
     for (int64_t i = 0; i < d->count; i++) {
         if (input >= 0)
-            class_at(d, input, order[i], &class, e);
+            lamina_class_at(d, input, order[i], &class, e);
         moves[i] = next[class]++ % folds == fold;
         *part += moves[i];
     }
@@ -219,13 +213,13 @@ lamina_status lamina_dataset_fold(lamina_dataset *d, int64_t folds, int64_t fold
     if (s)
         return s;
     *out = NULL;
-    if ((s = check_folds(d, folds, fold, e)) || (name && (s = find_classes(d, name, &input, e))) ||
+    if ((s = check_folds(d, folds, fold, e)) || (name && (s = lamina_find_classes(d, name, &input, e))) ||
         (s = new_order(d, &order, &moves, e)))
         return s;
     lamina_shuffle(order, d->count, seed, 0, PHILOX_SPLIT);
-    int64_t *next = lamina_allocate(MOST_CLASSES, sizeof *next);
+    int64_t *next = lamina_allocate(LAMINA_MOST_CLASSES, sizeof *next);
     if (!next)
-        s = lamina_fail_memory(e, "a split", MOST_CLASSES * sizeof *next);
+        s = lamina_fail_memory(e, "a split", LAMINA_MOST_CLASSES * sizeof *next);
     else if (!mark_fold(d, input, folds, fold, order, next, moves, &part, e))
         s = LAMINA_BAD_FILE;
     else

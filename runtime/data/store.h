@@ -35,12 +35,21 @@ struct lamina_dataset {
     lamina_store *store;
     int64_t *order; /* record numbers in the store, or NULL: all, as they lie */
     int64_t count;
-    int64_t window;    /* lamina_dataset_set_window */
+    int64_t window;  /* lamina_dataset_set_window */
+    int32_t balance; /* the input of 'balanced' whose classes are to be equally frequent */
+    const struct lamina_dataset
+        *balanced;     /* this data set, or that of which it is a view; NULL: epochs are as they are */
     lamina_make *make; /* of a view with made fields, else NULL */
     void *maker;
     struct lamina_augment *augment; /* how training changes records; NULL: it does not */
 };
 
+enum { LAMINA_MOST_CLASSES = 65536 };
+
+/* An input of classes: one integer a record. */
+lamina_status lamina_find_classes(const lamina_dataset *d, const char *name, int32_t *input, lamina_error *e);
+/* The class of record 'at' of the store. */
+lamina_status lamina_class_at(const lamina_dataset *d, int32_t input, int64_t at, int64_t *class, lamina_error *e);
 /* The number of the input of that name. */
 lamina_status lamina_find_field(const lamina_dataset *d, const char *name, int32_t *out, lamina_error *e);
 /* May the input take 'count' records of 'source'? */

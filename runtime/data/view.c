@@ -15,6 +15,8 @@ void lamina_dataset_lend(lamina_dataset *d, int32_t input, const lamina_dataset 
     lamina_field field = from->store->fields[from_input];
     field.order = from->order;
     d->window = from->window;
+    d->balanced = from->balanced;
+    d->balance = from->balance;
     set_field(d, input, field, from->count);
 }
 

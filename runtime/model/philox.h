@@ -7,7 +7,13 @@
 
 /* The last counter word says what the numbers are for, so that no two uses meet. Generated code has there
  * micro_batch * 2^16 + time index, which stays below these. */
-enum { PHILOX_INIT = 0x494e4954, PHILOX_SHUFFLE = 0x53485546, PHILOX_SPLIT = 0x53504c54, PHILOX_VARY = 0x56415259 };
+enum {
+    PHILOX_INIT = 0x494e4954,
+    PHILOX_SHUFFLE = 0x53485546,
+    PHILOX_SPLIT = 0x53504c54,
+    PHILOX_VARY = 0x56415259,
+    PHILOX_BALANCE = 0x42414c41
+};
 
 /* Four words of the stream (key, counter). */
 void lamina_philox(uint64_t key, const uint32_t counter[4], uint32_t out[4]);

@@ -480,7 +480,7 @@ static void test_split_by_no_classes(void)
     FAILS(lamina_dataset_split_classes(d, "label", 0.01, 1, &part, &error), LAMINA_BAD_ARG,
           "leaves both parts a record");
     FAILS(lamina_dataset_split_classes(d, "label", 0.5, 1, &part, &error), LAMINA_BAD_FILE,
-          "memory: input 'label': record 2: expected a class from 0 to 65535 to split by, found -1");
+          "memory: input 'label': record 2: expected a class from 0 to 65535, found -1");
     CU_ASSERT_EQUAL(lamina_dataset_count(d), 4);
     lamina_dataset_free(d);
 }

@@ -197,7 +197,8 @@ static void test_folds(void)
     FAILS(lamina_dataset_fold(d, 1, 0, NULL, 0, &part, &error), LAMINA_BAD_ARG, "folds: expected 2 to 23");
     FAILS(lamina_dataset_fold(d, 24, 0, NULL, 0, &part, &error), LAMINA_BAD_ARG, "found 24");
     FAILS(lamina_dataset_fold(d, 4, 4, NULL, 0, &part, &error), LAMINA_BAD_ARG, "fold: expected 0 to 3, found 4");
-    FAILS(lamina_dataset_fold(d, 4, 0, "image", 0, &part, &error), LAMINA_BAD_ARG, "expected classes to split by");
+    FAILS(lamina_dataset_fold(d, 4, 0, "image", 0, &part, &error), LAMINA_BAD_ARG,
+          "expected classes, one integer a record");
     lamina_dataset_free(d);
 }
 

@@ -1,4 +1,4 @@
-/* tests/unit/test_runtime_tables.c - tables whose records name their values: JSON lines, and the sparse ones of LIBSVM. */
+/* tests/unit/test_runtime_tables.c - tables whose records name their values: JSON lines, sparse lines. */
 #include "runtime/base/memory.h"
 #include "runtime/data/lines.h"
 #include "tests/unit/runtime_case.h"
