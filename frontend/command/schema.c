@@ -80,6 +80,7 @@ static const struct {
                      ANY_OF(NUMBER(",'minimum':0") ",{'type':'string','pattern':'^[-+*/(). 0-9eE]+x$'}")},
     [FE_RATE] = {"value.rate", ANY_OF(NUMBER(",'minimum':0") "," REF("schedule"))},
     [FE_NUMBERS] = {"value.numbers", ANY_OF(LIST(NUMBER(",'exclusiveMinimum':0"), ",'minItems':1"))},
+    [FE_WEIGHTS] = {"value.weights", ANY_OF(LIST(NUMBER(",'minimum':0"), ",'minItems':1"))},
     [FE_TREE] = {"value.tree", "{}"},
 };
 
