@@ -75,6 +75,16 @@ static void renumber(const lamina_dataset *d, int32_t input, const int64_t *valu
     memcpy(value, &k, t->bytes); /* little-endian, as everything that generated code reads */
 }
 
+/* The classes' names in their new order; classes that had none have none. */
+static lamina_status choose_names(const lamina_words *from, const int64_t *values, int32_t count, lamina_words *out,
+                                  lamina_error *e)
+{
+    lamina_status s = LAMINA_OK;
+    for (int32_t i = 0; !s && from->count && i < count; i++)
+        s = lamina_words_insert(out, i, from->word[values[i]], e); /* each value was seen, so that it has a name */
+    return s;
+}
+
 lamina_status lamina_dataset_select(lamina_dataset *d, const char *name, const int64_t *values, int32_t count,
                                     lamina_error *e)
 {
@@ -88,14 +98,21 @@ lamina_status lamina_dataset_select(lamina_dataset *d, const char *name, const i
     if (!order)
         return lamina_fail_memory(e, "a selection", (size_t)d->count * sizeof *order);
     int64_t kept = keep(d, input, values, count, order, &missing);
-    if (missing >= 0) {
+    lamina_words names = {0};
+    if (missing >= 0)
+        s = lamina_fail(e, LAMINA_BAD_FILE, "%s: input '%s': expected records with the value %" PRId64 ", found none",
+                        d->store->fields[input].source, name, values[missing]);
+    if (!s)
+        s = choose_names(&d->store->fields[input].names, values, count, &names, e);
+    if (s) {
+        lamina_words_free(&names);
         lamina_release(order);
-        return lamina_fail(e, LAMINA_BAD_FILE,
-                           "%s: input '%s': expected records with the value %" PRId64 ", found none",
-                           d->store->fields[input].source, name, values[missing]);
+        return s;
     }
     for (int64_t i = 0; i < kept; i++)
         renumber(d, input, values, count, order[i]);
+    lamina_words_free(&d->store->fields[input].names);
+    d->store->fields[input].names = names;
     lamina_release(d->order);
     d->order = order;
     d->count = kept;
