@@ -38,6 +38,19 @@ typedef struct {
     int count;
 } fe_table;
 
+/* Pictures in folders. The set's fields say what of a picture an input holds: their path is "pixels" or "class". */
+typedef struct {
+    const char *path;   /* the folder that holds one for each class; without a class pictures lie anywhere in it */
+    const char **files; /* in place of the path: pictures, or folders of them; NULL: there are none */
+    int file_count;
+    src_loc at; /* of the path */
+    bool by_class;
+    const char **classes; /* folders in the order of their numbers; NULL: all of the next, sorted */
+    int class_count;
+    const char *classes_of; /* a folder; NULL: the path's own */
+    int resize;             /* 0: all have the input's size; 1: bilinear; 2: nearest */
+} fe_images;
+
 /* Which of its files' records a data set has. */
 typedef struct {
     src_loc at;
@@ -63,10 +76,11 @@ typedef struct {
 /* One data set: files for all inputs, or a part of train. */
 typedef struct {
     bool present;
-    const char *format; /* "idx", "npy", "npz", "raw", or a table's; NULL: a part of train */
+    const char *format; /* "idx", "npy", "npz", "raw", "images", or a table's; NULL: a part of train */
     fe_data_field *fields;
     int field_count;
-    const fe_table *table;     /* NULL: a file an input */
+    const fe_table *table;     /* NULL: it is none */
+    const fe_images *images;   /* of images, else NULL */
     const fe_records *records; /* NULL: all */
     const fe_augment *augment; /* NULL: training takes records as they are */
     double split;              /* the part; 0 where it has its own files */

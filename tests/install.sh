@@ -3,7 +3,7 @@
 set -eu
 llvm=19
 packages="build-essential cmake pkg-config binutils llvm-$llvm-dev libyaml-dev libopenblas-dev libcunit1-dev
-libjansson-dev zlib1g-dev dataset-fashion-mnist ${LAMINA_PACKAGES:-}"
+libjansson-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev dataset-fashion-mnist ${LAMINA_PACKAGES:-}"
 missing=
 for package in $packages; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)

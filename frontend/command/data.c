@@ -187,7 +187,9 @@ bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamin
     *report = (lamina_table_report){0};
     if (lamina_dataset_new(compiled, out, &e) != LAMINA_OK)
         return fail(d, set->loc, &e);
-    bool ok = set->table ? read_table(set, compiled, *out, report, d) : read_fields(set, compiled, *out, d);
+    bool ok = set->table    ? read_table(set, compiled, *out, report, d)
+              : set->images ? cmd_read_images(set, compiled, *out, d)
+                            : read_fields(set, compiled, *out, d);
     ok = ok && choose_records(set->records, compiled, *out, d) && check_all_labels(net, set, compiled, *out, d);
     if (ok && set->table)
         remark(report, set->loc, d);

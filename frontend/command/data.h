@@ -14,8 +14,9 @@ bool cmd_dataset(const fe_network *net, const char *which, const lamina_net *com
                  lamina_dataset **out, diag *d);
 
 /* Records of files that words of the command line name, read as the train set, which must be present, says: INPUT=FILE
- * for each input, or of tables the files. With 'all' none is left out for what it lacks or is, so that their order says
- * which is which. False after an error in d, with *out NULL. */
+ * for each input, of tables the files, or of images the folder that holds the classes'. With 'all' no record is left
+ * out for what it lacks or is, so that their order says which is which, and images may be pictures and folders of
+ * them. False after an error in d, with *out NULL. */
 bool cmd_read_files(const fe_network *net, const char *const *words, int count, bool all, const lamina_net *compiled,
                     lamina_dataset **out, arena *mem, diag *d);
 
@@ -32,6 +33,9 @@ bool cmd_read_records(const fe_network *net, const fe_data_set *set, const lamin
 /* The same of the set of that name. */
 bool cmd_read_set(const fe_network *net, const char *which, const lamina_net *compiled, lamina_dataset **out,
                   lamina_table_report *report, diag *d);
+
+/* The records of a set of images into 'out'. False after an error in d. */
+bool cmd_read_images(const fe_data_set *set, const lamina_net *compiled, lamina_dataset *out, diag *d);
 
 /* A set that is present: its own files' records, or its part of 'train', which lacks them from then on. Test comes
  * before validation. False after an error in d, with *out NULL. */

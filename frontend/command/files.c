@@ -91,6 +91,30 @@ static bool name_table(const fe_table *train, const lamina_net *compiled, const 
     return true;
 }
 
+/* Pictures as train's are read. Where their classes are asked for too, they lie in folders of the same names. */
+static bool name_images(const fe_data_set *train, const char *const *words, int count, bool all, fe_data_set *set,
+                        arena *mem, diag *d)
+{
+    fe_images *images = arena_make(mem, fe_images);
+    *images = *train->images;
+    images->at = (src_loc){0};
+    images->by_class = images->by_class && !all;
+    images->classes_of = images->path;
+    images->files = arena_new_array(mem, const char *, (size_t)count);
+    images->file_count = count;
+    memcpy(images->files, words, (size_t)count * sizeof *words);
+    *set = (fe_data_set){.present = true,
+                         .format = train->format,
+                         .fields = train->fields,
+                         .field_count = train->field_count,
+                         .images = images,
+                         .records = set->records};
+    if (!images->by_class || count == 1)
+        return true;
+    diag_error(d, (src_loc){0}, "expected one folder that holds a folder for each class, found %d paths", count);
+    return false;
+}
+
 /* Of train's records some classes may be chosen, and numbered anew: that is how the files are to be read; how many are
  * taken is not. */
 static const fe_records *without_take(const fe_records *train, arena *mem)
@@ -113,7 +137,8 @@ bool cmd_read_files(const fe_network *net, const char *const *words, int count, 
         .present = true, .format = train->format, .records = all ? NULL : without_take(train->records, mem)};
     lamina_table_report report;
     *out = NULL;
-    bool ok = train->table ? name_table(train->table, compiled, words, count, all, &set, mem, d)
-                           : name_fields(net, compiled, words, count, &set, mem, d);
+    bool ok = train->table    ? name_table(train->table, compiled, words, count, all, &set, mem, d)
+              : train->images ? name_images(train, words, count, all, &set, mem, d)
+                              : name_fields(net, compiled, words, count, &set, mem, d);
     return ok && cmd_read_records(net, &set, compiled, out, &report, d);
 }

@@ -17,7 +17,7 @@ const char *fe_beside_yaml(fe_reader *r, const char *yaml, const char *path)
 
 static bool read_format(fe_reader *r, fe_data_set *set, const fe_yaml *y)
 {
-    static const char *const known[] = {"idx", "npy", "npz", "raw", "csv", "tsv", "jsonl", "libsvm"};
+    static const char *const known[] = {"idx", "npy", "npz", "raw", "csv", "tsv", "jsonl", "libsvm", "images"};
     if (!fe_expect_kind(r, y, "format", FE_SCALAR, "a word"))
         return false;
     set->format = y->word;
@@ -161,7 +161,7 @@ static bool read_fields(fe_reader *r, const fe_network *n, fe_data_set *set, con
     if (!ok)
         return false;
     if (!set->format)
-        return fe_missing(r, set->loc, name, "format", "idx, npy, npz, raw, csv, tsv, jsonl or libsvm");
+        return fe_missing(r, set->loc, name, "format", "idx, npy, npz, raw, csv, tsv, jsonl, libsvm or images");
     for (int i = 0; i < n->ninputs; i++)
         if (!has_field(set, n->inputs[i].name))
             return fe_missing(r, set->loc, name, n->inputs[i].name, "the path of a file");
@@ -182,6 +182,8 @@ static bool read_set(fe_reader *r, const fe_network *n, fe_data_set *set, const 
     const fe_yaml *format = fe_yaml_find(y, "format");
     if (format && !read_format(r, set, format))
         return false;
+    if (set->format && !strcmp(set->format, "images"))
+        return fe_read_images(r, n, set, y, train);
     if (!set->format || !fe_is_table(set->format))
         return read_fields(r, n, set, name, y);
     set->table = fe_read_table(r, n, y, n->data[TRAIN].table ? train : NULL);

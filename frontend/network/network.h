@@ -99,6 +99,10 @@ const char **fe_read_paths(fe_reader *r, const fe_network *n, const fe_yaml *y, 
 bool fe_is_table(const char *format);
 /* The table of such a set; keys that it lacks are those of 'above', which may be NULL. NULL after an error. */
 const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above);
+/* What an images set says; keys that it lacks are those of 'above', train's, where that has images too. */
+bool fe_read_images(fe_reader *r, const fe_network *n, fe_data_set *set, const fe_yaml *y, const fe_yaml *above);
+/* The set's own keys, and those of train that it lacks. */
+const fe_yaml *fe_with_keys_of(fe_reader *r, const fe_yaml *y, const fe_yaml *above);
 bool fe_read_train(fe_reader *r, fe_network *n, const fe_yaml *root);
 /* The section `weights`; and what it or a stage's key says, NULL after an error. Without `into`, names here begin with
  * 'into'. */

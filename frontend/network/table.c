@@ -188,8 +188,7 @@ const char **fe_read_paths(fe_reader *r, const fe_network *n, const fe_yaml *y, 
 
 /* ---- the whole ---- */
 
-/* The set's own keys, and those of train that it lacks. */
-static const fe_yaml *with_keys_of(fe_reader *r, const fe_yaml *y, const fe_yaml *above)
+const fe_yaml *fe_with_keys_of(fe_reader *r, const fe_yaml *y, const fe_yaml *above)
 {
     fe_yaml *both = arena_make(r->mem, fe_yaml);
     *both = *y;
@@ -265,7 +264,7 @@ const fe_kind fe_table_keys = {.name = "csv",
 
 const fe_table *fe_read_table(fe_reader *r, const fe_network *n, const fe_yaml *y, const fe_yaml *above)
 {
-    const fe_yaml *both = above && above != y ? with_keys_of(r, y, above) : y;
+    const fe_yaml *both = above && above != y ? fe_with_keys_of(r, y, above) : y;
     const fe_choice *c = fe_read_options(r, &fe_table_keys, NULL, both);
     if (!c)
         return NULL;

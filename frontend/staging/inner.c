@@ -178,9 +178,9 @@ static bool same_paths(const fe_data_field *a, const fe_data_field *b)
 
 static bool is_same_set(const fe_data_set *a, const fe_data_set *b)
 {
-    bool same = a->present == b->present && !a->records && !b->records && !a->table && !b->table &&
-                a->split_seed == b->split_seed && a->split == b->split && a->folds == b->folds && a->fold == b->fold &&
-                a->field_count == b->field_count &&
+    bool same = a->present == b->present && !a->records && !b->records && !a->table && !b->table && !a->images &&
+                !b->images && a->split_seed == b->split_seed && a->split == b->split && a->folds == b->folds &&
+                a->fold == b->fold && a->field_count == b->field_count &&
                 (a->format && b->format ? !strcmp(a->format, b->format) : a->format == b->format);
     for (int i = 0; same && i < a->field_count; i++) {
         int k = 0;

@@ -63,6 +63,7 @@ void add_runtime_files(CU_pSuite s);
 void add_runtime_adapt(CU_pSuite s);
 void add_runtime_model(CU_pSuite s);
 void add_runtime_select(CU_pSuite s);
+void add_runtime_images(CU_pSuite s);
 void add_runtime_matching(CU_pSuite s);
 void add_runtime_augment(CU_pSuite s);
 void add_runtime_train(CU_pSuite s);

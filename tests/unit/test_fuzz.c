@@ -7,6 +7,7 @@
  *     .idx .gz              lamina_idx_read
  *     .npy .npz             lamina_npy_read, lamina_npz_read
  *     .csv .jsonl .libsvm   lamina_dataset_add_table, into numbers, categories and classes
+ *     .png .jpg .pgm .ppm   lamina_dataset_add_images, resized
  *     .safetensors          lamina_load_weights and lamina_load_checkpoint into the hand-written net, once more with
  *                           a checksum that is right, which no mutation leaves
  * A reader that fails must say why and, for texts, also where. The sanitizers find leaks and overruns.
@@ -21,6 +22,7 @@
 #include "runtime/data/idx.h"
 #include "runtime/data/npy.h"
 #include "runtime/files/format.h"
+#include "runtime/images/images.h"
 #include "tests/unit/any_target.h"
 #include "tests/unit/fake_net.h"
 #include <CUnit/CUnit.h>
@@ -413,6 +415,25 @@ static bool read_libsvm(const text *input)
     return read_table(input, &options);
 }
 
+static bool read_picture(const text *input)
+{
+    static const lamina_tensor inputs[] = {
+        {"x", LAMINA_TENSOR_INPUT, LAMINA_F32, 4, 0, {1, 4, 3, 3}, 144, 0, LAMINA_INIT_NONE, 0, 0, 0}};
+    static const lamina_net net = {.name = "fuzz", .inputs = inputs, .input_count = 1};
+    const lamina_image_options options = {.pixels = "x", .resize = LAMINA_RESIZE_BILINEAR};
+    const char *const paths[] = {scratch};
+    lamina_dataset *d = NULL;
+    lamina_error e = {0};
+    if (!write_scratch(input))
+        return complain("no scratch file");
+    bool ok = !lamina_dataset_new(&net, &d, &e);
+    if (ok && lamina_dataset_add_images(d, paths, 1, &options, NULL, &e))
+        ok = running.mutation ? strstr(e.text, scratch) || complain("an error that does not name the file")
+                              : complain(e.text);
+    lamina_dataset_free(d);
+    return ok;
+}
+
 static bool load_scratch(void)
 {
     lamina_model *m = NULL;
@@ -461,7 +482,9 @@ static const struct {
                {".idx", read_idx},     {".gz", read_idx},
                {".npz", read_npz},     {".csv", read_csv},
                {".jsonl", read_jsonl}, {".libsvm", read_libsvm},
-               {".npy", read_npy},     {".safetensors", read_safetensors}};
+               {".npy", read_npy},     {".safetensors", read_safetensors},
+               {".png", read_picture}, {".jpg", read_picture},
+               {".pgm", read_picture}, {".ppm", read_picture}};
 enum { READERS = sizeof readers / sizeof *readers };
 
 /* ---- the run ---- */

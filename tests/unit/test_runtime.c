@@ -291,6 +291,7 @@ void suite_runtime(void)
     add_runtime_adapt(s);
     add_runtime_model(s);
     add_runtime_select(s);
+    add_runtime_images(s);
     add_runtime_matching(s);
     add_runtime_augment(s);
     add_runtime_train(s);
