@@ -95,6 +95,23 @@ static void add_layers(maker *m)
 
 /* ---- losses ---- */
 
+/* Keys of a loss that weigh its examples, by an input of their own, or its classes. */
+static void add_weights(maker *m, int64_t classes)
+{
+    static const char *const weights[] = {"0", "1", "2", "1/3", "0.5", "4"};
+    if (m->net->ninputs < RANDOM_INPUTS && chance(m, 25)) {
+        char name[16];
+        snprintf(name, sizeof name, "w%d", m->nlosses);
+        write_input(m, name, &(shape){0}, any_element(m), 3);
+        text_printf(&m->losses, ", sample_weights: %s", name);
+    }
+    if (!classes || !chance(m, 30))
+        return;
+    for (int64_t i = 0; i < classes; i++)
+        text_printf(&m->losses, "%s%s", i ? ", " : ", class_weights: [", DRAW(m, weights));
+    text_add(&m->losses, "]");
+}
+
 /* What it is compared with: labels, a target of its own, or another layer of its shape. */
 static void add_loss(maker *m, int x)
 {
@@ -112,12 +129,14 @@ static void add_loss(maker *m, int x)
         m->values[other].is_trained = true;
     } else
         write_input(m, against, &v->shape, any_element(m), 3);
-    text_printf(&m->losses, "  - %s: {name: loss%d, %s: %s, %s: %s%s}\n",
+    text_printf(&m->losses, "  - %s: {name: loss%d, %s: %s, %s: %s%s",
                 of_classes      ? "softmax_cross_entropy"
                 : chance(m, 50) ? "mean_squared_error"
                                 : "mean_absolute_error",
                 m->nlosses, of_classes ? "logits" : "predictions", v->name, of_classes ? "labels" : "targets", against,
                 DRAW(m, weights));
+    add_weights(m, of_classes ? v->shape.dim[0] : 0);
+    text_add(&m->losses, "}\n");
     if (of_classes && chance(m, 70))
         text_printf(&m->metrics, "  - accuracy: {name: hits%d, loss: loss%d}\n", m->nlosses, m->nlosses);
     m->values[x].is_trained = true;
