@@ -208,7 +208,7 @@ lamina_status lamina_dataset_fold(lamina_dataset *d, int64_t folds, int64_t fold
 {
     int32_t input = -1;
     int64_t *order, part;
-    bool *moves;
+    bool *moves = NULL;
     lamina_status s = lamina_need(e, "lamina_dataset_fold", "d out", d, out);
     if (s)
         return s;

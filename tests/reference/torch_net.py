@@ -1,4 +1,4 @@
-"""What a network's YAML means, in PyTorch: written from frontend/README.md, not from the compiler.
+"""What a network's YAML means, in PyTorch: written from frontend/LANGUAGE.md, not from the compiler.
 
 Layers, losses and metrics as functions of torch tensors in Lamina's layouts; autograd does the backward pass.
 """
