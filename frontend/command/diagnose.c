@@ -123,10 +123,11 @@ static void set_inputs(diagnosis *g, const void *const *inputs, int64_t from)
 /* One micro-batch of a step. */
 static void look_at(diagnosis *g, const void *const *inputs, int64_t from, int64_t count, int64_t all)
 {
+    const int64_t micro_batch = from / g->net->max_batch;
     evaluator_set_batch(g->values, count);
     evaluator_set_call_value(g->values, "learning_rate", (double)lamina_learning_rate(g->model));
     evaluator_set_call_value(g->values, "loss_scale", 1.0 / (double)all);
-    evaluator_set_call_value(g->values, "micro_batch", (double)(from / g->net->max_batch));
+    evaluator_set_call_value(g->values, "micro_batch", (double)micro_batch);
     if (!set_symbols(g))
         return;
     set_inputs(g, inputs, from);

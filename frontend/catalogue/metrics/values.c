@@ -64,8 +64,8 @@ static fe_quotient build_r2(fe_builder *b, const fe_choice *c, const fe_loss *l,
     ir_type each = ir_type_scalar(IR_F32);
     each.rank = 1;
     each.dim[0] = in[0]->type.dim[0];
-    ir_node *rows = ir_constant(g, each, (double)(ir_static_count(&in[0]->type) / fe_metric_classes(l)));
-    return (fe_quotient){ir_concatenate(g, parts, 3, 1), rows};
+    const int64_t rows = ir_static_count(&in[0]->type) / fe_metric_classes(l);
+    return (fe_quotient){ir_concatenate(g, parts, 3, 1), ir_constant(g, each, (double)rows)};
 }
 
 static void adjust_r2(fe_measure *m, const fe_choice *c, const fe_loss *l)
