@@ -147,9 +147,10 @@ static fe_choice *read_like(fe_reader *r, const fe_kind *kind, const fe_key *com
                             const fe_choice *like)
 {
     fe_choice *c = new_choice(r, kind, common, at);
-    c->failed = !like || like->kind != kind;
+    const bool is_known = like && like->kind == kind;
+    c->failed = !is_known;
     read_given(r, c, y);
-    for (int i = 0; !c->failed && i < c->count; i++) {
+    for (int i = 0; is_known && !c->failed && i < c->count; i++) {
         fe_option *o = &c->options[i];
         bool is_entrys = !o->key->fallback && common <= o->key && o->key < common + FE_MAX_COMMON;
         if (!o->present && !is_entrys)

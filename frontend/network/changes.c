@@ -153,7 +153,8 @@ static fe_yaml *changed_value(change *c, const fe_yaml *y, int index)
 
 static fe_yaml *changed_list(change *c, const fe_yaml *y, int index)
 {
-    if (!has_entries(c->key[index - 1]) && !is_number(c->key[index]))
+    const char *list_key = index > 0 ? c->key[index - 1] : "";
+    if (!has_entries(list_key) && !is_number(c->key[index]))
         return changed_value(c, y, index);
     int i = find_entry(c, y, c->key[index]);
     fe_yaml *list = copied(c, y), *entry = i < 0 ? NULL : changed_entry(c, y->item[i], index + 1);
@@ -218,9 +219,10 @@ static bool read_change(change *c, const char *word)
     return true;
 }
 
+/* A list is no network, which its reader says. */
 const fe_yaml *fe_changed(fe_reader *r, const fe_yaml *root, const char *const *changes)
 {
-    for (; root && !root->broken && *changes; changes++) {
+    for (; root && !root->broken && root->kind != FE_LIST && *changes; changes++) {
         change c = {.r = r};
         root = read_change(&c, *changes) ? changed(&c, root, 0) : NULL;
     }
