@@ -74,9 +74,8 @@ static void interrupted(void)
     write_net();
     CU_ASSERT_EQUAL(
         run("{ %s sweep net.yaml --out=stopped --grid train.seed=1,2,3 --epochs=900000 --jobs=2 >out 2>err & "
-            "sweep=$!; until [ -s stopped/trial_0002/log.jsonl ] || ! kill -0 $sweep; do sleep 0.1; done; "
-            "kill -INT $sweep; "
-            "wait $sweep; }",
+            "sweep=$!; until [ -s stopped/trial_0001/log.jsonl -a -s stopped/trial_0002/log.jsonl ] || "
+            "! kill -0 $sweep; do sleep 0.1; done; kill -INT $sweep; wait $sweep; }",
             LAMINA_BINARY),
         130);
     CU_ASSERT_EQUAL(
