@@ -192,13 +192,12 @@ void lamina_set_epoch_steps(lamina_model *m, int64_t steps);
 double lamina_metric_value(const lamina_model *m, int32_t index);
 void lamina_reset_metrics(lamina_model *m);
 
-/* What a metric is besides that one number. */
+/* What a metric is besides that one number. Rank 0: nothing; 1: a number for each class; 2: a row for each true class,
+ * a column for each that is said. 'at' holds them row-major, NaN where nothing is to divide by; NULL: not measured. */
 typedef struct lamina_numbers {
-    int32_t
-        rank; /* 0: nothing; 1: a number for each class; 2: a row for each true class, a column for each that is said */
+    int32_t rank;
     int64_t classes;
-    const double
-        *at; /* classes, or classes x classes, row-major, NaN where nothing is to divide by; NULL: not measured */
+    const double *at;
 } lamina_numbers;
 
 /* For each metric of the net its numbers, lent until the next call for this model; NULL if no metric has any. */
